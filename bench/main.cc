@@ -1,0 +1,23 @@
+// epaxos-bench: measures clusters from inside and from outside.
+
+#include <CLI/CLI.hpp>
+
+#include "bench/subcommands.h"
+#include "epaxos/programs/command_line.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Measures replicated commands: throughput, latency, and what they cost.",
+               "epaxos-bench");
+  epaxos::explain_mistakes(app);
+  app.require_subcommand(1);
+  int status = 0;
+  epaxos::bench::add_throughput(app, status);
+  epaxos::bench::add_demo(app, status);
+  epaxos::bench::add_client(app, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;
+  }
+  return status;
+}

@@ -1,0 +1,34 @@
+#include "bench/report/latency.h"
+
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos::bench {
+
+Json to_json(const Histogram& histogram) {
+  Json buckets = Json::array();
+  for (std::size_t i = 0; i < Histogram::kBuckets; ++i) {
+    const std::uint64_t count = histogram.bucket(i);
+    if (count > 0) buckets.push_back({Histogram::upper_bound_of(i), count});
+  }
+  return buckets;
+}
+
+bool add_json(const Json& json, Histogram& out) {
+  if (!json.is_array()) return false;
+  for (const Json& bucket : json) {
+    if (!bucket.is_array() || bucket.size() != 2 || !bucket[0].is_number_unsigned() ||
+        !bucket[1].is_number_unsigned()) {
+      return false;
+    }
+    out.add(bucket[0].get<std::uint64_t>(), bucket[1].get<std::uint64_t>());
+  }
+  return true;
+}
+
+std::string milliseconds(const Histogram& histogram, double share) {
+  if (histogram.count() == 0) return "-";
+  const double ms = static_cast<double>(histogram.percentile(share)) / 1000.0;
+  return fixed(ms, ms < 10 ? 2 : ms < 100 ? 1 : 0);
+}
+
+}  // namespace epaxos::bench

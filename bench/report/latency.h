@@ -1,0 +1,23 @@
+#pragma once
+
+// Latencies on their way between processes: histograms as JSON, so that they are merged and never
+// averaged.
+
+#include <nlohmann/json.hpp>
+
+#include "deps/types/histogram.h"
+
+namespace epaxos::bench {
+
+using Json = nlohmann::ordered_json;
+
+/// [[upper bound, count], ...] of the buckets that are not empty.
+Json to_json(const Histogram& histogram);
+
+/// Adds what to_json() wrote. False: it is something else.
+bool add_json(const Json& json, Histogram& out);
+
+/// "1.25": a percentile in milliseconds, with as many decimals as say something; "-" when empty.
+std::string milliseconds(const Histogram& histogram, double share);
+
+}  // namespace epaxos::bench

@@ -1,0 +1,46 @@
+#include "bench/report/progress.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <unistd.h>
+
+namespace epaxos::bench {
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Progress::Progress(double total_s)
+    : terminal_(::isatty(STDERR_FILENO) == 1), total_s_(total_s), begin_(seconds_now()) {
+}
+
+Progress::~Progress() {
+  clear();
+}
+
+void Progress::stage(std::string_view name) {
+  stage_ = name;
+  if (terminal_) return draw();
+  std::fprintf(stderr, "[%5.1f s] %s\n", seconds_now() - begin_, stage_.c_str());
+}
+
+void Progress::tick() {
+  if (terminal_ && seconds_now() - drawn_ > 0.1) draw();
+}
+
+void Progress::clear() {
+  if (terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::draw() {
+  drawn_ = seconds_now();
+  const double left = std::max(0.0, total_s_ - (drawn_ - begin_));
+  std::fprintf(stderr, "\r\033[K%s, about %.0f s left", stage_.c_str(), left);
+  std::fflush(stderr);
+}
+
+}  // namespace epaxos::bench

@@ -1,0 +1,19 @@
+#pragma once
+
+// The subcommands of epaxos-bench. Each adds itself to the command line, and when it is chosen its
+// callback runs it and leaves the exit status in `status`.
+
+namespace CLI {
+class App;
+}
+
+namespace epaxos::bench {
+
+/// `throughput`: processes that embed a node each, with a closed-loop load inside.
+void add_throughput(CLI::App& app, int& status);
+/// `client`: a load from outside, on replicas that run already.
+void add_client(CLI::App& app, int& status);
+/// `demo`: five replicas and their clients on this machine, and a table.
+void add_demo(CLI::App& app, int& status);
+
+}  // namespace epaxos::bench

@@ -1,0 +1,108 @@
+#include "bench/throughput/control.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+namespace epaxos::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kConnectTime = std::chrono::seconds(20);
+
+std::uint64_t microseconds(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(time.tv_usec);
+}
+
+/// A line such as "VmHWM:  1234 kB" of /proc/self/status.
+std::uint64_t memory_bytes(std::string_view name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name)) return std::stoull(line.substr(name.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+void measure_process(Measurement& out) {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  out.totals.cpu_us = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+  out.totals.wall_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch())
+          .count());
+  out.totals.resident_bytes = memory_bytes("VmRSS");
+  out.peak_bytes = memory_bytes("VmHWM");
+}
+
+Reply refusal(const Error& error) {
+  Reply reply;
+  reply.ok = false;
+  reply.code = error.code;
+  const std::size_t size = std::min(error.message.size(), sizeof reply.sentence - 1);
+  std::memcpy(reply.sentence, error.message.data(), size);
+  return reply;
+}
+
+Result<void> wait_for_peers(Subject& subject) {
+  const auto deadline = Clock::now() + kConnectTime;
+  while (!subject.connected()) {
+    if (Clock::now() > deadline) {
+      return fail(ErrorCode::kUnavailable, "The replicas did not find each other on 127.0.0.1.");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return {};
+}
+
+Result<void> carry_out(Order order, Subject& subject, Measurement& out) {
+  switch (order) {
+    case Order::kConnect:
+      return wait_for_peers(subject);
+    case Order::kLoad:
+      subject.start_load();
+      return {};
+    case Order::kBegin:
+      subject.begin_window();
+      break;
+    case Order::kMeasure:
+      break;
+    case Order::kStopLoad:
+      subject.stop_load();
+      return {};
+    case Order::kQuit:
+      return subject.close();
+  }
+  subject.measure(out);
+  measure_process(out);
+  return {};
+}
+
+bool tell(int socket, const Reply& reply) {
+  return ::send(socket, &reply, sizeof reply, MSG_NOSIGNAL) == sizeof reply;
+}
+
+}  // namespace
+
+void obey(int socket, const MakeSubject& make, const ThroughputOptions& options,
+          const Place& place) {
+  auto subject = make(options, place);
+  Order order{};
+  while (::recv(socket, &order, sizeof order, 0) == sizeof order) {
+    if (!subject) {
+      tell(socket, refusal(subject.error()));
+      return;
+    }
+    Reply reply;
+    const Result<void> done = carry_out(order, **subject, reply.measurement);
+    if (!tell(socket, done ? reply : refusal(done.error())) || order == Order::kQuit) return;
+  }
+}
+
+}  // namespace epaxos::bench

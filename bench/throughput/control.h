@@ -1,0 +1,35 @@
+#pragma once
+
+// The conversation between the measuring process and its children: one order, one reply, over a
+// socket that keeps messages apart.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "bench/throughput/subject.h"
+
+namespace epaxos::bench {
+
+enum class Order : std::uint8_t {
+  kConnect,   ///< Reply when the subject is open and every peer can be written to.
+  kLoad,      ///< Begin the load.
+  kBegin,     ///< Begin the window.
+  kMeasure,   ///< Tell what has been measured.
+  kStopLoad,  ///< Propose nothing new.
+  kQuit,      ///< Close everything and end.
+};
+
+struct Reply {
+  bool ok = true;
+  ErrorCode code = ErrorCode::kUnavailable;  ///< Unless ok.
+  char sentence[480] = {};                   ///< Unless ok; ends with a zero.
+  Measurement measurement;
+};
+static_assert(std::is_trivially_copyable_v<Reply>);
+
+/// The life of a child: obeys until it is told to quit or the socket closes.
+void obey(int socket, const MakeSubject& make, const ThroughputOptions& options,
+          const Place& place);
+
+}  // namespace epaxos::bench

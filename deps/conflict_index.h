@@ -1,0 +1,64 @@
+#pragma once
+
+// Which earlier instances must this command wait for? Per key and row the highest slot that reads
+// it and the highest that writes it, plus the highest barrier and the highest slot of each row. An
+// instance never leaves the index because it was decided Nop. Source: protocol.md 3 and 6.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "deps/types/dependencies.h"
+#include "deps/types/footprint.h"
+#include "deps/types/ids.h"
+
+namespace epaxos::deps {
+
+class ConflictIndex {
+ public:
+  explicit ConflictIndex(int rows);
+
+  /// Records that `instance` touches `footprint`. Idempotent; slots may come in any order.
+  /// Cost: one probe a key; the table doubles when it is full.
+  void insert(InstanceId instance, const Footprint& footprint);
+
+  /// Raises every row of `into` to the highest slot whose command conflicts with `footprint`.
+  /// Callers keep the own-row rule by restoring the row of the instance they ask for.
+  /// Cost: one probe a key.
+  void merge_conflicts(const Footprint& footprint, Dependencies& into) const;
+
+  [[nodiscard]] std::size_t keys() const { return keys_; }  ///< Live keys.
+  [[nodiscard]] std::size_t memory_bytes() const;           ///< Held by the table.
+
+ private:
+  /// A cache line. A lookup among many keys costs what it costs to fetch its entry from memory, so
+  /// entries fill whole lines and begin at one: up to three rows take a single line.
+  struct alignas(64) Line {
+    std::uint64_t words[8] = {};
+  };
+
+  // An entry is 1 + 2 * rows words: the key, the highest writing slot of each row, the highest
+  // reading one of each row. The key's lowest bit, which no key has, marks an entry in use.
+  [[nodiscard]] std::size_t probe(std::uint64_t key) const;
+  [[nodiscard]] const std::uint64_t* entry(std::size_t at) const {
+    return table_[at * lines_].words;
+  }
+  [[nodiscard]] std::uint64_t* entry(std::size_t at) { return table_[at * lines_].words; }
+  /// Fetches what an access some places after `at` will look at: with many accesses, the
+  /// time goes into waiting for memory.
+  void prefetch_after(std::span<const Access> accesses, std::size_t at) const;
+  std::uint64_t* find_or_add(std::uint64_t key);
+  void grow();
+
+  int rows_;
+  std::size_t lines_;  ///< Of one entry.
+  std::size_t mask_;
+  std::size_t keys_ = 0;
+  std::vector<Line> table_;
+  std::array<Slot, kReplicasMax> highest_{};  ///< Of commands that touch anything.
+  std::array<Slot, kReplicasMax> highest_barrier_{};
+};
+
+}  // namespace epaxos::deps

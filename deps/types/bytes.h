@@ -1,0 +1,46 @@
+#pragma once
+
+// Payloads and replies are bytes whose meaning is the state machine's. These turn text and numbers
+// into bytes and back, without a copy where there need not be one. Numbers are little-endian.
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+namespace epaxos {
+
+using Bytes = std::span<const std::byte>;
+
+/// A view of the bytes of a text, and back.
+inline Bytes bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+inline std::string_view text_of(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+template <class T>
+concept Number = std::is_arithmetic_v<T> && !std::same_as<T, bool>;
+
+/// A view of the bytes of a number. The number must outlive it.
+template <Number T>
+Bytes bytes_of(const T& number) {
+  static_assert(std::endian::native == std::endian::little, "the wire format is little-endian");
+  return std::as_bytes(std::span(&number, 1));
+}
+
+/// The number that these bytes are; nothing unless there are exactly as many as it needs.
+template <Number T>
+std::optional<T> number_from(Bytes bytes) {
+  T number{};
+  if (bytes.size() != sizeof number) return std::nullopt;
+  std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
+
+}  // namespace epaxos

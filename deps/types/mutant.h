@@ -1,0 +1,67 @@
+#pragma once
+
+// Known bugs that can be switched on to prove that the simulator would notice them. In the product
+// mutant() is constantly false and nothing of this remains; only the libraries NAME_mutable, which
+// epaxos-sim links, are compiled with EPAXOS_MUTANTS. docs/testing.md lists who kills whom.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace epaxos {
+
+enum class Mutant : std::uint8_t {
+  kNone,
+  kOneBallotVariable,            // R1
+  kFastDecisionBeforeDurable,    // R2
+  kPreAcceptOkBeforeDurable,     // R3, E13
+  kSlotReuse,                    // R5, E18
+  kNopLeavesIndex,               // R6
+  kExecutorSkipsUnknown,         // R12
+  kDuplicateValidateForgesVote,  // R21
+  kOldRepliesCounted,            // R26
+  kFastPathComparesReplies,      // R27, E2
+  kWrongFastQuorum,              // R32, E1
+  kOutThresholdTooLow,           // R33
+  kValidateDoesNotRecord,        // R34
+  kPromiseNotDurable,            // R35, E14
+  kAcceptOkBeforeDurable,        // R35
+  kOwnVoteNotDurable,            // R35
+  kOwnerAnswerIgnored,           // C3
+  kRecoveryRepeatsPreAccept,     // E10
+  kNoValidation,                 // E11
+  kRecoveryThresholdTooHigh,     // E12
+  kAcceptIgnoresPromise,         // E7
+  kNoOwnConflicts,               // E4
+  kNoIndexUntilCommit,           // E5
+  kIndexForgetsCommitted,        // E6
+  kUncommittedSatisfied,         // E15
+  kAnswersCountedTwice,          // E21
+  kBlockedNeverRecovers,         // E27
+  kNoBackOff,                    // E28
+  kCount,
+};
+
+struct MutantInfo {
+  Mutant mutant = Mutant::kNone;
+  std::string_view name;    ///< What --mutant takes.
+  std::string_view source;  ///< protocol.md 20 (R...), or the row of 7.4 that it breaks.
+  std::string_view what;    ///< The wrong behaviour, in a clause.
+};
+
+/// Every mutant but kNone.
+std::span<const MutantInfo> mutants();
+
+#ifdef EPAXOS_MUTANTS
+/// The bug of this process; one at a time.
+inline Mutant active_mutant = Mutant::kNone;
+inline bool mutant(Mutant bug) {
+  return active_mutant == bug;
+}
+#else
+constexpr bool mutant(Mutant) {
+  return false;
+}
+#endif
+
+}  // namespace epaxos

@@ -1,0 +1,127 @@
+#pragma once
+
+// What a protocol is: a pure state machine that a host feeds with inputs and whose effects the host
+// carries out. The same core runs over ZeroMQ and LMDB and in the simulator. It has no clock, no
+// thread, no randomness but its seed, and no way to fail: whatever a peer sends is an ordinary
+// case.
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "deps/types/command.h"
+#include "deps/types/ids.h"
+#include "epaxos/contract/effects.h"
+#include "net/frame.h"
+
+namespace epaxos {
+
+/// What a core must know about its place in the world. Times in microseconds.
+struct CoreConfig {
+  ReplicaId self;
+  int replica_count = 0;  ///< 1 .. kReplicasMax.
+  GroupId group;
+  Epoch epoch;
+  std::uint64_t seed = 0;  ///< Of all chance in the core.
+  /// False: this replica lost what it had promised; it learns and serves, but neither votes nor
+  /// proposes.
+  bool voting = true;
+  /// Vote even when others turn out to remember more of this replica than it does. Agreement may
+  /// break; for experiments.
+  bool unsafe_rejoin = false;
+
+  std::size_t batch_commands_max = 1;       ///< Commands of one turn that share an instance.
+  std::size_t batch_bytes_max = 64 * 1024;  ///< Payload bytes of one instance, roughly.
+  std::size_t held_undecided_max = std::size_t{1} << 20;  ///< A row; beyond it a frame is refused.
+  std::size_t in_flight_max = 64 * 1024;  ///< Own undecided instances; then: overloaded.
+
+  Tick retransmit_us = 300'000;  ///< First re-send of an unanswered request; doubles each time.
+  Tick retransmit_max_us = 5'000'000;
+  Tick fast_wait_us = 50'000;       ///< After a slow quorum: how long a fast one is waited for.
+  bool wait_for_fast_path = false;  ///< Wait out fast_wait_us even when a fast quorum has answered.
+  Tick gossip_us = 200'000;         ///< Between Frontier messages.
+  Tick question_us = 200'000;       ///< Before a hole or an undecided instance is asked about.
+  bool limit_hot_keys = true;   ///< One undecided own instance on a key that others contend for.
+  Tick stall_us = 1'000'000;    ///< Decided for so long and not executed: ask for a fence.
+  Tick fence_us = 1'000'000;    ///< How long a fence lasts at first; doubles each time.
+  Tick suspicion_us = 300'000;  ///< A replica that answers nothing for so long counts as gone.
+  Tick recovery_stagger_us = 200'000;  ///< Between the replicas that may recover a row.
+  Tick recovery_timeout_us = 500'000;  ///< Of one attempt at first; doubles each time.
+  std::size_t recoveries_max = 1024;   ///< At once.
+};
+
+struct Counter {
+  std::string_view name;  ///< Static storage, snake_case, unit last.
+  std::uint64_t value = 0;
+};
+
+struct RowStatus {
+  Slot committed_up_to;  ///< Every slot up to this one is decided here.
+  Slot executed_up_to;   ///< Every slot up to this one is applied here or decided Nop.
+  Slot highest_known;    ///< The highest slot that anybody mentioned.
+};
+
+struct CoreStatus {
+  std::string role;  ///< "voting", "non-voting"; "leader", ... where a protocol has them.
+  std::vector<RowStatus> rows;  ///< One a row (one in all for log protocols).
+  std::vector<Counter> counters;
+};
+
+/// The calls come from one thread. In every turn: tick first, then inputs, then end_of_turn.
+/// Every call but restore() and the const ones appends to `out`.
+class Core {
+ public:
+  Core() = default;
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  virtual ~Core() = default;
+
+  /// One durable record, in the order of their keys. Before start(). The record passed the store's
+  /// checksum; an error says that its content makes no sense, and the replica must not run.
+  virtual Result<void> restore(const RecordKey& key, Bytes value) = 0;
+
+  /// After the last restore(); once.
+  virtual void start(Tick now, Effects& out) = 0;
+
+  /// Commands of this replica's clients. Payloads are copied. Each ends as an execution or a
+  /// rejection (or neither, when this replica stops first).
+  virtual void propose(std::span<const Proposal> proposals, Effects& out) = 0;
+
+  /// A peer speaks. Any bytes are legal; malformed ones are counted and dropped.
+  virtual void receive(ReplicaId from, const net::Frame& frame, Effects& out) = 0;
+
+  /// Every batch up to `batch` is on disk (or counts as such at this durability level).
+  virtual void durable(BatchNumber batch, Effects& out) = 0;
+
+  /// The host has applied every execution up to `position`: their blocks may go.
+  virtual void applied(std::uint64_t position, Effects& out) = 0;
+
+  /// Time passes. Cost when nothing is due: O(1).
+  virtual void tick(Tick now, Effects& out) = 0;
+  /// When tick() has something to do next; kNever if nothing is scheduled.
+  [[nodiscard]] virtual Tick next_deadline() const = 0;
+
+  /// Once a turn, after its inputs: form batches, walk the executor, coalesce.
+  virtual void end_of_turn(Effects& out) = 0;
+
+  /// The disk is full (true), or has room again: while full, propose() is not called, and inputs
+  /// that need a vote must be dropped and counted.
+  virtual void storage_full(bool full) = 0;
+
+  /// What `peer` says shows that its disk has lost something it had told others. Whatever it
+  /// promises from now on is worth nothing; it may still learn.
+  virtual void peer_forgot(ReplicaId peer) = 0;
+
+  virtual void status(CoreStatus& out) const = 0;
+};
+
+/// A protocol of the line-up.
+struct Protocol {
+  std::string name;  ///< "epaxos", "raft", ...; what --protocol takes.
+  std::function<std::unique_ptr<Core>(const CoreConfig&)> make_core;
+};
+
+}  // namespace epaxos

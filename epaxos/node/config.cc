@@ -1,0 +1,119 @@
+#include "epaxos/node/config.h"
+
+#include <cstring>
+#include <sstream>
+
+#include <xxhash.h>
+
+#include "epaxos/node/config_keys.h"
+
+namespace epaxos {
+namespace {
+
+constexpr std::string_view kDigits = "0123456789abcdef";
+
+std::string failures(int count) {
+  return count == 1 ? "1 failure" : std::to_string(count) + " failures";
+}
+
+void add_notes(ClusterConfig& config) {
+  config.notes.clear();
+  const int n = config.replica_count();
+  const int tolerated = (n - 1) / 2;
+  if (tolerated == 0) {
+    config.notes.push_back("A cluster of " + std::to_string(n) +
+                           " tolerates no failure: with one replica down nothing is decided. "
+                           "Three tolerate one.");
+  } else if (n % 2 == 0) {
+    config.notes.push_back(std::to_string(n) + " replicas tolerate " + failures(tolerated) +
+                           ", as many as " + std::to_string(n - 1) +
+                           " do: an even number is fine, but costs without gaining.");
+  }
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+}  // namespace
+
+net::ClusterId cluster_id_of(std::string_view name) {
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  net::ClusterId id;
+  static_assert(sizeof(canonical.digest) == sizeof(id));
+  std::memcpy(id.data(), canonical.digest, id.size());
+  return id;
+}
+
+std::string to_string(const net::ClusterId& id) {
+  std::string digits;
+  for (const std::byte byte : id) {
+    digits += kDigits[std::to_integer<std::size_t>(byte >> 4)];
+    digits += kDigits[std::to_integer<std::size_t>(byte & std::byte{15})];
+  }
+  return digits;
+}
+
+Result<net::ClusterId> cluster_id_from(std::string_view digits) {
+  net::ClusterId id{};
+  if (digits.size() != 2 * id.size() || digits.find_first_not_of(kDigits) != digits.npos) {
+    return fail(ErrorCode::kInvalidArgument, "A cluster id is 32 hexadecimal digits (0-9, a-f).");
+  }
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    id[i] =
+        static_cast<std::byte>(kDigits.find(digits[2 * i]) * 16 + kDigits.find(digits[2 * i + 1]));
+  }
+  return id;
+}
+
+Result<void> ClusterConfig::complete() {
+  if (const auto problem = config::first_problem(*this)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The configuration's " + problem->key + ": " + problem->message);
+  }
+  if (id == net::ClusterId{}) id = cluster_id_of(name);
+  add_notes(*this);
+  return {};
+}
+
+std::uint64_t ClusterConfig::configuration_hash(std::string_view protocol) const {
+  const std::string agreed =
+      "replicas=" + std::to_string(replica_count()) + " protocol=" + std::string(protocol);
+  return XXH3_64bits(agreed.data(), agreed.size());
+}
+
+std::string ClusterConfig::to_toml() const {
+  std::ostringstream out;
+  out << "# One file for all replicas. A replica's place in the list below is its id: 0, 1, 2, "
+         "...\n"
+         "\n# Whoever has another name is another cluster.\n"
+      << "name = " << quoted(name) << "\n# Only for a cluster that was renamed: the id that it "
+      << "keeps.\n"
+      << (id == cluster_id_of(name) ? "# id = " : "id = ") << quoted(to_string(id))
+      << "\n\n# sync: an answered command survives the power loss of all replicas.\n"
+         "# async: written, but nothing waits for it. none: memory only.\n"
+      << "durability = " << quoted(epaxos::to_string(durability)) << "\n";
+  ClusterConfig copy = *this;
+  std::string_view table;
+  for (const config::NumberKey& key : config::number_keys()) {
+    if (key.table != table) out << "\n[" << key.table << "]\n";
+    table = key.table;
+    out << "# " << key.meaning << "\n" << key.name << " = " << key.field(copy) << "\n";
+  }
+  out << "# Wait out fast_wait_us even when a fast quorum has answered.\n"
+      << config::kWaitForFastPath << " = " << (core.wait_for_fast_path ? "true" : "false") << "\n";
+  for (const ReplicaSettings& replica : replicas) {
+    out << "\n[[replicas]]\npeer = " << quoted(replica.peer)
+        << "\nclient = " << quoted(replica.client) << "\nsite = " << quoted(replica.site) << "\n";
+  }
+  return out.str();
+}
+
+}  // namespace epaxos

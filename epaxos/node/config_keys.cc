@@ -1,0 +1,112 @@
+#include "epaxos/node/config_keys.h"
+
+#include <algorithm>
+#include <array>
+
+#include "deps/types/command.h"
+
+namespace epaxos::config {
+namespace {
+
+constexpr std::uint64_t kMinute = 60'000'000;
+constexpr std::uint64_t kDay = 1440 * kMinute;
+constexpr std::uint64_t kMany = 1 << 24;
+// What is left of an instance beside the footprint and the heads of its commands.
+constexpr std::uint64_t kBatchBytesMax = kBlockBytesMax - kPayloadBytesMax;
+
+using Config = ClusterConfig;
+constexpr std::array kNumbers = {
+    NumberKey{"limits", "batch_commands_max", 1, kBlockCommandsMax,
+              [](Config& c) -> std::uint64_t& { return c.core.batch_commands_max; },
+              "Commands of one turn that may share an instance; 1 is off."},
+    NumberKey{"limits", "batch_bytes_max", 1, kBatchBytesMax,
+              [](Config& c) -> std::uint64_t& { return c.core.batch_bytes_max; },
+              "Payload bytes of one instance, roughly."},
+    NumberKey{"limits", "in_flight_max", 1, kMany,
+              [](Config& c) -> std::uint64_t& { return c.core.in_flight_max; },
+              "Undecided instances of one owner; beyond it proposals are refused as overloaded."},
+    NumberKey{"limits", "held_undecided_max", 1024, kMany,
+              [](Config& c) -> std::uint64_t& { return c.core.held_undecided_max; },
+              "Undecided instances that a replica holds of one row."},
+    NumberKey{"limits", "pending_max", 1, kMany,
+              [](Config& c) -> std::uint64_t& { return c.pending_max; },
+              "Proposals of one replica that wait for their outcome."},
+    NumberKey{"timers", "retransmit_us", 1'000, kMinute,
+              [](Config& c) -> std::uint64_t& { return c.core.retransmit_us; },
+              "First re-send of an unanswered request; doubles each time. Above the round trip."},
+    NumberKey{"timers", "retransmit_max_us", 1'000, 10 * kMinute,
+              [](Config& c) -> std::uint64_t& { return c.core.retransmit_max_us; },
+              "The longest wait between two re-sends."},
+    NumberKey{"timers", "fast_wait_us", 0, kMinute,
+              [](Config& c) -> std::uint64_t& { return c.core.fast_wait_us; },
+              "After a slow quorum has answered: how long a fast one is waited for."},
+    NumberKey{"timers", "gossip_us", 1'000, kMinute,
+              [](Config& c) -> std::uint64_t& { return c.core.gossip_us; },
+              "Between two messages that say how far a replica is."},
+    NumberKey{"timers", "question_us", 1'000, kMinute,
+              [](Config& c) -> std::uint64_t& { return c.core.question_us; },
+              "Before a hole or an undecided instance is asked about."},
+    NumberKey{"timers", "session_ttl_us", 100'000, 365 * kDay,
+              [](Config& c) -> std::uint64_t& { return c.session_ttl_us; },
+              "Until a client session that nobody uses is forgotten."},
+};
+
+/// Levenshtein's distance, with one row of the matrix.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::span<const NumberKey> number_keys() {
+  return kNumbers;
+}
+
+std::vector<std::string_view> known_keys(std::string_view table) {
+  if (table.empty()) return {"name", "id", "durability", "replicas", "limits", "timers"};
+  if (table == "replicas") return {"peer", "client", "site"};
+  std::vector<std::string_view> keys;
+  for (const NumberKey& key : kNumbers) {
+    if (key.table == table) keys.push_back(key.name);
+  }
+  if (table == "timers") keys.push_back(kWaitForFastPath);
+  return keys;
+}
+
+std::string hint(std::string_view unknown, std::span<const std::string_view> known) {
+  std::string_view nearest;
+  std::size_t distance = std::max<std::size_t>(2, unknown.size() / 3) + 1;
+  std::string all;
+  for (const std::string_view key : known) {
+    all += (all.empty() ? "" : ", ") + std::string(key);
+    // A key that was cut short is nearer than one that was misspelt.
+    const bool cut = unknown.size() >= 3 && key.starts_with(unknown);
+    const std::size_t d = cut ? 0 : edit_distance(unknown, key);
+    if (d >= distance) continue;
+    distance = d;
+    nearest = key;
+  }
+  if (nearest.empty()) return " Known here: " + all + ".";
+  return " Did you mean \"" + std::string(nearest) + "\"?";
+}
+
+std::string path_of(std::string_view table, std::string_view name) {
+  return table.empty() ? std::string(name) : std::string(table) + "." + std::string(name);
+}
+
+std::string replica_key(std::size_t index, std::string_view name) {
+  return path_of("replicas[" + std::to_string(index) + "]", name);
+}
+
+}  // namespace epaxos::config

@@ -1,0 +1,353 @@
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "epaxos/node/config.h"
+#include "epaxos/programs/command_line.h"
+#include "epaxos/programs/control_output.h"
+#include "epaxos/programs/duration.h"
+#include "epaxos/programs/process.h"
+#include "epaxos/programs/programs.h"
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos {
+namespace {
+
+constexpr const char* kControlFooter = R"(
+A command goes to the replica that answers fastest, and to another one when that can do no harm.
+What changes something does so once, although it is sent again, to whoever answers, when a replica
+breaks off; only after --timeout is it unknown. With --no-session it is sent once.
+A VALUE of "-" is read from the standard input.
+
+Reads go through consensus, except with --stale. What begins with "-" and is no option needs "--"
+before it; a negative DELTA does not.
+
+Exit status:
+  0  executed
+  1  the command line or the cluster file is wrong
+  2  rejected: certainly not executed, so it is safe to try again
+  3  unknown: it may have been executed, or may yet be
+  4  executed, and the key holds nothing
+  5  executed, and the store said no: mismatch, not a number, overflow, value too large
+  6  a replica did not answer (status, digest)
+  7  the answer could not be written to the standard output)";
+
+struct ControlOptions {
+  std::string config_path;
+  std::optional<int> replica;
+  std::string timeout = "5s";
+  std::string output = "table";
+
+  std::string key;
+  std::string value;
+  std::string expected;
+  std::string delta = "1";
+  std::vector<std::string> words;
+  bool absent = false;
+  bool stale = false;
+  bool all = false;
+  bool no_session = false;
+
+  [[nodiscard]] OutputFormat format() const {
+    return output == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+  }
+};
+
+/// A wish and its cluster; what the subcommands work with.
+class Control {
+ public:
+  Control(const ControlOptions& options, ClusterConfig cluster)
+      : options_(options), cluster_(std::move(cluster)) {}
+
+  Result<void> open() {
+    net::ClientOptions client;
+    for (const ReplicaSettings& replica : cluster_.replicas) {
+      if (replica.client.empty()) continue;
+      client.addresses.push_back(replica.client);
+      ids_.push_back(static_cast<int>(&replica - cluster_.replicas.data()));
+    }
+    if (client.addresses.empty()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "No replica of the file has a client address. Add one: client = "
+                  "\"tcp://HOST:PORT\".");
+    }
+    client.cluster = cluster_.id;
+    client.request_timeout_us = *duration_from(options_.timeout);
+    client.exactly_once = !options_.no_session;
+    auto opened = net::Client::open(client);
+    if (!opened) return fail(opened.error());
+    client_ = *std::move(opened);
+    return {};
+  }
+
+  int run(const kv::Payload& payload, bool reads_only, const std::vector<std::string>& keys = {}) {
+    net::SubmitOptions how;
+    how.reads_only = reads_only;
+    if (options_.replica) {
+      const auto place = place_of(*options_.replica);
+      if (!place) return no_such_replica();
+      how.replica = place;
+    }
+    const auto kind = options_.stale ? net::RequestKind::kQuery : net::RequestKind::kPropose;
+    net::CallOutcome outcome = client_->call(kind, payload, how);
+    if (outcome.replica) outcome.replica = id_of(*outcome.replica);
+    return print_outcome(outcome, options_.format(), keys);
+  }
+
+  int status() {
+    std::vector<ReplicaReport> reports;
+    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
+    return print_status(reports, options_.format(), options_.all);
+  }
+
+  int digest() {
+    std::vector<ReplicaReport> reports;
+    if (!ask_all(net::RequestKind::kDigest, reports)) return no_such_replica();
+    return print_digests(reports);
+  }
+
+ private:
+  [[nodiscard]] std::optional<ReplicaId> place_of(int replica) const {
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      if (ids_[i] == replica) return ReplicaId(static_cast<std::uint16_t>(i));
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] ReplicaId id_of(ReplicaId place) const {
+    return ReplicaId(static_cast<std::uint16_t>(ids_[place.value()]));
+  }
+
+  [[nodiscard]] int no_such_replica() const {
+    std::string there;
+    for (const int id : ids_) there += (there.empty() ? "" : ", ") + std::to_string(id);
+    std::fprintf(stderr,
+                 "epaxosctl: the file lists no replica %d with a client address. Choose one of "
+                 "these: %s.\n",
+                 *options_.replica, there.c_str());
+    return kControlBadUsage;
+  }
+
+  /// Asks every replica at once, or the one that was wished for. False: there is no such replica.
+  bool ask_all(net::RequestKind kind, std::vector<ReplicaReport>& reports) {
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      if (options_.replica.value_or(ids_[i]) != ids_[i]) continue;
+      const auto& settings = cluster_.replicas[static_cast<std::size_t>(ids_[i])];
+      reports.push_back({id_of(ReplicaId(static_cast<std::uint16_t>(i))), settings.client,
+                         settings.site, "", ""});
+    }
+    if (reports.empty()) return false;
+    std::size_t open = reports.size();
+    for (ReplicaReport& report : reports) {
+      net::SubmitOptions how;
+      how.reads_only = true;
+      how.replica = place_of(report.replica.value());
+      const auto submitted =
+          client_->submit(kind, {}, how, [&report, &open](const net::ClientOutcome& outcome) {
+            --open;
+            if (outcome.kind != OutcomeKind::kExecuted) {
+              report.reason = std::string(outcome.reason);
+              return;
+            }
+            report.status.assign(reinterpret_cast<const char*>(outcome.reply.data()),
+                                 outcome.reply.size());
+          });
+      if (!submitted) {
+        report.reason = submitted.error().message;
+        --open;
+      }
+    }
+    while (open > 0) client_->poll(100'000);
+    return true;
+  }
+
+  int print_digests(const std::vector<ReplicaReport>& reports) const {
+    bool complete = true;
+    TextTable table({"replica", "site", "digest"});
+    std::string json, notes;
+    for (const ReplicaReport& report : reports) {
+      std::uint64_t digest = 0;
+      const bool answered = report.status.size() == sizeof(digest);
+      if (answered) std::memcpy(&digest, report.status.data(), sizeof(digest));
+      char hex[17];
+      std::snprintf(hex, sizeof(hex), "%016llx", static_cast<unsigned long long>(digest));
+      complete = complete && answered;
+      const std::string id = std::to_string(report.replica.value());
+      table.add({"R" + id, report.site, answered ? hex : "no answer"});
+      if (!answered) notes += "\nR" + id + " (" + report.address + "): " + report.reason;
+      json += (json.empty() ? "" : ",") + ("{\"replica\":" + id) +
+              ",\"digest\":" + (answered ? "\"" + std::string(hex) + "\"" : "null") + "}";
+    }
+    const bool as_json = options_.format() == OutputFormat::kJson;
+    if (!notes.empty()) notes += "\n";
+    std::fputs(as_json ? ("[" + json + "]\n").c_str() : (table.text() + notes).c_str(), stdout);
+    return complete ? kControlExecuted : kControlUnreachable;
+  }
+
+  const ControlOptions& options_;
+  ClusterConfig cluster_;
+  std::vector<int> ids_;  // Of the replicas that the client knows, in its order.
+  std::unique_ptr<net::Client> client_;
+};
+
+using Action = std::function<int(Control&)>;
+
+/// "-" is the standard input, whole.
+std::string value_or_input(const std::string& value) {
+  if (value != "-") return value;
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+void add_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const get = app.add_subcommand("get", "The value of a key");
+  get->add_option("KEY", o.key)->required();
+  get->add_flag("--stale", o.stale, "Read one replica without asking the others");
+  get->callback([&] { action = [&o](Control& c) { return c.run(kv::get(o.key), true); }; });
+
+  auto* const put = app.add_subcommand("put", "Set a key");
+  put->add_option("KEY", o.key)->required();
+  put->add_option("VALUE", o.value)->required();
+  put->callback([&] {
+    action = [&o](Control& c) { return c.run(kv::put(o.key, value_or_input(o.value)), false); };
+  });
+
+  auto* const erase = app.add_subcommand("delete", "Remove a key");
+  erase->add_option("KEY", o.key)->required();
+  erase->callback([&] { action = [&o](Control& c) { return c.run(kv::erase(o.key), false); }; });
+
+  auto* const cas = app.add_subcommand("cas", "Set a key if it holds EXPECTED");
+  cas->add_option("KEY", o.key)->required();
+  cas->add_option("VALUE", o.value)->required();
+  auto* const expected = cas->add_option("--expected", o.expected, "What it must hold");
+  cas->add_flag("--absent", o.absent, "It must hold nothing")->excludes(expected);
+  cas->callback([&o, &action, expected] {
+    if (expected->count() == 0 && !o.absent) {
+      throw CLI::ValidationError("cas", "say what the key must hold: --expected TEXT or --absent");
+    }
+    action = [&o](Control& c) {
+      const std::optional<std::string_view> wanted =
+          o.absent ? std::nullopt : std::optional<std::string_view>(o.expected);
+      return c.run(kv::compare_and_set(o.key, wanted, value_or_input(o.value)), false);
+    };
+  });
+
+  auto* const append = app.add_subcommand("append", "Add to the end of a value");
+  append->add_option("KEY", o.key)->required();
+  append->add_option("VALUE", o.value)->required();
+  append->callback([&] {
+    action = [&o](Control& c) { return c.run(kv::append(o.key, value_or_input(o.value)), false); };
+  });
+
+  auto* const incr = app.add_subcommand("incr", "Add to a number");
+  incr->add_option("KEY", o.key)->required();
+  incr->add_option("DELTA", o.delta, "May be negative")
+      ->check([](const std::string& text) {
+        const Result<std::int64_t> delta = whole_number_from(text);
+        return delta ? std::string() : delta.error().message;
+      })
+      ->capture_default_str();
+  incr->callback([&] {
+    action = [&o](Control& c) {
+      return c.run(kv::increment(o.key, *whole_number_from(o.delta)), false);
+    };
+  });
+}
+
+void add_multi_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const mput = app.add_subcommand("mput", "Set several keys at once");
+  mput->add_option("KEY=VALUE", o.words)->required();
+  mput->callback([&] {
+    for (const std::string& word : o.words) {
+      if (word.find('=') == std::string::npos) {
+        throw CLI::ValidationError("mput", "\"" + word + "\" has no '='; write KEY=VALUE");
+      }
+    }
+    action = [&o](Control& c) {
+      std::vector<kv::Entry> entries;
+      for (const std::string_view word : o.words) {
+        const std::size_t at = word.find('=');
+        entries.emplace_back(word.substr(0, at), word.substr(at + 1));
+      }
+      return c.run(kv::multi_put(entries), false);
+    };
+  });
+
+  auto* const mget = app.add_subcommand("mget", "The values of several keys, at one moment");
+  mget->add_option("KEY", o.words)->required();
+  mget->add_flag("--stale", o.stale, "Read one replica without asking the others");
+  mget->callback([&] {
+    action = [&o](Control& c) {
+      const std::vector<std::string_view> keys(o.words.begin(), o.words.end());
+      return c.run(kv::multi_get(keys), true, o.words);
+    };
+  });
+}
+
+void add_questions(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const status = app.add_subcommand("status", "How every replica is");
+  status->add_flag("--all", o.all, "Every counter, not only refusals that happened");
+  status->callback([&] { action = [](Control& c) { return c.status(); }; });
+  auto* const digest = app.add_subcommand("digest", "The fingerprint of every replica's state");
+  digest->callback([&] { action = [](Control& c) { return c.digest(); }; });
+}
+
+void describe(CLI::App& app, ControlOptions& o, Action& action) {
+  explain_mistakes(app);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--config", o.config_path, "The cluster file, in TOML")->required();
+  app.add_option("--replica", o.replica, "Ask this replica and no other");
+  app.add_option("--timeout", o.timeout, "How long an answer is waited for: 5s, 500ms, 2m")
+      ->check([](const std::string& text) {
+        const Result<Tick> duration = duration_from(text);
+        return duration ? std::string() : duration.error().message;
+      })
+      ->capture_default_str();
+  app.add_flag("--no-session", o.no_session, "Send what changes something once, and no more");
+  app.add_option("--output", o.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.footer(kControlFooter);
+  add_key_commands(app, o, action);
+  add_multi_key_commands(app, o, action);
+  add_questions(app, o, action);
+}
+
+}  // namespace
+
+int control(int argc, char** argv) {
+  open_standard_streams();
+  CLI::App app("epaxosctl: commands and questions for the replicas of a cluster.", "epaxosctl");
+  ControlOptions options;
+  Action action;
+  describe(app, options, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kControlExecuted : kControlBadUsage;
+  }
+  auto cluster = ClusterConfig::load(options.config_path);
+  if (!cluster) {
+    std::fprintf(stderr, "epaxosctl: %s\n", cluster.error().message.c_str());
+    return kControlBadUsage;
+  }
+  Control control(options, *std::move(cluster));
+  if (const Result<void> opened = control.open(); !opened) {
+    std::fprintf(stderr, "epaxosctl: %s\n", opened.error().message.c_str());
+    return kControlBadUsage;
+  }
+  const int exit_status = action(control);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_status;
+  std::fprintf(stderr, "epaxosctl: the answer could not be written: %s.\n", std::strerror(errno));
+  return kControlNotWritten;
+}
+
+}  // namespace epaxos

@@ -1,0 +1,270 @@
+#include "epaxos/programs/control_output.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "epaxos/programs/programs.h"
+#include "epaxos/programs/status_json.h"
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void print_line(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const std::size_t count = std::min<std::size_t>(bytes.size() - at, 3);
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      bits = bits << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0U);
+    }
+    for (std::size_t i = 0; i < 4; ++i)
+      out += i <= count ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
+  }
+  return out;
+}
+
+std::string name_of(const std::optional<ReplicaId>& replica) {
+  return replica ? "R" + std::to_string(replica->value()) : "no replica";
+}
+
+/// JSON holds text only: other bytes become {"base64": "..."}.
+Json value_json(const std::optional<std::string>& value) {
+  if (!value) return nullptr;
+  try {
+    [[maybe_unused]] const std::string valid = Json(*value).dump();
+    return *value;
+  } catch (const Json::type_error&) {
+    return {{"base64", base64(*value)}};
+  }
+}
+
+int status_of(kv::ReplyStatus status) {
+  if (status == kv::ReplyStatus::kOk) return kControlExecuted;
+  return status == kv::ReplyStatus::kNotFound ? kControlNotFound : kControlRefused;
+}
+
+int print_failure(const net::CallOutcome& outcome, OutputFormat format) {
+  const bool rejected = outcome.kind == OutcomeKind::kRejected;
+  if (format == OutputFormat::kJson) {
+    Json json = {{"outcome", to_string(outcome.kind)},
+                 {"code", to_string(outcome.code)},
+                 {"reason", outcome.reason}};
+    json["replica"] = outcome.replica ? Json(outcome.replica->value()) : Json(nullptr);
+    print_line(text_of(json));
+  } else {
+    std::fprintf(stderr, "epaxosctl: %s (%s): %s\n", std::string(to_string(outcome.kind)).c_str(),
+                 name_of(outcome.replica).c_str(), outcome.reason.c_str());
+  }
+  return rejected ? kControlRejected : kControlUnknown;
+}
+
+/// Of a command that was executed, and whose answer is a no.
+std::string_view sentence_of(const kv::KeyValueReply& reply) {
+  switch (reply.status) {
+    case kv::ReplyStatus::kOk:
+      return "ok";
+    case kv::ReplyStatus::kNotFound:
+      return "not found: the key holds nothing";
+    case kv::ReplyStatus::kMismatch:
+      return reply.value ? "mismatch: the key holds something else, and nothing changed"
+                         : "mismatch: the key holds nothing, and nothing changed";
+    case kv::ReplyStatus::kNotANumber:
+      return "not a number: the key holds something else, and nothing changed";
+    case kv::ReplyStatus::kOverflow:
+      return "overflow: the sum does not fit into 64 bits, and nothing changed";
+    case kv::ReplyStatus::kValueTooLarge:
+      return "value too large: the limit is 65,536 bytes, and nothing changed";
+  }
+  return "an answer of another version";
+}
+
+void print_reply_text(const kv::KeyValueReply& reply, const std::vector<std::string>& keys) {
+  for (std::size_t i = 0; i < reply.values.size(); ++i) {
+    const std::string key = i < keys.size() ? keys[i] : std::to_string(i);
+    print_line(key + "\t" + reply.values[i].value_or("(not found)"));
+  }
+  if (reply.status != kv::ReplyStatus::kOk) {
+    std::fprintf(stderr, "epaxosctl: %s\n", std::string(sentence_of(reply)).c_str());
+  }
+  if (reply.value) print_line(*reply.value);
+  if (reply.status == kv::ReplyStatus::kOk && !reply.value && reply.values.empty()) {
+    print_line("ok");
+  }
+}
+
+// --- Status ------------------------------------------------------------------------------------
+
+std::uint64_t counter(const Json& status, const char* group, const char* name) {
+  const auto found = status.find("counters");
+  if (found == status.end() || !found->contains(group)) return 0;
+  return found->at(group).value(name, std::uint64_t{0});
+}
+
+std::string fast_share(const Json& status) {
+  const std::uint64_t fast = counter(status, "core", "fast_path");
+  const std::uint64_t slow =
+      counter(status, "core", "slow_path_mismatch") + counter(status, "core", "slow_path_timer");
+  if (fast + slow == 0) return "-";
+  return fixed(100.0 * static_cast<double>(fast) / static_cast<double>(fast + slow), 1) + " %";
+}
+
+/// "120/118/95": one number a row.
+std::string frontier(const Json& status, const char* which) {
+  std::string out;
+  for (const Json& row : status.at("rows")) {
+    out += (out.empty() ? "" : "/") + std::to_string(row.at(which).get<std::uint64_t>());
+  }
+  return out;
+}
+
+std::string peers_connected(const Json& status) {
+  std::size_t connected = 0;
+  for (const Json& peer : status.at("peers")) connected += peer.at("connected").get<bool>() ? 1 : 0;
+  return std::to_string(connected) + "/" + std::to_string(status.at("peers").size());
+}
+
+void add_row(TextTable& table, const ReplicaReport& report, const Json& status) {
+  table.add({"R" + std::to_string(report.replica.value()), report.site,
+             status.at("state").get<std::string>(), status.at("role").get<std::string>(),
+             status.at("durability").get<std::string>(), status.at("store").value("state", "?"),
+             peers_connected(status), fast_share(status),
+             grouped(status.at("queues").value("pending", std::uint64_t{0})),
+             frontier(status, "committed_up_to"), frontier(status, "executed_up_to"),
+             frontier(status, "highest_known")});
+}
+
+/// "  R1  host  rejected_overloaded  12", for what should be looked at.
+void add_counters(TextTable& table, const std::string& replica, const std::string& group,
+                  const Json& counters, bool all) {
+  for (const auto& [name, value] : counters.items()) {
+    if (!all && (value.get<std::uint64_t>() == 0 || !tells_refusal(name))) continue;
+    table.add({replica, group, name, grouped(value.get<std::uint64_t>())});
+  }
+}
+
+/// What the replica remembers for clients, once there is something.
+std::string sessions(const std::string& replica, const Json& status) {
+  const auto count = [&](const char* name) { return grouped(counter(status, "host", name)); };
+  const std::string open = count("session_open");
+  const std::string repeated = count("session_duplicates");
+  if (open == "0" && repeated == "0") return {};
+  return replica + ": sessions open: " + open + ", replies held: " + count("session_replies") +
+         ", retries answered from the table: " + repeated + "\n";
+}
+
+/// Sentences that an operator should read.
+std::string remarks(const std::string& replica, const Json& status) {
+  std::string out;
+  for (const std::string& text :
+       {status.value("stop_reason", ""), status.value("non_voting_reason", ""),
+        status.at("store").value("error", "")}) {
+    if (!text.empty()) out += replica + ": " + text + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+int print_outcome(const net::CallOutcome& outcome, OutputFormat format,
+                  const std::vector<std::string>& keys) {
+  if (outcome.kind != OutcomeKind::kExecuted) return print_failure(outcome, format);
+  const Result<kv::KeyValueReply> reply = kv::decode_reply(outcome.reply);
+  if (!reply) {
+    std::fprintf(stderr, "epaxosctl: %s answered what is no reply of the key-value machine: %s\n",
+                 name_of(outcome.replica).c_str(), reply.error().message.c_str());
+    return kControlUnknown;
+  }
+  if (format == OutputFormat::kTable) {
+    print_reply_text(*reply, keys);
+    return status_of(reply->status);
+  }
+  Json json = {{"outcome", to_string(outcome.kind)},
+               {"status", to_string(reply->status)},
+               {"value", value_json(reply->value)}};
+  if (!reply->values.empty()) {
+    json["values"] = Json::array();
+    for (const auto& value : reply->values) json["values"].push_back(value_json(value));
+  }
+  json["replica"] = outcome.replica ? Json(outcome.replica->value()) : Json(nullptr);
+  json["latency_us"] = outcome.latency_us;
+  json["execution_wait_us"] = outcome.execution_wait_us;
+  print_line(text_of(json));
+  return status_of(reply->status);
+}
+
+std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
+  TextTable table({"replica", "site", "state", "role", "durability", "store", "peers", ">fast path",
+                   ">pending", "committed", "executed", "known"});
+  TextTable counters({"replica", "part", "counter", ">value"});
+  std::string about_sessions;
+  std::string notes;
+  for (const ReplicaReport& report : reports) {
+    const std::string name = "R" + std::to_string(report.replica.value());
+    const Json status = Json::parse(report.status, nullptr, /*allow_exceptions=*/false);
+    try {
+      if (!status.is_object()) {
+        table.add({name, report.site, "no answer", "", "", "", "", "", "", "", "", ""});
+        notes += name + " (" + report.address +
+                 "): " + (report.reason.empty() ? "it answered what is no status" : report.reason) +
+                 "\n";
+        continue;
+      }
+      add_row(table, report, status);
+      for (const auto& [group, values] : status.at("counters").items()) {
+        add_counters(counters, name, group, values, all);
+      }
+      for (const Json& peer : status.at("peers")) {
+        const std::string group = "to R" + std::to_string(peer.at("replica").get<int>());
+        add_counters(counters, name, group, peer.at("counters"), all);
+      }
+      about_sessions += sessions(name, status);
+      notes += remarks(name, status);
+    } catch (const Json::exception& error) {
+      notes += name + ": its status is of another version: " + error.what() + "\n";
+    }
+  }
+  std::string out = table.text();
+  if (counters.rows() > 0) out += "\n" + counters.text();
+  if (!about_sessions.empty()) out += "\n" + about_sessions;
+  if (!notes.empty()) out += "\n" + notes;
+  return out;
+}
+
+int print_status(const std::vector<ReplicaReport>& reports, OutputFormat format, bool all) {
+  bool complete = true;
+  Json list = Json::array();
+  for (const ReplicaReport& report : reports) {
+    complete = complete && !report.status.empty();
+    Json status = Json::parse(report.status, nullptr, /*allow_exceptions=*/false);
+    if (!status.is_object()) {
+      status = {{"replica", report.replica.value()}, {"error", report.reason}};
+    }
+    list.push_back(std::move(status));
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of(list));
+  } else {
+    std::fputs(status_text(reports, all).c_str(), stdout);
+  }
+  return complete ? kControlExecuted : kControlUnreachable;
+}
+
+}  // namespace epaxos

@@ -1,0 +1,16 @@
+#pragma once
+
+// Durations as people write them.
+
+#include <string_view>
+
+#include "deps/types/ids.h"
+#include "deps/types/result.h"
+
+namespace epaxos {
+
+/// Microseconds of "500us", "20ms", "5s" or "2m"; a number alone means seconds. Fractions are fine.
+/// Errors: invalid argument - something else, or not within 1 ms to 1 h.
+Result<Tick> duration_from(std::string_view text);
+
+}  // namespace epaxos

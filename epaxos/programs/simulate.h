@@ -1,0 +1,34 @@
+#pragma once
+
+// epaxos-sim as a function: whoever brings more protocols gives it more entries. It is compiled
+// against the libraries NAME_mutable only, so that known bugs can be switched on in it.
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "epaxos/sim/swarm.h"
+
+namespace epaxos {
+
+/// Exit statuses of epaxos-sim.
+enum SimulateStatus : int {
+  kSimulateAllHold = 0,
+  kSimulateViolation = 1,  ///< A run went wrong, or a required mark was never reached.
+  kSimulateBadUsage = 2,
+  kSimulateInterrupted = 3,  ///< What was run until then holds.
+};
+
+struct SimulatedProtocol {
+  /// All but the limits, which the command line gives.
+  sim::SwarmOptions swarm;
+  /// Counters that a run over many seeds must have moved, else it did not test what it should.
+  std::vector<std::string> required_marks;
+};
+
+SimulatedProtocol simulated_epaxos();
+
+/// Precondition: at least one protocol; the first is the default.
+int simulate(std::span<const SimulatedProtocol> protocols, int argc, char** argv);
+
+}  // namespace epaxos

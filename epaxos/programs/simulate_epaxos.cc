@@ -1,0 +1,55 @@
+// EPaxos in the simulator: which messages are worth stopping their sender for, and which parts of
+// the protocol a long run must have reached. Source: docs/testing.md.
+
+#include "epaxos/programs/simulate.h"
+#include "epaxos/programs/simulate_speech_checker.h"
+#include "epaxos/protocol/core.h"
+#include "epaxos/protocol/message.h"
+
+namespace epaxos {
+namespace {
+
+// The first Commit after a fast decision is a word that only one replica hears.
+constexpr protocol::MessageType kTargets[] = {
+    protocol::MessageType::kCommit,     protocol::MessageType::kCommit,
+    protocol::MessageType::kCommit,     protocol::MessageType::kAccept,
+    protocol::MessageType::kAccept,     protocol::MessageType::kPreAccept,
+    protocol::MessageType::kPreAccept,  protocol::MessageType::kPreAcceptOk,
+    protocol::MessageType::kAcceptOk,   protocol::MessageType::kRecover,
+    protocol::MessageType::kRecoverOk,  protocol::MessageType::kValidate,
+    protocol::MessageType::kValidateOk,
+};
+
+constexpr const char* kMarks[] = {
+    "fast_path",     "slow_path_mismatch", "slow_path_timer", "resubmitted", "decided_nop",
+    "ranges_served", "recovery_c1",        "recovery_c2",     "recovery_c3", "recovery_c4",
+    "recovery_c5",   "recovery_v1",        "recovery_v2",     "recovery_v3", "recovery_v4",
+    "recovery_v5",   "recovery_v6",        "recovery_v7",
+};
+
+// What no replica does to another one.
+constexpr const char* kAlwaysZero[] = {
+    "refused_malformed_block",      "refused_wrong_group",      "refused_wrong_epoch",
+    "refused_unknown_type",         "refused_not_the_owner",    "refused_not_the_ballots_owner",
+    "refused_contradicts_record",   "refused_contradicts_vote", "refused_contradicts_decision",
+    "refused_shrinks_dependencies",
+};
+
+}  // namespace
+
+SimulatedProtocol simulated_epaxos() {
+  SimulatedProtocol simulated;
+  simulated.swarm = sim::key_value_swarm(protocol::epaxos());
+  for (const protocol::MessageType type : kTargets) {
+    simulated.swarm.targets.push_back(static_cast<net::FrameType>(type));
+  }
+  simulated.swarm.checkers.push_back(
+      [](sim::Cluster& cluster) { return std::make_unique<SpeechChecker>(cluster); });
+  simulated.swarm.zero_when_calm = {"slow_path_mismatch", "slow_path_timer"};
+  simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
+  simulated.swarm.spins_max = 1'000;
+  simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
+  return simulated;
+}
+
+}  // namespace epaxos

@@ -1,0 +1,151 @@
+#include "epaxos/programs/simulate_options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace epaxos {
+namespace {
+
+constexpr const char* kFooter = R"(
+Each seed is a cluster, a load and a selection of faults of its own; the same seed runs the same way
+everywhere. The first violation ends the run, with the line that shows it again.
+
+Exit status:
+  0  all runs hold
+  1  a run does not, or --profile nightly never reached a part of the protocol that it must reach
+  2  the command line is wrong
+  3  interrupted; what was run until then holds)";
+
+bool read_number(std::string_view text, std::uint64_t& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return !text.empty() && error == std::errc() && end == text.data() + text.size();
+}
+
+/// "7" or "1..300".
+std::string read_seeds(const std::string& text, SimulateOptions& options) {
+  const std::size_t dots = text.find("..");
+  const std::string first = text.substr(0, dots);
+  const std::string last = dots == std::string::npos ? first : text.substr(dots + 2);
+  if (!read_number(first, options.first_seed) || !read_number(last, options.last_seed) ||
+      options.first_seed > options.last_seed) {
+    return "Seeds are one number or a range like 1..300, not \"" + text + "\".";
+  }
+  return {};
+}
+
+std::string check_replicas(const std::string& text) {
+  std::uint64_t replicas = 0;
+  if (text == "swarm") return {};
+  if (read_number(text, replicas) && replicas >= 1 && replicas <= kReplicasMax) return {};
+  return "Replicas are 1 to 9, or \"swarm\" to draw them.";
+}
+
+std::vector<std::string> mutant_names() {
+  std::vector<std::string> names{"none"};
+  for (const MutantInfo& info : mutants()) names.emplace_back(info.name);
+  return names;
+}
+
+void describe(CLI::App& app, SimulateOptions& options,
+              std::span<const SimulatedProtocol> protocols) {
+  std::vector<std::string> names;
+  for (const SimulatedProtocol& each : protocols) names.push_back(each.swarm.protocol.name);
+  options.protocol = names.front();
+  app.add_option("--protocol", options.protocol, "Who decides")
+      ->check(CLI::IsMember(names))
+      ->capture_default_str();
+  app.add_option("--replicas", options.replicas, "How many, 1 to 9, or swarm: drawn")
+      ->check(check_replicas)
+      ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--seeds",
+         [&options](const std::string& text) {
+           if (const std::string wrong = read_seeds(text, options); !wrong.empty()) {
+             throw CLI::ValidationError(wrong);
+           }
+         },
+         "Which runs, as A..B")
+      ->default_str("1..300");
+  app.add_option("--profile", options.profile, "smoke (short runs) or nightly (long ones)")
+      ->check(CLI::IsMember({"smoke", "nightly"}))
+      ->capture_default_str();
+  app.add_option("--mutant", options.mutant, "A known bug that is switched on")
+      ->check(CLI::IsMember(mutant_names()))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_flag("--list-mutants", options.list_mutants, "Only print the known bugs");
+  app.add_option_function<std::uint64_t>(
+      "--replay",
+      [&options](std::uint64_t seed) {
+        options.first_seed = options.last_seed = seed;
+        options.replay = true;
+      },
+      "Run one seed and tell all about it");
+  app.add_option_function<std::string>(
+      "--plan",
+      [&options](const std::string& text) {
+        if (const auto plan = sim::plan_from(text); !plan) {
+          throw CLI::ValidationError(plan.error().message);
+        }
+        options.plan = text;
+        options.first_seed = options.last_seed = sim::plan_from(text)->seed;
+        options.replay = true;
+      },
+      "The same with a plan, as it was printed");
+  app.add_flag("--shrink", options.shrink, "Make a plan that fails as small as possible");
+  app.add_flag("!--no-permanent-faults", options.permanent_faults,
+               "No replica is gone for good, and no disk forgets");
+  app.add_option("--jobs", options.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "End after this time, whatever seeds are left")
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_flag("--keep-going", options.keep_going, "Do not stop at the first violation");
+  app.add_flag("--json", options.json, "Print the result as JSON");
+  app.add_option("--ledger", options.ledger, "Append the result as a row to a table in this file");
+  app.footer(kFooter);
+}
+
+}  // namespace
+
+sim::SwarmLimits SimulateOptions::limits() const {
+  sim::SwarmLimits limits;
+  limits.profile = profile == "nightly" ? sim::Profile::kNightly : sim::Profile::kSmoke;
+  if (replicas != "swarm") limits.replicas = std::stoi(replicas);
+  limits.permanent_faults = permanent_faults;
+  return limits;
+}
+
+std::string SimulateOptions::common() const {
+  return "epaxos-sim --protocol " + protocol + (mutant == "none" ? "" : " --mutant " + mutant);
+}
+
+std::string SimulateOptions::replay_line(std::uint64_t seed) const {
+  return common() + " --replicas " + replicas + " --profile " + profile +
+         (permanent_faults ? "" : " --no-permanent-faults") + " --replay " + std::to_string(seed);
+}
+
+std::string SimulateOptions::replay_line(const sim::SwarmPlan& smaller) const {
+  return common() + " --plan '" + to_text(smaller) + "'";
+}
+
+std::optional<SimulateOptions> read_simulate_options(std::span<const SimulatedProtocol> protocols,
+                                                     int argc, const char* const* argv,
+                                                     int& exit_status) {
+  CLI::App app("epaxos-sim: runs clusters in virtual time under faults, and checks them.",
+               "epaxos-sim");
+  SimulateOptions options;
+  describe(app, options, protocols);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_status = app.exit(error) == 0 ? kSimulateAllHold : kSimulateBadUsage;
+    return std::nullopt;
+  }
+  return options;
+}
+
+}  // namespace epaxos

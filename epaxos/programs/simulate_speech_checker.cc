@@ -1,0 +1,403 @@
+#include "epaxos/programs/simulate_speech_checker.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "epaxos/protocol/message_codec.h"
+
+namespace epaxos {
+namespace {
+
+using protocol::MessageType;
+using protocol::RecordKind;
+
+RecordKey key(RecordKind kind, const InstanceId& id) {
+  return {static_cast<std::uint8_t>(kind), GroupId(), Epoch(), id.row, id.slot};
+}
+
+/// A copy that starts at a multiple of 8 bytes.
+class Aligned {
+ public:
+  explicit Aligned(Bytes bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
+    if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
+  }
+  [[nodiscard]] Bytes bytes() const {
+    return {reinterpret_cast<const std::byte*>(words_.data()), size_};
+  }
+
+ private:
+  std::vector<std::uint64_t> words_;
+  std::size_t size_;
+};
+
+}  // namespace
+
+SpeechChecker::SpeechChecker(sim::Cluster& cluster) : cluster_(cluster), n_(cluster.size()) {
+}
+
+std::uint64_t SpeechChecker::said(ReplicaId from, MessageType type) const {
+  const auto found = said_.find({from, type});
+  return found == said_.end() ? 0 : found->second;
+}
+
+std::uint64_t SpeechChecker::said(MessageType type) const {
+  std::uint64_t sum = 0;
+  for (const ReplicaId replica : cluster_.replicas()) sum += said(replica, type);
+  return sum;
+}
+
+/// The first few of each kind tell enough.
+bool SpeechChecker::is_news(const char* what) {
+  return ++of_kind_[what] <= 3;
+}
+
+void SpeechChecker::expect(bool holds, const InstanceId& id, const char* what) {
+  if (holds || !is_news(what)) return;
+  violations_.push_back(to_string(from_) + " said of " + to_string(id) + ": " + what);
+}
+
+template <class Key, class Value>
+void SpeechChecker::told(std::map<Key, Value>& facts, const Key& fact, const Value& value,
+                         const char* what) {
+  const auto [at, is_new] = facts.try_emplace(fact, value);
+  if (is_new || at->second == value || !is_news(what)) return;
+  violations_.push_back(to_string(from_) + " contradicts what was said: " + what);
+}
+
+// --- What is on disk ---------------------------------------------------------------------------
+
+void SpeechChecker::read_payload(const std::vector<std::byte>& record, bool pre_accepted,
+                                 Durable& out) const {
+  const Aligned aligned(record);
+  protocol::PreAccept payload;
+  check(decode(aligned.bytes(), n_, payload), "a payload record does not decode");
+  out.recorded = true;
+  out.initial = payload.initial;
+  out.block.assign(payload.block.begin(), payload.block.end());
+  if (!pre_accepted) return;
+  out.pre_accepted = true;
+  out.pre_accept_dependencies = payload.initial;
+}
+
+void SpeechChecker::read_vote(const std::vector<std::byte>& record, Durable& out) const {
+  const Aligned aligned(record);
+  protocol::VoteRecord vote;
+  check(decode(aligned.bytes(), n_, vote), "a vote record does not decode");
+  out.ballot = vote.ballot;
+  if (vote.pre_accepted) {
+    out.pre_accepted = true;
+    out.pre_accept_dependencies = vote.pre_accept_dependencies;
+  }
+  out.voted = vote.voted;
+  out.accepted_ballot = vote.accepted_ballot;
+  out.vote_dependencies = vote.vote_dependencies;
+}
+
+void SpeechChecker::read_decision(const std::vector<std::byte>& record, Durable& out) const {
+  const Aligned aligned(record);
+  protocol::DecisionRecord decision;
+  check(decode(aligned.bytes(), n_, decision), "a decision record does not decode");
+  out.decided = true;
+  out.decided_nop = decision.nop;
+  out.decision = decision.initial ? out.initial : decision.dependencies;
+}
+
+SpeechChecker::Durable SpeechChecker::durable(const sim::VirtualDisk& disk,
+                                              const InstanceId& id) const {
+  Durable out;
+  if (const auto* found = disk.find(key(RecordKind::kPreAccepted, id))) {
+    read_payload(*found, true, out);
+  }
+  if (const auto* found = disk.find(key(RecordKind::kRecorded, id))) {
+    read_payload(*found, false, out);
+  }
+  if (const auto* found = disk.find(key(RecordKind::kVote, id))) read_vote(*found, out);
+  if (const auto* found = disk.find(key(RecordKind::kDecision, id))) read_decision(*found, out);
+  return out;
+}
+
+/// A replica whose disk was wiped or set back keeps no promise. That it must find out, and that the
+/// others stay right, is checked elsewhere; its own words are not worth a look.
+void SpeechChecker::on_started(ReplicaId replica) {
+  const sim::VirtualDisk& disk = cluster_.disk(replica);
+  for (auto vote = votes_.lower_bound({replica, InstanceId()});
+       vote != votes_.end() && vote->first.first == replica; ++vote) {
+    const Durable on_disk = durable(disk, vote->first.second);
+    if (!on_disk.pre_accepted) forgetful_.insert(replica);
+  }
+}
+
+// --- What is said ------------------------------------------------------------------------------
+
+void SpeechChecker::on_sent(ReplicaId from, ReplicaId to, Bytes bundle,
+                            const sim::VirtualDisk& disk) {
+  if (forgetful_.contains(from)) return;
+  from_ = from;
+  disk_ = &disk;
+  net::BundleReader reader(cluster_.at_replica(to).identity(), n_);
+  check(!reader.open(bundle), "a bundle left that its receiver would refuse");
+  net::Frame frame;
+  while (reader.next(frame)) check_frame(frame);
+}
+
+void SpeechChecker::check_frame(const net::Frame& frame) {
+  const auto type = static_cast<MessageType>(frame.type);
+  ++said_[{from_, type}];
+  const auto with = [&](auto message) {
+    check(decode(frame.body, n_, message), "a message left that does not decode");
+    check_message(message);
+  };
+  switch (type) {
+    case MessageType::kPreAccept:
+      return with(protocol::PreAccept());
+    case MessageType::kPreAcceptOk:
+      return with(protocol::PreAcceptOk());
+    case MessageType::kAccept:
+      return with(protocol::Accept());
+    case MessageType::kAcceptOk:
+      return with(protocol::AcceptOk());
+    case MessageType::kCommit:
+      return with(protocol::Commit());
+    case MessageType::kRecover:
+      return with(protocol::Recover());
+    case MessageType::kRecoverOk:
+      return with(protocol::RecoverOk());
+    case MessageType::kValidate:
+      return with(protocol::Validate());
+    case MessageType::kValidateOk:
+      return with(protocol::ValidateOk());
+    case MessageType::kLearn:
+      return with(protocol::Learn());
+    case MessageType::kFrontier:
+      return with(protocol::Frontier());
+    default:
+      return;  // Questions, and answers that promise nothing.
+  }
+}
+
+void SpeechChecker::learn_commands(const InstanceId& id, Bytes block) {
+  if (block.empty()) return;
+  if (!footprints_.contains(id)) footprints_[id] = decode_block_footprint(block).value();
+  std::vector<Command> commands;
+  decode_block_commands(block, commands);
+  for (const Command& command : commands) {
+    std::vector<InstanceId>& known = instances_[command.id];
+    if (std::ranges::find(known, id) == known.end()) known.push_back(id);
+  }
+}
+
+/// What an owner proposed is one for ever, whoever repeats it (I1).
+void SpeechChecker::expect_proposal(const InstanceId& id, const Dependencies& initial,
+                                    Bytes block) {
+  const Words words(block.begin(), block.end());
+  told(proposals_, id, {initial, words}, "one instance, two proposals");
+  learn_commands(id, block);
+}
+
+void SpeechChecker::check_message(const protocol::PreAccept& message) {
+  const InstanceId& id = message.instance;
+  const Words block(message.block.begin(), message.block.end());
+  const Durable on_disk = durable(*disk_, id);
+  expect(on_disk.recorded && on_disk.pre_accepted, id, "PreAccept, without its record");
+  expect(!on_disk.recorded || (on_disk.initial == message.initial && on_disk.block == block), id,
+         "PreAccept, with another record");
+  expect_proposal(id, message.initial, message.block);
+  // The owner's own vote.
+  if (!votes_.contains({from_, id})) expect_lemmas(id, message.initial);
+  told(votes_, std::pair(from_, id), message.initial, "an owner's vote for something else");
+}
+
+void SpeechChecker::check_message(const protocol::PreAcceptOk& message) {
+  const InstanceId& id = message.instance;
+  const Durable on_disk = durable(*disk_, id);
+  expect(on_disk.recorded && on_disk.pre_accepted, id, "PreAcceptOk, without its record");
+  if (!on_disk.pre_accepted || !on_disk.recorded) return;
+  const Dependencies& said = message.initial ? on_disk.initial : message.dependencies;
+  expect(on_disk.pre_accept_dependencies == said, id, "PreAcceptOk, with another vote on disk");
+  if (!votes_.contains({from_, id})) expect_lemmas(id, said);
+  told(votes_, std::pair(from_, id), said, "one PreAccept, two answers");
+  for (const Validation& validation : validations_[from_]) expect_validation(validation, id);
+}
+
+void SpeechChecker::check_message(const protocol::Accept& message) {
+  const InstanceId& id = message.instance;
+  const Durable on_disk = durable(*disk_, id);
+  const bool covered = on_disk.voted && on_disk.accepted_ballot >= message.ballot;
+  expect(covered, id, "Accept, without its own vote");
+  if (covered && on_disk.accepted_ballot == message.ballot && !message.nop) {
+    expect(on_disk.vote_dependencies == message.dependencies, id, "Accept, with another vote");
+  }
+  told(accepts_, std::pair(id, message.ballot), std::pair(message.nop, message.dependencies),
+       "one ballot, two values");
+  // Whatever was decided, no higher ballot proposes anything else (I8).
+  Ballot& highest = highest_accepts_[id];
+  const auto decision = decisions_.find(id);
+  if (message.ballot > highest && decision != decisions_.end()) {
+    expect(decision->second == std::pair(message.nop, message.dependencies), id,
+           "Accept, with another value than the decision");
+  }
+  highest = std::max(highest, message.ballot);
+  if (!message.nop) learn_commands(id, message.block);
+}
+
+void SpeechChecker::check_message(const protocol::Recover& message) {
+  const Durable on_disk = durable(*disk_, message.instance);
+  expect(on_disk.ballot >= message.ballot || on_disk.decided, message.instance,
+         "Recover, without its promise");
+}
+
+void SpeechChecker::check_message(const protocol::RecoverOk& message) {
+  const InstanceId& id = message.instance;
+  const Durable on_disk = durable(*disk_, id);
+  expect(on_disk.ballot >= message.ballot, id, "RecoverOk, without its promise");
+  if (message.recorded) {
+    expect(on_disk.recorded, id, "RecoverOk, without its record");
+    expect_proposal(id, message.initial, message.block);
+  }
+  if (message.pre_accepted) {
+    expect(on_disk.pre_accepted, id, "RecoverOk, without its first vote");
+    told(votes_, std::pair(from_, id), message.pre_accept_dependencies, "two first votes");
+  }
+  if (!message.voted) return;
+  const bool covered = on_disk.voted && on_disk.accepted_ballot >= message.accepted_ballot;
+  expect(covered, id, "RecoverOk, without its vote");
+  told(accepts_, std::pair(id, message.accepted_ballot),
+       std::pair(message.vote_nop, message.vote_dependencies), "one ballot, two values");
+}
+
+void SpeechChecker::check_message(const protocol::Validate& message) {
+  expect_proposal(message.instance, message.initial, message.block);
+}
+
+void SpeechChecker::check_message(const protocol::ValidateOk& message) {
+  const Durable on_disk = durable(*disk_, message.instance);
+  expect(on_disk.recorded, message.instance, "ValidateOk, without its record");
+  Validation& validation = validations_[from_].emplace_back();
+  validation.instance = message.instance;
+  for (const protocol::ValidationBlocker& blocker : message.blockers) {
+    validation.blockers.push_back(blocker.instance);
+    const Durable other = durable(*disk_, blocker.instance);
+    expect(!blocker.matched || other.pre_accepted, blocker.instance,
+           "a blocker with a first vote that is not on disk");
+    expect(!blocker.committed || other.decided, blocker.instance,
+           "a decided blocker whose decision is not on disk");
+  }
+  for (auto vote = votes_.lower_bound({from_, InstanceId()});
+       vote != votes_.end() && vote->first.first == from_; ++vote) {
+    expect_validation(validation, vote->first.second);
+  }
+}
+
+void SpeechChecker::check_message(const protocol::AcceptOk& message) {
+  const Durable on_disk = durable(*disk_, message.instance);
+  expect(on_disk.voted && on_disk.accepted_ballot >= message.ballot, message.instance,
+         "AcceptOk, without its vote");
+  expect(on_disk.ballot >= message.ballot, message.instance, "AcceptOk, without its promise");
+}
+
+void SpeechChecker::check_message(const protocol::Commit& message) {
+  const InstanceId& id = message.instance;
+  const Durable on_disk = durable(*disk_, id);
+  const bool nop = message.kind == protocol::CommitKind::kNop;
+  Dependencies said = message.dependencies;
+  if (message.kind == protocol::CommitKind::kInitial) said = on_disk.initial;
+  if (nop) said = {};
+  // Decided here; or by a quorum of votes at the slow path, of which the sender's own is durable.
+  const bool decided =
+      on_disk.decided && on_disk.decided_nop == nop && (nop || on_disk.decision == said);
+  const bool voted = on_disk.voted && on_disk.vote_dependencies == said;
+  expect(decided || voted, id, "Commit, without a decision or a vote for it");
+  told(decisions_, id, std::pair(nop, said), "one instance, two decisions");
+}
+
+void SpeechChecker::check_message(const protocol::Learn& message) {
+  const Durable on_disk = durable(*disk_, message.instance);
+  expect(on_disk.recorded, message.instance, "Learn, without its record");
+  expect_proposal(message.instance, message.initial, message.block);
+}
+
+void SpeechChecker::check_message(const protocol::Frontier& message) {
+  for (std::uint16_t row = 0; row < n_; ++row) {
+    Slot& known = decided_up_to_[{from_, ReplicaId(row)}];
+    for (; known < message.executed[ReplicaId(row)]; known = known.next()) {
+      const InstanceId id{ReplicaId(row), known.next()};
+      if (disk_->find(key(RecordKind::kDecision, id)) != nullptr) continue;
+      return expect(false, id, "executed, by gossip, without its decision");
+    }
+  }
+}
+
+/// Whichever of two conflicting proposals a replica voted for second, that vote has the first one,
+/// or the second proposal is in the first one's own (lemma 2). In which order it voted is not
+/// heard.
+void SpeechChecker::expect_lemmas(const InstanceId& id, const Dependencies& vote) {
+  constexpr std::size_t kWindow = 512;
+  const auto proposal = proposals_.find(id);
+  if (proposal == proposals_.end()) return;
+  const Dependencies& initial = proposal->second.first;
+  for (const Access access : footprints_[id].accesses()) {
+    std::vector<InstanceId>& earlier = votes_on_key_[{from_, access.key()}];
+    const std::size_t first = earlier.size() > kWindow ? earlier.size() - kWindow : 0;
+    for (std::size_t i = first; i < earlier.size(); ++i) {
+      const InstanceId& other = earlier[i];
+      if (!conflicts(footprints_[other], footprints_[id])) continue;
+      const Dependencies& others_vote = votes_[{from_, other}];
+      expect(vote.covers(other) || others_vote.covers(id), id,
+             "first votes for two conflicting proposals, neither with the other (I6)");
+      const bool apart = !initial.covers(other) && !proposals_[other].first.covers(id);
+      expect(!apart || vote != initial || others_vote != proposals_[other].first, id,
+             "first votes for two proposals that exclude each other (I7)");
+    }
+    earlier.push_back(id);
+  }
+}
+
+/// Whatever a replica has validated it has recorded: a conflicting first vote that comes later has
+/// it, and one that came earlier was named as a blocker, or its decision settles the matter.
+void SpeechChecker::expect_validation(const Validation& validation, const InstanceId& voted) {
+  const InstanceId& id = validation.instance;
+  const auto proposal = proposals_.find(voted);
+  if (id == voted || proposal == proposals_.end()) return;
+  if (!conflicts(footprints_[id], footprints_[voted])) return;
+  const auto decision = decisions_.find(voted);
+  const bool settled = decision != decisions_.end() &&
+                       (decision->second.first || decision->second.second.covers(id));
+  const bool named = std::ranges::find(validation.blockers, voted) != validation.blockers.end();
+  expect(settled || named || votes_[{from_, voted}].covers(id) ||
+             proposal->second.first.covers(id) || proposals_[id].first.covers(voted),
+         voted,
+         "a first vote without a conflict that it had validated before, or did not name (I6)");
+}
+
+void SpeechChecker::finish() {
+  std::map<std::uint64_t, std::vector<InstanceId>> on_key;
+  for (const auto& [id, decision] : decisions_) {
+    if (decision.first) continue;  // Nop.
+    for (const Access access : footprints_[id].accesses()) on_key[access.key()].push_back(id);
+  }
+  for (const auto& [key, ids] : on_key) {
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (!conflicts(footprints_[ids[i]], footprints_[ids[j]])) continue;
+        if (decisions_[ids[i]].second.covers(ids[j])) continue;
+        expect(decisions_[ids[j]].second.covers(ids[i]), ids[i],
+               "a decision; a conflicting one and this do not know of each other");
+      }
+    }
+  }
+}
+
+void SpeechChecker::on_acknowledged(ReplicaId replica, CommandId command, Bytes) {
+  from_ = replica;
+  const sim::VirtualDisk& disk = cluster_.disk(replica);
+  if (n_ == 1) return;  // Nobody ever heard in which instance it is.
+  const std::vector<InstanceId>& instances = instances_[command];
+  const bool decided = std::ranges::any_of(instances, [&](const InstanceId& id) {
+    const Durable on_disk = durable(disk, id);
+    return on_disk.decided && !on_disk.decided_nop;
+  });
+  expect(decided, instances.empty() ? InstanceId() : instances.front(),
+         "executed, to a client, without its decision");
+}
+
+}  // namespace epaxos

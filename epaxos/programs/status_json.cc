@@ -1,0 +1,75 @@
+#include "epaxos/programs/status_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace epaxos {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json counters_json(const std::vector<Counter>& counters) {
+  Json out = Json::object();
+  for (const Counter& counter : counters) out[std::string(counter.name)] = counter.value;
+  return out;
+}
+
+Json rows_json(const NodeStatus& status) {
+  Json rows = Json::array();
+  for (std::size_t row = 0; row < status.rows.size(); ++row) {
+    const RowStatus& s = status.rows[row];
+    rows.push_back({{"row", row},
+                    {"committed_up_to", s.committed_up_to.value()},
+                    {"executed_up_to", s.executed_up_to.value()},
+                    {"highest_known", s.highest_known.value()}});
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string status_json(const NodeStatus& status) {
+  Json out = {{"replica", status.self.value()},
+              {"replicas", status.replica_count},
+              {"cluster", status.cluster},
+              {"site", status.site},
+              {"protocol", status.protocol},
+              {"state", to_string(status.state)},
+              {"stop_reason", status.stop_reason},
+              {"role", status.role},
+              {"voting", status.voting},
+              {"non_voting_reason", status.non_voting_reason},
+              {"durability", to_string(status.durability)},
+              {"incarnation", status.incarnation},
+              {"uptime_us", status.uptime_us},
+              {"peer_address", status.peer_address},
+              {"client_address", status.client_address}};
+  out["rows"] = rows_json(status);
+  out["store"] = {{"state", status.store.state},
+                  {"error", status.store.error},
+                  {"durable_batch", status.store.durable_batch},
+                  {"pending_bytes", status.store.pending_bytes},
+                  {"transactions", status.store.transactions}};
+  out["queues"] = {{"submitted", status.queues.submitted},
+                   {"submitted_bytes", status.queues.submitted_bytes},
+                   {"pending", status.queues.pending}};
+  out["peers"] = Json::array();
+  for (const PeerStatus& peer : status.peers) {
+    out["peers"].push_back({{"replica", peer.replica.value()},
+                            {"connected", peer.connected},
+                            {"counters", counters_json(peer.counters)}});
+  }
+  out["counters"] = Json::object();
+  for (const CounterGroup& group : status.counters) {
+    out["counters"][std::string(group.name)] = counters_json(group.counters);
+  }
+  // Names and reasons may come from a file: whatever bytes they hold, the text is valid JSON.
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+bool tells_refusal(std::string_view counter) {
+  return counter.starts_with("rejected") || counter.starts_with("unknown") ||
+         counter.find("dropped") != counter.npos || counter.find("refused") != counter.npos ||
+         counter.find("too_large") != counter.npos;
+}
+
+}  // namespace epaxos

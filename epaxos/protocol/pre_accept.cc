@@ -1,0 +1,131 @@
+// The first round: acceptors record the command and add the conflicts that the owner has not seen;
+// the owner counts. Source: protocol.md 6.2 and 6.3.
+
+#include <algorithm>
+
+#include "deps/types/mutant.h"
+#include "epaxos/protocol/core.h"
+
+namespace epaxos::protocol {
+
+void EpaxosCore::on_pre_accept(ReplicaId from, const PreAccept& message, Bytes body, Effects& out) {
+  const InstanceId& id = message.instance;
+  if (id.row != from) return counters_.add(Count::kNotTheOwner);
+  if (storage_full_) return counters_.add(Count::kStorageFull);
+  if (answered_by_decision(from, id, out)) return;  // G3
+  const Result<Footprint> footprint = decode_block_footprint(message.block);
+  if (!footprint) return counters_.add(Count::kMalformedBlock);
+  Instance* const instance = admit(id);
+  if (instance == nullptr) return;
+
+  // Learning is allowed at any ballot.
+  const bool newly_recorded = !instance->recorded();
+  if (!agrees(*instance, message.initial) ||
+      !learn_payload(id, *instance, message.block, *footprint)) {
+    return counters_.add(Count::kContradictsRecord);
+  }
+  note_dependencies(message.initial);
+  if (newly_recorded) instance->record(message.initial);
+
+  const bool may_vote = voting_ && instance->ballot() == kInitialBallot && !instance->vote();
+  if (may_vote && !instance->pre_accepted()) {
+    // Nobody but the owner ever touches the own row of the dependencies (protocol.md 3).
+    Dependencies dependencies = message.initial;
+    dependencies.merge(floor_);
+    if (!mutant(Mutant::kNoOwnConflicts)) conflicts_.merge_conflicts(*footprint, dependencies);
+    dependencies[id.row] = message.initial[id.row];
+    instance->pre_accept(dependencies);
+    vote_pre_accept(id, *instance, newly_recorded, body, out);
+  } else if (newly_recorded) {
+    put(RecordKind::kRecorded, id, out.append(body), out);
+  }
+
+  if (!voting_) return counters_.add(Count::kNotVoting);
+  if (!may_vote) {
+    counters_.add(Count::kNacksSent);
+    return send(ReplicaSet::only(from), Nack{id, kInitialBallot, instance->ballot()}, out);
+  }
+  // A duplicate gets the stored vote, never a fresh one; the prefix gate holds the answer until the
+  // vote is durable.
+  PreAcceptOk answer{id, instance->pre_accepted_initial(), {}};
+  if (!answer.initial) answer.dependencies = instance->pre_accept_dependencies();
+  const bool too_early = mutant(Mutant::kPreAcceptOkBeforeDurable);
+  send(ReplicaSet::only(from), answer, out, too_early ? Release::kNow : Release::kGated);
+}
+
+void EpaxosCore::vote_pre_accept(const InstanceId& id, Instance& instance, bool newly_recorded,
+                                 Bytes body, Effects& out) {
+  const bool initial = instance.pre_accepted_initial();
+  // The usual case is one record that says it all: the payload, and a vote for the initial ones.
+  if (newly_recorded && initial) return put(RecordKind::kPreAccepted, id, out.append(body), out);
+  if (newly_recorded) put(RecordKind::kRecorded, id, out.append(body), out);
+  log_vote(id, instance, out);
+}
+
+void EpaxosCore::on_pre_accept_ok(ReplicaId from, const PreAcceptOk& message, Effects& out) {
+  const InstanceId& id = message.instance;
+  if (id.row != self_) return counters_.add(Count::kNotTheOwner);
+  Instance* const instance = instances_.find(id);
+  Progress* const progress = instance == nullptr ? nullptr : progress_of(*instance);
+  if (progress == nullptr || progress->stage != Stage::kPreAccepting ||
+      instance->ballot() > kInitialBallot) {
+    return counters_.add(Count::kStale);
+  }
+  if (progress->tally.answered.contains(from)) {
+    if (!mutant(Mutant::kAnswersCountedTwice)) return counters_.add(Count::kStale);
+    from = others_.without(progress->tally.answered).first().value_or(from);
+  }
+  if (!message.initial) {
+    const Dependencies initial = instance->initial_dependencies();
+    if (!message.dependencies.includes(initial) || message.dependencies[self_] != initial[self_]) {
+      return counters_.add(Count::kShrinksDependencies);
+    }
+    progress->merged.merge(message.dependencies);
+    note_dependencies(message.dependencies);
+  }
+  // Compared with the owner's own proposal, never with each other (R27).
+  progress->tally.answered.add(from);
+  if (message.initial || instance->is_initial(message.dependencies)) {
+    progress->tally.matched.add(from);
+  }
+  evaluate(id, *instance, out);
+}
+
+void EpaxosCore::evaluate(const InstanceId& id, Instance& instance, Effects& out) {
+  Progress& progress = progress_[instance.progress];
+  if (!voting_ || progress.stage != Stage::kPreAccepting || !progress.own_vote_durable) return;
+  switch (progress.tally.path(n_, progress.waited, config_.wait_for_fast_path)) {
+    case Path::kPending:
+      if (progress.tally.answered.size() < slow_quorum_size(n_)) return;
+      if (progress.waits_for_fast_path) return;
+      progress.waits_for_fast_path = true;
+      return fast_wait_.push(out.now + config_.fast_wait_us, id.slot);
+    case Path::kFast:
+      // Told to nobody before it is durable (R2): the owner's answer to a recoverer rests on it.
+      progress.stage = Stage::kDecidingFast;
+      if (mutant(Mutant::kFastDecisionBeforeDurable)) {
+        decide_fast(id, instance, out);
+        return log_decision(id, instance, out);
+      }
+      put(RecordKind::kDecision, id, encode(DecisionRecord{false, true, {}, {}}, out), out);
+      return awaits_durable_.push_back({out.batch, DurableStep::kFastDecision, id.slot});
+    case Path::kSlow:
+      if (mutant(Mutant::kFastPathComparesReplies)) {
+        const Dependencies merged = progress.merged;
+        learn_decision(id, instance, &merged, /*log=*/true, out);
+        return send(others_, Commit{id, CommitKind::kDependencies, merged, {}}, out);
+      }
+      counters_.add(progress.waited ? Count::kSlowPathTimer : Count::kSlowPathMismatch);
+      return start_accept(id, instance, out);
+  }
+}
+
+void EpaxosCore::decide_fast(const InstanceId& id, Instance& instance, Effects& out) {
+  check(instance.ballot() == kInitialBallot, "a fast decision was overtaken by a promise");
+  counters_.add(Count::kFastPath);
+  const Dependencies dependencies = instance.initial_dependencies();
+  learn_decision(id, instance, &dependencies, /*log=*/false, out);
+  send(others_, Commit{id, CommitKind::kInitial, {}, {}}, out, Release::kNow);
+}
+
+}  // namespace epaxos::protocol

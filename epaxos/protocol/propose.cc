@@ -1,0 +1,152 @@
+// The owner submits: it fixes, once and for all, the commands of an instance and what it knows must
+// come before them. Source: protocol.md 6.1.
+
+#include <algorithm>
+
+#include "deps/types/mutant.h"
+#include "epaxos/protocol/core.h"
+#include "epaxos/protocol/kept_footprint.h"
+
+namespace epaxos::protocol {
+
+void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
+  if (!voting_) {
+    return reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
+  }
+  std::size_t begin = 0;
+  while (begin < proposals.size()) {
+    if (progress_.in_flight() + delayed_ >= config_.in_flight_max) {
+      return reject(proposals.subspan(begin), ErrorCode::kOverloaded,
+                    "too many commands of this replica are undecided; try again later", out);
+    }
+    if (is_full(out)) {
+      return reject(proposals.subspan(begin), ErrorCode::kOverloaded,
+                    "too much was proposed at once; try again at once", out);
+    }
+    if (delay(proposals[begin])) {
+      ++begin;
+      continue;
+    }
+    const auto batch = proposals.subspan(begin, batch_of(proposals.subspan(begin)));
+    if (batch.size() == 1) {
+      submit(batch, batch.front().footprint, out);
+    } else {
+      submit(batch, merged_footprint(batch), out);
+    }
+    begin += batch.size();
+  }
+}
+
+/// How many of these share the next instance: the first, and those after it that fit with it into a
+/// batch, and into what an instance can carry.
+std::size_t EpaxosCore::batch_of(std::span<const Proposal> proposals) const {
+  if (config_.batch_commands_max <= 1) return 1;
+  std::size_t together = 1;  // Those that are to wait do not join.
+  while (together < proposals.size() && together < config_.batch_commands_max &&
+         !fenced(proposals[together].footprint) && !hot_behind(proposals[together].footprint)) {
+    ++together;
+  }
+  return fits_into_block(proposals.first(together), config_.batch_commands_max,
+                         config_.batch_bytes_max);
+}
+
+std::size_t EpaxosCore::fits_into_block(std::span<const Proposal> proposals,
+                                        std::size_t commands_max, std::size_t payload_bytes_max) {
+  const std::size_t limit = std::min({commands_max, kBlockCommandsMax, proposals.size()});
+  if (limit <= 1) return 1;
+  std::size_t payload_bytes = 0;
+  std::size_t command_bytes = 0;
+  std::size_t accesses = 0;
+  for (std::size_t count = 0; count < limit; ++count) {
+    const Proposal& next = proposals[count];
+    payload_bytes += next.command.payload.size();
+    command_bytes += block_command_bytes(next.command.payload.size());
+    accesses += next.footprint.accesses().size();
+    const bool fits = payload_bytes <= payload_bytes_max && accesses <= kBlockAccessesMax &&
+                      block_header_bytes(accesses) + command_bytes <= kBlockBytesMax;
+    if (!fits && count > 0) return count;
+  }
+  return limit;
+}
+
+void EpaxosCore::reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
+                        Effects& out) const {
+  for (const Proposal& proposal : proposals) {
+    out.rejections.push_back({proposal.command.id, code, reason});
+  }
+}
+
+Slot EpaxosCore::allocate_slot() {
+  // A slot that somebody else has already closed is skipped: its ballot 0 is over.
+  while (true) {
+    const Slot slot = next_slot_;
+    next_slot_ = next_slot_.next();
+    const Instance* const instance = instances_.find({self_, slot});
+    if (instance == nullptr) return slot;
+    const bool untouched = instance->ballot() == kInitialBallot && instance->vote() == nullptr &&
+                           !instance->decided() && !instance->payload_known();
+    if (untouched) return slot;
+  }
+}
+
+void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footprint, Effects& out) {
+  const std::size_t bytes = block_bytes(batch, footprint);
+  if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
+    return reject(batch, ErrorCode::kTooLarge,
+                  "the command exceeds the 512 KiB or 16,384 keys that an instance can carry", out);
+  }
+
+  const InstanceId id{self_, allocate_slot()};
+  Instance* const instance = instances_.find_or_add(id);
+  if (instance == nullptr) {
+    next_slot_ = id.slot;  // Not known to exist until it is recorded: nobody may hear of it.
+    counters_.add(Count::kHeldUndecidedFull);
+    return reject(batch, ErrorCode::kOverloaded,
+                  "too many instances of this replica are undecided; try again later", out);
+  }
+  Dependencies initial = floor_;
+  conflicts_.merge_conflicts(footprint, initial);
+  check(initial[self_] < id.slot, "an own slot was recorded before it was allocated");
+
+  Slice body;
+  const auto room = encode_with_room(id, initial, bytes, out, body);
+  encode_block(batch, footprint, room);
+  const bool is_new = learn_payload(id, *instance, room, footprint);
+  check(is_new, "a new instance had a payload already");
+  instance->record(initial);
+  instance->pre_accept(initial);
+  instance->progress = progress_.add(id.slot, initial);
+  progress_[instance->progress].tally.answered.add(self_);
+  progress_[instance->progress].tally.matched.add(self_);
+
+  put(RecordKind::kPreAccepted, id, body, out);
+  awaits_durable_.push_back({out.batch, DurableStep::kProposal, id.slot});
+  const bool too_early = mutant(Mutant::kSlotReuse);  // A crash may forget what others have heard.
+  const Release release = too_early ? Release::kNow : Release::kGated;
+  if (others_.size() > 0) send_body(others_, MessageType::kPreAccept, body, out, release);
+  retransmit_.push(out.now, id.slot, 0);
+  counters_.add(Count::kProposedInstances);
+  counters_.add(Count::kProposedCommands, batch.size());
+}
+
+void EpaxosCore::resubmit_nops(Effects& out) {
+  // An instance of ours that was decided Nop did not execute and never will, so its commands go
+  // into a new instance; nobody had an answer for them yet (6.6).
+  while (!resubmit_.empty() && !storage_full_ && !is_full(out)) {
+    const InstanceId id = resubmit_.front();
+    resubmit_.pop_front();
+    const Instance& instance = *instances_.find(id);
+    std::vector<Command> commands;
+    decode_block_commands(instance.block(), commands);
+    std::vector<Proposal> proposals;
+    for (const Command& command : commands) proposals.push_back({command, {}});
+    counters_.add(Count::kResubmitted, proposals.size());
+    if (voting_) {
+      submit(proposals, kept_footprint(instance), out);
+    } else {
+      reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
+    }
+  }
+}
+
+}  // namespace epaxos::protocol

@@ -1,0 +1,128 @@
+#pragma once
+
+// How many replicas must agree, and what the owner's count of answers says. All sizes count the
+// owner itself. Source: protocol.md 1 and 6.3.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "deps/types/check.h"
+#include "deps/types/ids.h"
+#include "deps/types/mutant.h"
+
+namespace epaxos::protocol {
+
+/// f: failures that recovery and the slow path survive.
+constexpr int faults_tolerated(int replica_count) {
+  return (replica_count - 1) / 2;
+}
+
+/// e: failures that the fast path survives.
+constexpr int fast_faults_tolerated(int replica_count) {
+  const int f = faults_tolerated(replica_count);
+  return std::min(f, (replica_count - f + 1) / 2);
+}
+
+constexpr int fast_quorum_size(int replica_count) {
+  return replica_count - fast_faults_tolerated(replica_count);
+}
+
+/// Also the size of recovery and validation quorums.
+constexpr int slow_quorum_size(int replica_count) {
+  return replica_count - faults_tolerated(replica_count);
+}
+
+namespace quorum_table {
+
+struct Row {
+  int n, f, e, fast, slow, difference;
+};
+inline constexpr std::array<Row, 9> kRows{{{1, 0, 0, 1, 1, 1},
+                                           {2, 0, 0, 2, 2, 2},
+                                           {3, 1, 1, 2, 2, 1},
+                                           {4, 1, 1, 3, 3, 2},
+                                           {5, 2, 2, 3, 3, 1},
+                                           {6, 2, 2, 4, 4, 2},
+                                           {7, 3, 2, 5, 4, 2},
+                                           {8, 3, 3, 5, 5, 2},
+                                           {9, 4, 3, 6, 5, 2}}};
+
+constexpr bool holds(const Row& row) {
+  const int f = faults_tolerated(row.n);
+  const int e = fast_faults_tolerated(row.n);
+  const int fast = fast_quorum_size(row.n);
+  const int slow = slow_quorum_size(row.n);
+  return f == row.f && e == row.e && fast == row.fast && slow == row.slow &&
+         row.n - f - e == row.difference && row.n >= std::max(2 * e + f - 1, 2 * f + 1) &&
+         // What the proofs use: any two of these quorums meet.
+         slow + slow > row.n && fast + slow > row.n && 2 * fast > row.n && row.n - f - e >= 1;
+}
+static_assert(std::ranges::all_of(kRows, holds), "the quorum table of protocol.md 1 does not hold");
+
+}  // namespace quorum_table
+
+/// A set of replicas.
+class ReplicaSet {
+ public:
+  constexpr ReplicaSet() = default;
+  static constexpr ReplicaSet all(int replica_count) {
+    return ReplicaSet(static_cast<std::uint16_t>((1u << replica_count) - 1));
+  }
+
+  constexpr void add(ReplicaId replica) {
+    bits_ = static_cast<std::uint16_t>(bits_ | bit(replica));
+  }
+  constexpr void add(ReplicaSet other) { bits_ = static_cast<std::uint16_t>(bits_ | other.bits_); }
+  [[nodiscard]] constexpr bool contains(ReplicaId replica) const {
+    return (bits_ & bit(replica)) != 0;
+  }
+  [[nodiscard]] constexpr ReplicaSet without(ReplicaSet other) const {
+    return ReplicaSet(static_cast<std::uint16_t>(bits_ & ~other.bits_));
+  }
+  [[nodiscard]] constexpr ReplicaSet without(ReplicaId replica) const {
+    return ReplicaSet(static_cast<std::uint16_t>(bits_ & ~bit(replica)));
+  }
+  [[nodiscard]] constexpr int size() const { return __builtin_popcount(bits_); }
+  /// The member with the lowest number.
+  [[nodiscard]] constexpr std::optional<ReplicaId> first() const {
+    if (bits_ == 0) return std::nullopt;
+    return ReplicaId(static_cast<std::uint16_t>(__builtin_ctz(bits_)));
+  }
+  [[nodiscard]] constexpr std::uint16_t bits() const { return bits_; }
+  static constexpr ReplicaSet of_bits(std::uint16_t bits) { return ReplicaSet(bits); }
+  static constexpr ReplicaSet only(ReplicaId replica) {
+    return ReplicaSet(static_cast<std::uint16_t>(bit(replica)));
+  }
+
+  friend constexpr bool operator==(ReplicaSet, ReplicaSet) = default;
+
+ private:
+  constexpr explicit ReplicaSet(std::uint16_t bits) : bits_(bits) {}
+  static constexpr unsigned bit(ReplicaId replica) { return 1u << replica.value(); }
+
+  std::uint16_t bits_ = 0;
+};
+
+/// What a count of PreAccept answers says. A tally has three answers, not two.
+enum class Path { kPending, kFast, kSlow };
+
+/// The owner's count of ballot-0 votes for one instance, itself included. Source: protocol.md 6.3.
+struct PreAcceptTally {
+  ReplicaSet answered;
+  ReplicaSet matched;  ///< Answered exactly the owner's initial dependencies.
+
+  /// `waited`: the fast-wait timer has expired. `patient`: wait for it even though a fast quorum
+  /// has answered, as long as the fast path is possible.
+  [[nodiscard]] Path path(int replica_count, bool waited, bool patient) const {
+    const int fast = fast_quorum_size(replica_count) - (mutant(Mutant::kWrongFastQuorum) ? 1 : 0);
+    if (matched.size() >= fast) return Path::kFast;
+    if (answered.size() < slow_quorum_size(replica_count)) return Path::kPending;
+    const bool impossible = matched.size() + (replica_count - answered.size()) < fast;
+    const bool nearest_have_answered = !patient && answered.size() >= fast;
+    return impossible || nearest_have_answered || waited ? Path::kSlow : Path::kPending;
+  }
+};
+
+}  // namespace epaxos::protocol

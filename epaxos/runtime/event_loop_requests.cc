@@ -1,0 +1,133 @@
+// What clients ask over the network. Each request gets exactly one reply; a refusal has a code, a
+// sentence and a counter.
+
+#include <cstring>
+
+#include "epaxos/runtime/event_loop.h"
+
+namespace epaxos::runtime {
+
+void EventLoop::on_request(net::ClientId client, const net::ClientRequest& request) {
+  switch (request.kind) {
+    case net::RequestKind::kPropose:
+      return on_propose(client, request);
+    case net::RequestKind::kQuery:
+      return on_query(client, request);
+    case net::RequestKind::kStatus:
+      return on_status(client, request);
+    case net::RequestKind::kDigest:
+      return on_digest(client, request);
+    case net::RequestKind::kPing:
+      return;  // The plane has answered it.
+  }
+}
+
+void EventLoop::on_propose(net::ClientId client, const net::ClientRequest& request) {
+  ++requests_.proposals;
+  if (stop_requested_) {
+    return refuse(client, request.token,
+                  {ErrorCode::kStopped, "This replica is stopping. Use another one."},
+                  requests_.refused_stopping);
+  }
+  if (request.id.session != 0 && request.id.number == 0) return on_session(client, request);
+  const auto footprint = parts_.machine->admit(request.payload);
+  if (!footprint) {
+    const bool too_large = footprint.error().code == ErrorCode::kTooLarge;
+    return refuse(client, request.token, footprint.error(),
+                  too_large ? requests_.refused_too_large : requests_.refused_not_a_command);
+  }
+  const std::uint32_t index = add_call(client, request.token);
+  // Two words, so that the callback needs no memory of its own.
+  host_.propose(request.payload, *footprint, deadline_of(request),
+                [this, index](const Outcome& outcome) { finish_call(index, outcome); },
+                {request.id, request.acknowledged_up_to});
+}
+
+/// A request with the number 0 is about its session: the payload is one byte, what is said.
+void EventLoop::on_session(net::ClientId client, const net::ClientRequest& request) {
+  const auto operation = number_from<std::uint8_t>(request.payload);
+  if (!operation || *operation < 1 || *operation > 3) {
+    return refuse(client, request.token,
+                  {ErrorCode::kMalformed,
+                   "A request about a session opens, touches or closes it; this one does not."},
+                  requests_.refused_not_a_command);
+  }
+  const std::uint32_t index = add_call(client, request.token);
+  host_.control_session(static_cast<SessionOperation>(*operation), request.id.session,
+                        deadline_of(request),
+                        [this, index](const Outcome& outcome) { finish_call(index, outcome); });
+}
+
+std::uint32_t EventLoop::add_call(net::ClientId client, net::RequestToken token) {
+  if (free_calls_.empty()) {
+    free_calls_.push_back(static_cast<std::uint32_t>(calls_.size()));
+    calls_.emplace_back();
+  }
+  const std::uint32_t index = free_calls_.back();
+  free_calls_.pop_back();
+  calls_[index] = {client, token};
+  return index;
+}
+
+Tick EventLoop::deadline_of(const net::ClientRequest& request) const {
+  const bool endless = request.deadline_us == 0 || request.deadline_us >= kNever - now_;
+  return endless ? kNever : now_ + request.deadline_us;
+}
+
+void EventLoop::finish_call(std::uint32_t index, const Outcome& outcome) {
+  const Call call = calls_[index];
+  free_calls_.push_back(index);
+  if (parts_.clients == nullptr) return;
+  parts_.clients->reply(call.client, {.token = call.token,
+                                      .kind = outcome.kind,
+                                      .code = outcome.code,
+                                      .reason = outcome.reason,
+                                      .reply = outcome.reply,
+                                      .execution_wait_us = outcome.execution_wait_us});
+}
+
+void EventLoop::on_query(net::ClientId client, const net::ClientRequest& request) {
+  ++requests_.queries;
+  const auto reply = parts_.machine->query(request.payload);
+  if (!reply) return refuse(client, request.token, reply.error(), requests_.refused_query);
+  answer(client, request.token, *reply);
+}
+
+void EventLoop::on_status(net::ClientId client, const net::ClientRequest& request) {
+  ++requests_.status_requests;
+  if (!options_.status_text) {
+    return refuse(client, request.token,
+                  {ErrorCode::kUnsupported, "This replica does not tell its status to clients."},
+                  requests_.refused_unsupported);
+  }
+  const std::string text = options_.status_text();
+  answer(client, request.token, std::as_bytes(std::span(text)));
+}
+
+void EventLoop::on_digest(net::ClientId client, const net::ClientRequest& request) {
+  ++requests_.digests;
+  const std::uint64_t digest = host_.digest();
+  answer(client, request.token, std::as_bytes(std::span(&digest, 1)));
+}
+
+void EventLoop::refuse(net::ClientId client, net::RequestToken token, const Error& error,
+                       std::uint64_t& counter) {
+  ++counter;
+  parts_.clients->reply(client, {.token = token,
+                                 .kind = OutcomeKind::kRejected,
+                                 .code = error.code,
+                                 .reason = error.message,
+                                 .reply = {},
+                                 .execution_wait_us = 0});
+}
+
+void EventLoop::answer(net::ClientId client, net::RequestToken token, Bytes reply) {
+  parts_.clients->reply(client, {.token = token,
+                                 .kind = OutcomeKind::kExecuted,
+                                 .code = {},
+                                 .reason = {},
+                                 .reply = reply,
+                                 .execution_wait_us = 0});
+}
+
+}  // namespace epaxos::runtime

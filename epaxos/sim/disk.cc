@@ -1,0 +1,118 @@
+#include "epaxos/sim/disk.h"
+
+#include "deps/types/check.h"
+
+namespace epaxos::sim {
+
+VirtualDisk::VirtualDisk(ReplicaId replica, std::uint64_t seed, EventQueue& events)
+    : replica_(replica), events_(events), random_(stream(seed, Purpose::kDisk, replica.value())) {
+}
+
+void VirtualDisk::set_conditions(const DiskConditions& conditions) {
+  conditions_ = conditions;
+  begin_first();
+}
+
+void VirtualDisk::fail() {
+  fail_next_ = true;
+  begin_first();
+}
+
+const std::vector<std::byte>* VirtualDisk::find(const RecordKey& key) const {
+  const auto found = image_.find(key);
+  return found == image_.end() ? nullptr : &found->second;
+}
+
+void VirtualDisk::open() {
+  check(line_.empty(), "a disk was opened whose last life has not ended");
+  ++life_;
+  submitted_ = 0;
+  durable_ = 0;
+  failed_ = false;
+  fail_next_ = false;
+}
+
+void VirtualDisk::crash() {
+  std::uint64_t kept = random_.below(line_.size() + 1);
+  if (failed_ || conditions_.full) kept = 0;
+  for (; kept > 0; --kept) keep_first();
+  line_.clear();
+  waiting_bytes_ = 0;
+  busy_ = false;
+  ++life_;
+}
+
+void VirtualDisk::submit(const Effects& effects) {
+  check(effects.batch == submitted_ + 1, "batches are submitted in the order of their numbers");
+  submitted_ = effects.batch;
+  Batch& batch = line_.emplace_back();
+  for (const RecordEffect& record : effects.records) {
+    const Bytes value = effects.view(record.value);
+    batch.changes.push_back({record.key, record.erase, {value.begin(), value.end()}});
+    batch.bytes += value.size();
+  }
+  waiting_bytes_ += batch.bytes;
+  begin_first();
+}
+
+void VirtualDisk::begin_first() {
+  if (busy_ || failed_ || conditions_.full || line_.empty()) return;
+  busy_ = true;
+  const Tick latency = conditions_.latency_us + random_.exponential(conditions_.jitter_us);
+  events_.push(events_.now() + latency, EventKind::kDiskDone, replica_, life_);
+}
+
+bool VirtualDisk::complete(std::uint64_t life) {
+  if (life != life_ || !busy_) return false;
+  busy_ = false;
+  if (conditions_.full) return true;  // The disk filled up while it wrote: the batch stays first.
+  if (fail_next_) {
+    failed_ = true;
+    if (random_.below(2) == 0) keep_first();
+    return true;
+  }
+  keep_first();
+  ++durable_;
+  begin_first();
+  return true;
+}
+
+void VirtualDisk::keep_first() {
+  Batch& batch = line_.front();
+  for (Change& change : batch.changes) {
+    if (change.erase) {
+      image_.erase(change.key);
+    } else {
+      image_[change.key] = std::move(change.value);
+    }
+  }
+  waiting_bytes_ -= batch.bytes;
+  line_.pop_front();
+}
+
+storage::StoreState VirtualDisk::state() const {
+  if (failed_) return storage::StoreState::kFailed;
+  if (conditions_.full && !line_.empty()) return storage::StoreState::kFull;
+  return storage::StoreState::kReady;
+}
+
+Result<void> VirtualStore::load(const RecordVisitor& visit) {
+  for (const auto& [key, value] : disk_.image()) {
+    if (const Result<void> seen = visit(key, value); !seen) return seen;
+  }
+  return {};
+}
+
+std::string VirtualStore::error() const {
+  switch (disk_.state()) {
+    case storage::StoreState::kReady:
+      return {};
+    case storage::StoreState::kFull:
+      return "the virtual disk is full";
+    case storage::StoreState::kFailed:
+      return "the virtual disk failed";
+  }
+  return {};
+}
+
+}  // namespace epaxos::sim

@@ -1,0 +1,110 @@
+#pragma once
+
+// A disk that keeps what its store promises and nothing more. Batches complete one after the other;
+// a crash keeps a random number of the first ones that were on their way and loses the rest; a
+// batch is never torn. The disk outlives its replica, the store is one life of it. Mirrors LMDB in
+// its default mode. Source: reliability.md 3.5.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "epaxos/sim/event_queue.h"
+#include "epaxos/sim/random.h"
+#include "epaxos/storage/store.h"
+
+namespace epaxos::sim {
+
+struct DiskConditions {
+  Tick latency_us = 200;  ///< The least time that a batch takes once it is first in line.
+  Tick jitter_us = 50;    ///< The mean of what comes on top, exponentially distributed.
+  bool full = false;      ///< The first batch waits until there is room again.
+};
+
+class VirtualDisk {
+ public:
+  using Image = std::map<RecordKey, std::vector<std::byte>>;
+
+  VirtualDisk(ReplicaId replica, std::uint64_t seed, EventQueue& events);
+
+  [[nodiscard]] const DiskConditions& conditions() const { return conditions_; }
+  void set_conditions(const DiskConditions& conditions);
+
+  /// The first batch that is on its way fails, or the next one to come: half of the times it is on
+  /// disk nevertheless. Nothing completes until the replica is restarted.
+  void fail();
+
+  /// A failure that is still to come does not come. One that has come stays until a restart.
+  void repair() { fail_next_ = failed_; }
+
+  /// What a replica would find after a power loss now.
+  [[nodiscard]] const Image& image() const { return image_; }
+  /// Records on disk from all lives; the value of one key, or nothing.
+  [[nodiscard]] const std::vector<std::byte>* find(const RecordKey& key) const;
+
+  /// A new life begins; numbers start again at 1.
+  void open();
+  /// The replica stops without a warning.
+  void crash();
+  /// Everything is gone, as when a disk is replaced. Between two lives.
+  void wipe() { image_.clear(); }
+  /// It holds what it held once, as when an old copy is restored. Between two lives.
+  void set_back(Image image) { image_ = std::move(image); }
+  /// The event of this disk; false when it belongs to another life. True: durable() has moved.
+  bool complete(std::uint64_t life);
+
+  void submit(const Effects& effects);
+  [[nodiscard]] BatchNumber durable() const { return durable_; }
+  [[nodiscard]] storage::StoreState state() const;
+  [[nodiscard]] std::uint64_t waiting_bytes() const { return waiting_bytes_; }
+  [[nodiscard]] std::size_t waiting() const { return line_.size(); }
+
+ private:
+  struct Change {
+    RecordKey key;
+    bool erase = false;
+    std::vector<std::byte> value;
+  };
+  struct Batch {
+    std::vector<Change> changes;  // In order: the last one of a key wins.
+    std::uint64_t bytes = 0;
+  };
+
+  void begin_first();
+  void keep_first();
+
+  const ReplicaId replica_;
+  EventQueue& events_;
+  Random random_;
+  DiskConditions conditions_;
+  Image image_;
+  std::deque<Batch> line_;
+  BatchNumber submitted_ = 0;
+  BatchNumber durable_ = 0;
+  std::uint64_t waiting_bytes_ = 0;
+  std::uint64_t life_ = 0;
+  bool busy_ = false;  // The first batch is being written.
+  bool fail_next_ = false;
+  bool failed_ = false;
+};
+
+/// The store of one life.
+class VirtualStore : public storage::Store {
+ public:
+  explicit VirtualStore(VirtualDisk& disk) : disk_(disk) {}
+
+  Result<void> load(const RecordVisitor& visit) override;
+  void submit(const Effects& effects) override { disk_.submit(effects); }
+  [[nodiscard]] BatchNumber durable() const override { return disk_.durable(); }
+  [[nodiscard]] storage::StoreState state() const override { return disk_.state(); }
+  [[nodiscard]] std::string error() const override;
+  [[nodiscard]] std::uint64_t pending_bytes() const override { return disk_.waiting_bytes(); }
+
+ private:
+  VirtualDisk& disk_;
+};
+
+}  // namespace epaxos::sim

@@ -1,0 +1,83 @@
+#pragma once
+
+// What goes wrong in a run of the swarm, and who repairs it. Moment i draws from a stream of its
+// own, so that leaving one fault out changes no other. Source: reliability.md 3.4.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "epaxos/sim/cluster.h"
+#include "epaxos/sim/swarm_plan.h"
+
+namespace epaxos::sim {
+
+class Nemesis {
+ public:
+  /// Everything outlives it. `targets`: messages after which their sender is worth stopping; the
+  /// more often one is listed, the more often it is drawn.
+  Nemesis(Cluster& cluster, const SwarmPlan& plan, std::vector<net::FrameType> targets);
+  Nemesis(const Nemesis&) = delete;
+  Nemesis& operator=(const Nemesis&) = delete;
+
+  /// Lets some time pass, and then perhaps something goes wrong.
+  void moment(std::uint64_t number);
+  /// Ends all faults but the permanent ones, and repairs what is to be repaired.
+  void settle();
+  /// Starts those whose disk was wiped or set back. Each must find out that it forgot; then it
+  /// stops for good. Returns what was wrong.
+  std::vector<std::string> confront_with_what_was_forgotten();
+  /// Those that were gone for good come back, unless they forgot.
+  void bring_back();
+
+  /// How often each kind of fault came.
+  [[nodiscard]] const std::array<std::uint64_t, kFaultClasses>& counts() const { return counts_; }
+
+ private:
+  using Replicas = std::vector<ReplicaId>;
+
+  void strike(FaultClass fault, Random& random);
+  void crash(Random& random);
+  void target(Random& random);
+  void partition(Random& random);
+  void clog(Random& random);
+  void pause(Random& random);
+  void slow_down(Random& random);
+  void bend_clock(Random& random);
+  void slow_disk(Random& random);
+  void fill_disk(Random& random);
+  void remove_for_good(Random& random);
+  void forget(Random& random);
+
+  void cut(ReplicaId one, ReplicaId other);
+  void hear_only_neighbours(std::size_t reach);
+  void build_bridge(Random& random);
+  [[nodiscard]] Replicas some(Random& random) const;
+  [[nodiscard]] ReplicaId anybody(Random& random) const;
+  [[nodiscard]] Tick hold(Random& random) const;
+  [[nodiscard]] bool is_gone(ReplicaId replica) const {
+    return (gone_ >> replica.value() & 1) != 0;
+  }
+  [[nodiscard]] bool may_remove() const;
+  [[nodiscard]] bool others_know_more(ReplicaId replica, const VirtualDisk::Image& image);
+  /// Unless the run has settled by then.
+  void later(Tick us, std::function<void()> action);
+  void restart(ReplicaId replica);
+  void restart_later(ReplicaId replica, Random& random);
+  /// What an operator does: a replica whose disk failed is started anew, sooner or later.
+  void repair(Random& random);
+  void stop_failed();
+
+  Cluster& cluster_;
+  const SwarmPlan plan_;
+  const std::vector<net::FrameType> targets_;
+  std::array<std::uint64_t, kFaultClasses> counts_{};
+  std::uint64_t gone_ = 0;                      // One bit a replica: down until the end.
+  std::uint64_t forgot_ = 0;                    // Of these: its disk is not what it was.
+  std::vector<VirtualDisk::Image> old_images_;  // By replica.
+  bool settled_ = false;
+};
+
+}  // namespace epaxos::sim

@@ -1,0 +1,434 @@
+#include "epaxos/sim/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "deps/types/check.h"
+
+namespace epaxos::sim {
+namespace {
+
+/// Shows proposals to the observers on their way into the core.
+class WatchedCore final : public Core {
+ public:
+  WatchedCore(std::unique_ptr<Core> core, ReplicaId self, const std::vector<Observer*>& observers)
+      : core_(std::move(core)), self_(self), observers_(observers) {}
+
+  Result<void> restore(const RecordKey& key, Bytes value) override {
+    return core_->restore(key, value);
+  }
+  void start(Tick now, Effects& out) override { core_->start(now, out); }
+  void propose(std::span<const Proposal> proposals, Effects& out) override {
+    for (Observer* observer : observers_) {
+      for (const Proposal& proposal : proposals) observer->on_proposed(self_, proposal);
+    }
+    core_->propose(proposals, out);
+  }
+  void receive(ReplicaId from, const net::Frame& frame, Effects& out) override {
+    core_->receive(from, frame, out);
+  }
+  void durable(BatchNumber batch, Effects& out) override { core_->durable(batch, out); }
+  void applied(std::uint64_t position, Effects& out) override { core_->applied(position, out); }
+  void tick(Tick now, Effects& out) override { core_->tick(now, out); }
+  [[nodiscard]] Tick next_deadline() const override { return core_->next_deadline(); }
+  void end_of_turn(Effects& out) override { core_->end_of_turn(out); }
+  void storage_full(bool full) override { core_->storage_full(full); }
+  void peer_forgot(ReplicaId peer) override { core_->peer_forgot(peer); }
+  void status(CoreStatus& out) const override { core_->status(out); }
+
+  [[nodiscard]] const Core& watched() const { return *core_; }
+
+ private:
+  const std::unique_ptr<Core> core_;
+  const ReplicaId self_;
+  const std::vector<Observer*>& observers_;
+};
+
+/// Calls `then` after every effect on the disk.
+class LifeStore final : public VirtualStore {
+ public:
+  LifeStore(VirtualDisk& disk, const bool& dying, std::function<void()> then)
+      : VirtualStore(disk), dying_(dying), then_(std::move(then)) {}
+
+  void submit(const Effects& effects) override {
+    if (dying_) return;
+    VirtualStore::submit(effects);
+    then_();
+  }
+
+ private:
+  const bool& dying_;
+  const std::function<void()> then_;
+};
+
+class LifeSink final : public runtime::PeerSink {
+ public:
+  explicit LifeSink(std::function<bool(ReplicaId, Bytes)> send) : send_(std::move(send)) {}
+  bool send(ReplicaId to, Bytes bundle) override { return send_(to, bundle); }
+
+ private:
+  const std::function<bool(ReplicaId, Bytes)> send_;
+};
+
+/// Shows every command that is applied.
+class WatchedMachine final : public StateMachine {
+ public:
+  using Then = std::function<void(std::span<const Command>, const Replies&)>;
+  WatchedMachine(std::unique_ptr<StateMachine> machine, Then then)
+      : machine_(std::move(machine)), then_(std::move(then)) {}
+
+  [[nodiscard]] Result<Footprint> admit(Bytes payload) const override {
+    return machine_->admit(payload);
+  }
+  void apply(std::span<const Command> batch, Replies& replies) override {
+    machine_->apply(batch, replies);
+    then_(batch, replies);
+  }
+  [[nodiscard]] Result<std::vector<std::byte>> query(Bytes request) const override {
+    return machine_->query(request);
+  }
+  [[nodiscard]] Result<void> save(const Sink& sink) const override { return machine_->save(sink); }
+  Result<void> load(const Source& source) override { return machine_->load(source); }
+  [[nodiscard]] std::uint64_t digest() const override { return machine_->digest(); }
+
+  [[nodiscard]] StateMachine& watched() { return *machine_; }
+
+ private:
+  const std::unique_ptr<StateMachine> machine_;
+  const Then then_;
+};
+
+constexpr Tick kMillion = 1'000'000;
+
+/// Millionths of a true second that a drifting clock shows in one.
+Tick rate_of(std::int64_t drift_ppm) {
+  return static_cast<Tick>(static_cast<std::int64_t>(kMillion) + drift_ppm);
+}
+
+net::BundleIdentity identity_of(const ReplicaConfig& config, std::uint64_t incarnation) {
+  net::BundleIdentity identity;
+  identity.cluster.fill(std::byte{0x51});
+  identity.self = config.self;
+  identity.incarnation = incarnation;
+  identity.configuration_hash = mix64(static_cast<std::uint64_t>(config.replica_count));
+  return identity;
+}
+
+CoreConfig core_config(const ReplicaConfig& config, bool voting) {
+  CoreConfig core = config.core;
+  core.self = config.self;
+  core.replica_count = config.replica_count;
+  core.seed = mix64(config.seed + config.self.value());
+  core.voting = voting;
+  return core;
+}
+
+runtime::HostConfig host_config(const ReplicaConfig& config, std::uint64_t incarnation,
+                                bool voting) {
+  runtime::HostConfig host;
+  host.identity = identity_of(config, incarnation);
+  host.replica_count = config.replica_count;
+  host.durability = config.durability;
+  if (!voting) {
+    host.not_voting_reason =
+        "this replica stopped without a warning and may have forgotten what it promised; "
+        "use another one";
+  }
+  return host;
+}
+
+}  // namespace
+
+/// What a crash takes away.
+struct VirtualReplica::Life {
+  Life(VirtualReplica& replica, bool voting)
+      : core(replica.world_.protocol.make_core(core_config(replica.config_, voting)),
+             replica.config_.self, replica.world_.observers),
+        machine(replica.world_.make_machine(),
+                [&replica](std::span<const Command> batch, const Replies& replies) {
+                  replica.on_applied(batch, replies);
+                }),
+        store(replica.disk_, replica.dying_, [&replica] { replica.effect(CrashPoint::kSubmit); }),
+        sink([&replica](ReplicaId to, Bytes bundle) { return replica.on_send(to, bundle); }),
+        host(host_config(replica.config_, replica.incarnation_, voting), core, store, machine,
+             sink) {}
+
+  WatchedCore core;
+  WatchedMachine machine;
+  LifeStore store;
+  LifeSink sink;
+  runtime::Host host;
+};
+
+VirtualReplica::VirtualReplica(const ReplicaConfig& config, const World& world)
+    : config_(config),
+      world_(world),
+      disk_(config.self, config.seed, world.events),
+      turn_delays_(stream(config.seed, Purpose::kSchedule, 1u + config.self.value())),
+      turn_delay_us_(config.turn_delay_us) {
+}
+
+VirtualReplica::~VirtualReplica() = default;
+
+Result<void> VirtualReplica::start() {
+  check(!alive(), "a replica was started twice");
+  ++incarnation_;
+  disk_.open();
+  const bool voting = config_.durability == Durability::kSync || !crashed_;
+  life_ = std::make_unique<Life>(*this, voting);
+  for (Observer* observer : world_.observers) observer->on_started(config_.self);
+  const Result<void> started = life_->host.start(local_now());
+  if (started) {
+    after_turn();
+  } else {
+    crash();
+  }
+  return started;
+}
+
+void VirtualReplica::crash() {
+  check(alive(), "a replica was stopped twice");
+  add_counters(world_.totals);
+  life_.reset();
+  disk_.crash();
+  // Without a disk all is lost.
+  if (config_.durability == Durability::kNone) disk_.wipe();
+  crashed_ = true;
+  dying_ = false;
+  crash_in_ = 0;
+  inbox_size_ = 0;
+  wake_time_ = kNever;
+  paused_until_ = 0;
+  for (Observer* observer : world_.observers) observer->on_stopped(config_.self);
+  for (auto& [number, call] : std::exchange(calls_, {})) {
+    world_.later(world_.events.now(), [done = std::move(call.done)] {
+      done({.kind = OutcomeKind::kUnknown,
+            .reply = {},
+            .code = ErrorCode::kUnavailable,
+            .reason = "the replica stopped before it answered"});
+    });
+  }
+}
+
+void VirtualReplica::crash_after(CrashPoint point, std::uint64_t count) {
+  crash_at_frame_ = false;
+  crash_point_ = point;
+  crash_in_ = count;
+}
+
+void VirtualReplica::crash_after_frame(net::FrameType type, std::uint64_t count) {
+  crash_at_frame_ = true;
+  crash_frame_ = type;
+  crash_in_ = count;
+}
+
+void VirtualReplica::effect(CrashPoint point) {
+  if (crash_in_ == 0 || crash_at_frame_ || point != crash_point_ || dying_) return;
+  if (--crash_in_ == 0) dying_ = true;
+}
+
+bool VirtualReplica::has_crash_frame(ReplicaId to, Bytes bundle) const {
+  net::BundleIdentity receiver = identity();
+  receiver.self = to;
+  net::BundleReader reader(receiver, config_.replica_count);
+  if (reader.open(bundle)) return false;
+  net::Frame frame;
+  while (reader.next(frame)) {
+    if (frame.type == crash_frame_) return true;
+  }
+  return false;
+}
+
+bool VirtualReplica::on_send(ReplicaId to, Bytes bundle) {
+  if (dying_) return true;
+  for (Observer* observer : world_.observers) observer->on_sent(config_.self, to, bundle, disk_);
+  const bool taken = world_.network.send(config_.self, to, bundle);
+  effect(CrashPoint::kSend);
+  if (crash_at_frame_ && crash_in_ > 0 && has_crash_frame(to, bundle)) {
+    if (--crash_in_ == 0) dying_ = true;
+  }
+  return taken;
+}
+
+void VirtualReplica::on_applied(std::span<const Command> batch, const Replies& replies) {
+  if (dying_) return;
+  for (Observer* observer : world_.observers) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      observer->on_executed(config_.self, batch[i], replies[i]);
+    }
+  }
+  effect(CrashPoint::kApply);
+}
+
+CommandId VirtualReplica::propose(Bytes payload, const Footprint& footprint, Tick deadline,
+                                  runtime::Completion done) {
+  if (!alive()) {
+    world_.later(world_.events.now(), [done = std::move(done)] {
+      done({.kind = OutcomeKind::kRejected,
+            .reply = {},
+            .code = ErrorCode::kUnavailable,
+            .reason = "the replica is down; use another one"});
+    });
+    return {};
+  }
+  const std::uint64_t number = next_call_++;
+  Call& call = calls_[number];
+  call.done = std::move(done);
+  const Tick now = world_.events.now();
+  const Tick local_deadline =
+      deadline == kNever ? kNever : local_now() + (std::max(deadline, now) - now);
+  call.command =
+      life_->host.propose(payload, footprint, local_deadline,
+                          [this, number](const Outcome& outcome) { finish(number, outcome); });
+  wake();
+  return call.command;
+}
+
+void VirtualReplica::finish(std::uint64_t number, const Outcome& outcome) {
+  if (dying_) return;  // The crash tells it "unknown".
+  const auto found = calls_.find(number);
+  check(found != calls_.end(), "a proposal had two outcomes");
+  const Call call = std::move(found->second);
+  calls_.erase(found);
+  if (outcome.kind == OutcomeKind::kExecuted) {
+    for (Observer* observer : world_.observers) {
+      observer->on_acknowledged(config_.self, call.command, outcome.reply);
+    }
+  }
+  if (call.done) call.done(outcome);
+}
+
+void VirtualReplica::deliver(Bytes bundle) {
+  check(alive(), "a bundle was delivered to a replica that is down");
+  if (inbox_size_ == inbox_.size()) inbox_.emplace_back();
+  inbox_[inbox_size_++].assign(bundle.begin(), bundle.end());
+  wake();
+}
+
+void VirtualReplica::wake() {
+  if (!alive()) return;
+  woken_ = true;
+  // What arrives before the turn has begun belongs to it.
+  if (wake_time_ <= world_.events.now() + turn_delay_us_) return;
+  wake_at(world_.events.now() + turn_delays_.below(turn_delay_us_ + 1));
+}
+
+void VirtualReplica::wake_at(Tick time) {
+  time = std::max(time, paused_until_);
+  if (time >= wake_time_) return;
+  wake_time_ = time;
+  world_.events.push(time, EventKind::kTurn, config_.self, incarnation_);
+}
+
+void VirtualReplica::run_turn(std::uint64_t life) {
+  if (!alive() || life != incarnation_ || world_.events.now() < wake_time_) return;
+  wake_time_ = kNever;
+  // It stood still when this turn was due.
+  if (world_.events.now() < paused_until_) return wake_at(paused_until_);
+  count_spins();
+  runtime::Host& host = life_->host;
+  host.begin_turn(local_now());
+  for (std::size_t i = 0; i < inbox_size_; ++i) host.receive_bundle(inbox_[i]);
+  inbox_size_ = 0;
+  host.end_turn();
+  after_turn();
+}
+
+/// A core whose deadline is always now keeps a processor busy for nothing.
+void VirtualReplica::count_spins() {
+  constexpr Tick kAtOnceUs = 100;
+  const Tick now = world_.events.now();
+  spins_ = woken_ || now - last_turn_ > kAtOnceUs ? 0 : spins_ + 1;
+  last_turn_ = now;
+  woken_ = false;
+  if (config_.spins_max == 0 || spins_ != config_.spins_max) return;
+  world_.complaints.push_back(to_string(config_.self) + " has run " + std::to_string(spins_) +
+                              " turns in a row at once, and nothing had happened");
+}
+
+void VirtualReplica::after_turn() {
+  if (dying_) return crash();
+  // Time passes, so that a core that is never done does not stop the world.
+  const Tick due = life_->host.next_deadline();
+  if (due != kNever) wake_at(std::max(global(due), world_.events.now() + 1));
+}
+
+// --- Time --------------------------------------------------------------------------------------
+
+void VirtualReplica::pause_until(Tick time) {
+  paused_until_ = time;
+  wake();
+}
+
+void VirtualReplica::set_turn_delay(Tick turn_delay_us) {
+  turn_delay_us_ = turn_delay_us;
+  wake();
+}
+
+void VirtualReplica::set_clock_drift(std::int64_t drift_ppm) {
+  check(drift_ppm > -static_cast<std::int64_t>(kMillion), "a clock does not go backwards");
+  local_base_ = local_now();
+  global_base_ = world_.events.now();
+  drift_ppm_ = drift_ppm;
+  wake();
+}
+
+Tick VirtualReplica::local_now() const {
+  const Tick passed = world_.events.now() - global_base_;
+  return local_base_ + passed * rate_of(drift_ppm_) / kMillion;
+}
+
+/// When its clock will show this.
+Tick VirtualReplica::global(Tick local) const {
+  if (local <= local_base_) return global_base_;
+  const Tick rate = rate_of(drift_ppm_);
+  return global_base_ + ((local - local_base_) * kMillion + rate - 1) / rate;
+}
+
+void VirtualReplica::disk_done(std::uint64_t life) {
+  if (!disk_.complete(life)) return;
+  effect(CrashPoint::kDurable);
+  if (dying_) return crash();
+  wake();
+}
+
+net::BundleIdentity VirtualReplica::identity() const {
+  return identity_of(config_, incarnation_);
+}
+
+bool VirtualReplica::idle() const {
+  if (!alive() || !calls_.empty() || inbox_size_ > 0 || disk_.waiting() > 0) return false;
+  return life_->host.held_turns() == 0 && life_->host.next_deadline() > local_now();
+}
+
+void VirtualReplica::add_counters(Totals& totals) const {
+  if (!alive()) return;
+  CoreStatus status;
+  life_->core.status(status);
+  for (const Counter& counter : status.counters) {
+    // Every counter has its place, also one that never counts.
+    const auto found = totals.find(counter.name);
+    if (found == totals.end()) {
+      totals.emplace(counter.name, counter.value);
+    } else {
+      found->second += counter.value;
+    }
+  }
+}
+
+runtime::Host& VirtualReplica::host() {
+  check(alive(), "the host of a replica that is down was asked for");
+  return life_->host;
+}
+
+const Core& VirtualReplica::core() const {
+  check(alive(), "the core of a replica that is down was asked for");
+  return life_->core.watched();
+}
+
+StateMachine& VirtualReplica::machine() {
+  check(alive(), "the machine of a replica that is down was asked for");
+  return life_->machine.watched();
+}
+
+}  // namespace epaxos::sim

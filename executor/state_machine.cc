@@ -1,0 +1,41 @@
+#include "executor/state_machine.h"
+
+#include <memory>
+
+#include <xxhash.h>
+
+namespace epaxos {
+
+void Replies::add(Bytes reply) {
+  bytes_.insert(bytes_.end(), reply.begin(), reply.end());
+  ends_.push_back(bytes_.size());
+}
+
+Bytes Replies::operator[](std::size_t index) const {
+  check(index < ends_.size(), "a reply that nobody gave was read");
+  const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
+  return Bytes(bytes_).subspan(begin, ends_[index] - begin);
+}
+
+void Replies::clear() {
+  bytes_.clear();
+  ends_.clear();
+}
+
+Result<std::vector<std::byte>> StateMachine::query(Bytes) const {
+  return fail(ErrorCode::kUnsupported,
+              "this state machine answers no queries; propose a command that reads");
+}
+
+std::uint64_t StateMachine::digest() const {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash(XXH3_createState(),
+                                                                      XXH3_freeState);
+  XXH3_64bits_reset(hash.get());
+  const Result<void> saved = save([&](Bytes piece) -> Result<void> {
+    XXH3_64bits_update(hash.get(), piece.data(), piece.size());
+    return {};
+  });
+  return saved ? XXH3_64bits_digest(hash.get()) : 0;
+}
+
+}  // namespace epaxos

@@ -1,0 +1,358 @@
+#include "net/socket.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utility>
+
+#include <zmq.h>
+
+#include "deps/types/check.h"
+#include "net/address.h"
+
+namespace epaxos::net {
+namespace {
+
+constexpr std::string_view kIpc = "ipc://";
+constexpr int kOldestZmq = ZMQ_MAKE_VERSION(4, 3, 3);  // Before it: remote memory corruption.
+constexpr std::size_t kDescriptors = 8;                // Of a context and its first socket: 7.
+constexpr int kHandshakeMs = 2000;
+constexpr int kHeartbeatMs = 500;
+constexpr int kHeartbeatTimeoutMs = 2000;
+constexpr int kReconnectMs = 100;
+constexpr int kReconnectMaxMs = 2000;
+constexpr std::uint32_t kSpinBackoffMax = 8;
+
+Result<void> check_library() {
+  int major = 0, minor = 0, patch = 0;
+  zmq_version(&major, &minor, &patch);
+  if (ZMQ_MAKE_VERSION(major, minor, patch) >= kOldestZmq) return {};
+  return fail(ErrorCode::kUnsupported, "The ZeroMQ library is version " + std::to_string(major) +
+                                           "." + std::to_string(minor) + "." +
+                                           std::to_string(patch) +
+                                           ", which has known holes. Install 4.3.3 or later.");
+}
+
+/// Whether ZeroMQ finds the file descriptors that it needs beside those of connections. It aborts
+/// the process when its threads get none.
+bool descriptors_left() {
+  std::array<int, kDescriptors> fds{};
+  for (int& fd : fds) fd = ::eventfd(0, EFD_CLOEXEC);
+  const bool all = std::ranges::none_of(fds, [](int fd) { return fd < 0; });
+  for (const int fd : fds) {
+    if (fd >= 0) ::close(fd);
+  }
+  return all;
+}
+
+bool set(void* socket, int option, int value) {
+  return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
+bool set_long(void* socket, int option, std::int64_t value) {
+  return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
+/// Every option of every socket. No routing id, no hand-over: ids prove nothing.
+bool configure(void* socket, const SocketOptions& options) {
+  bool ok = set_long(socket, ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(options.message_bytes_max));
+  ok = set(socket, ZMQ_SNDHWM, options.queue_messages_max) && ok;
+  ok = set(socket, ZMQ_RCVHWM, options.queue_messages_max) && ok;
+  ok = set(socket, ZMQ_LINGER, options.linger_ms) && ok;
+  ok = set(socket, ZMQ_IMMEDIATE, 1) && ok;
+  ok = set(socket, ZMQ_HANDSHAKE_IVL, kHandshakeMs) && ok;
+  ok = set(socket, ZMQ_HEARTBEAT_IVL, kHeartbeatMs) && ok;
+  ok = set(socket, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs) && ok;
+  ok = set(socket, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs) && ok;
+  ok = set(socket, ZMQ_RECONNECT_IVL, kReconnectMs) && ok;
+  ok = set(socket, ZMQ_RECONNECT_IVL_MAX, kReconnectMaxMs) && ok;
+  if (options.kind == SocketKind::kRouter) ok = set(socket, ZMQ_ROUTER_MANDATORY, 1) && ok;
+  return ok;
+}
+
+/// A ZeroMQ message that closes itself.
+class Message {
+ public:
+  Message() { zmq_msg_init(&message_); }
+  explicit Message(Bytes bytes) {
+    check(zmq_msg_init_size(&message_, bytes.size()) == 0, "memory for a message is exhausted");
+    if (!bytes.empty()) std::memcpy(zmq_msg_data(&message_), bytes.data(), bytes.size());
+  }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+  ~Message() { zmq_msg_close(&message_); }
+
+  bool receive(void* socket) {
+    int got = 0;
+    do {
+      got = zmq_msg_recv(&message_, socket, ZMQ_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    return got >= 0;
+  }
+
+  /// 0, or the errno. ZeroMQ owns the bytes when it is 0.
+  int send(void* socket, int flags) {
+    int sent = 0;
+    do {
+      sent = zmq_msg_send(&message_, socket, flags | ZMQ_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0 ? 0 : errno;
+  }
+
+  [[nodiscard]] bool more() const { return zmq_msg_more(&message_) != 0; }
+  [[nodiscard]] Bytes bytes() const {
+    auto* message = const_cast<zmq_msg_t*>(&message_);
+    return {static_cast<const std::byte*>(zmq_msg_data(message)), zmq_msg_size(message)};
+  }
+
+ private:
+  zmq_msg_t message_;
+};
+
+Failure bind_failure(const std::string& address, int error) {
+  if (error == EADDRINUSE) {
+    return fail(ErrorCode::kBusy, address + " is already in use. Stop the process that listens " +
+                                      "there, or choose another address.");
+  }
+  if (error == EMFILE || error == ENFILE) {
+    return fail(ErrorCode::kIo, address +
+                                    " cannot be listened on: too many open files. Raise the " +
+                                    "limit of open files (ulimit -n).");
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              address + " cannot be listened on: " + zmq_strerror(error) +
+                  ". Choose an address of this machine that this user may use.");
+}
+
+/// Whether somebody accepts connections on this Unix socket. ZeroMQ would replace its file, and
+/// take the other's connections away without a word.
+bool answers(const std::string& path) {
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  if (path.size() >= sizeof to.sun_path) return false;
+  std::memcpy(to.sun_path, path.data(), path.size());
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  ::close(fd);
+  return connected;
+}
+
+}  // namespace
+
+Context::Context() : handle_(zmq_ctx_new()) {
+  if (handle_ != nullptr) zmq_ctx_set(handle_, ZMQ_IO_THREADS, 1);
+}
+
+Context::~Context() {
+  while (handle_ != nullptr && zmq_ctx_term(handle_) != 0 && errno == EINTR) continue;
+}
+
+struct Socket::Impl {
+  void* socket = nullptr;
+  void* monitor = nullptr;
+  bool router = false;
+  bool connected = false;
+  std::uint64_t disconnections = 0;
+  Message route;
+  Message payload;
+
+  ~Impl() {
+    if (monitor != nullptr) zmq_close(monitor);
+    if (socket != nullptr) zmq_close(socket);
+  }
+
+  bool watch(void* context);
+  void read_events();
+};
+
+/// Follows whether the connection stands, so that a drop can be named. The queue is unbounded,
+/// because ZeroMQ's I/O thread would block on a full one; its events are as rare as reconnections.
+bool Socket::Impl::watch(void* context) {
+  const std::string name =
+      "inproc://events-" + std::to_string(reinterpret_cast<std::uintptr_t>(this));
+  const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+  if (zmq_socket_monitor(socket, name.c_str(), events) != 0) return false;
+  monitor = zmq_socket(context, ZMQ_PAIR);
+  if (monitor == nullptr) return false;
+  return set(monitor, ZMQ_LINGER, 0) && set(monitor, ZMQ_RCVHWM, 0) &&
+         zmq_connect(monitor, name.c_str()) == 0;
+}
+
+void Socket::Impl::read_events() {
+  if (monitor == nullptr) return;
+  Message event, address;
+  while (event.receive(monitor)) {
+    std::uint16_t number = 0;
+    if (event.bytes().size() >= sizeof number) {
+      std::memcpy(&number, event.bytes().data(), sizeof number);
+    }
+    if (event.more()) address.receive(monitor);
+    if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) connected = true;
+    if (number == ZMQ_EVENT_DISCONNECTED) {
+      if (connected) ++disconnections;
+      connected = false;
+    }
+  }
+}
+
+Socket::Socket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
+Socket::~Socket() = default;
+
+Result<std::unique_ptr<Socket>> Socket::open(Context& context, const SocketOptions& options) {
+  if (const auto library = check_library(); !library) return fail(library.error());
+  if (!options.security.empty()) {
+    return fail(
+        ErrorCode::kUnsupported,
+        "Encrypted connections (CURVE keys) are not supported yet. Remove the keys from the "
+        "configuration and keep the addresses on a network that you trust.");
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->router = options.kind == SocketKind::kRouter;
+  if (context.handle() == nullptr) errno = EMFILE;
+  if (context.handle() != nullptr && descriptors_left()) {
+    impl->socket = zmq_socket(context.handle(), impl->router ? ZMQ_ROUTER : ZMQ_DEALER);
+  }
+  if (impl->socket == nullptr || !configure(impl->socket, options) ||
+      (!impl->router && !impl->watch(context.handle()))) {
+    return fail(ErrorCode::kIo, std::string("A ZeroMQ socket could not be opened: ") +
+                                    zmq_strerror(zmq_errno()) +
+                                    ". Raise the limit of open files (ulimit -n).");
+  }
+  return std::unique_ptr<Socket>(new Socket(std::move(impl)));
+}
+
+Result<void> Socket::bind(const std::string& address) {
+  if (const auto valid = check_bind_address(address); !valid) return fail(valid.error());
+  if (address.find('[') != std::string::npos) set(impl_->socket, ZMQ_IPV6, 1);
+  if (address.starts_with(kIpc) && answers(address.substr(kIpc.size()))) {
+    return bind_failure(address, EADDRINUSE);
+  }
+  if (zmq_bind(impl_->socket, address.c_str()) != 0) return bind_failure(address, zmq_errno());
+
+  char endpoint[512];
+  std::size_t size = sizeof endpoint;
+  const bool known = zmq_getsockopt(impl_->socket, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0;
+  bound_address_ = known ? std::string(endpoint) : address;
+  return {};
+}
+
+Result<void> Socket::connect(const std::string& address) {
+  if (const auto valid = check_connect_address(address); !valid) return fail(valid.error());
+  if (address.find('[') != std::string::npos) set(impl_->socket, ZMQ_IPV6, 1);
+  if (zmq_connect(impl_->socket, address.c_str()) == 0) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              address + " cannot be connected to: " + zmq_strerror(zmq_errno()) + ".");
+}
+
+Sent Socket::send(Bytes payload) {
+  Message message(payload);
+  if (message.send(impl_->socket, 0) == 0) return Sent::kYes;
+  impl_->read_events();
+  return impl_->connected ? Sent::kWouldBlock : Sent::kUnreachable;
+}
+
+Sent Socket::send_to(Bytes route, Bytes payload) {
+  Message target(route);
+  const int error = target.send(impl_->socket, ZMQ_SNDMORE);
+  if (error != 0) return error == EAGAIN ? Sent::kWouldBlock : Sent::kUnreachable;
+  Message message(payload);
+  return message.send(impl_->socket, 0) == 0 ? Sent::kYes : Sent::kUnreachable;
+}
+
+Received Socket::receive() {
+  Impl& impl = *impl_;
+  if (impl.router) {
+    if (!impl.route.receive(impl.socket)) return Received::kNothing;
+    if (!impl.route.more()) return Received::kExtraFrames;
+  }
+  if (!impl.payload.receive(impl.socket)) return Received::kNothing;
+  if (!impl.payload.more()) return Received::kMessage;
+  // Each further frame replaces the one before it: a message of a thousand costs the room of one.
+  while (impl.payload.more() && impl.payload.receive(impl.socket)) continue;
+  return Received::kExtraFrames;
+}
+
+Bytes Socket::payload() const {
+  return impl_->payload.bytes();
+}
+Bytes Socket::route() const {
+  return impl_->route.bytes();
+}
+
+bool Socket::connected() {
+  impl_->read_events();
+  return impl_->connected;
+}
+
+std::uint64_t Socket::disconnections() {
+  impl_->read_events();
+  return impl_->disconnections;
+}
+
+Pollable Socket::pollable() const {
+  return {impl_->socket, -1};
+}
+
+struct Poller::Impl {
+  std::vector<zmq_pollitem_t> items;
+};
+
+Poller::Poller() : impl_(std::make_unique<Impl>()) {
+}
+Poller::~Poller() = default;
+
+std::size_t Poller::add(Pollable pollable) {
+  impl_->items.push_back({pollable.socket, pollable.fd, ZMQ_POLLIN, 0});
+  return impl_->items.size() - 1;
+}
+
+bool Poller::ready(std::size_t index) const {
+  return impl_->items[index].revents != 0;
+}
+
+bool Poller::wait(Tick timeout_us) {
+  if (spin(timeout_us)) return true;
+  if (timeout_us == kNever) return poll(-1);
+  constexpr Tick kLongest = 3'600'000'000;
+  return poll(static_cast<long>((std::min(timeout_us, kLongest) + 999) / 1000));
+}
+
+bool Poller::poll(long timeout_ms) {
+  // zmq_poll asks every socket for its events before it blocks: the file descriptors of ZeroMQ are
+  // edge-triggered, so to wait for them alone would lose wake-ups.
+  std::vector<zmq_pollitem_t>& items = impl_->items;
+  const int ready = zmq_poll(items.data(), static_cast<int>(items.size()), timeout_ms);
+  if (ready >= 0) return ready > 0;
+  for (zmq_pollitem_t& item : items) item.revents = 0;  // A signal; the caller comes again.
+  return false;
+}
+
+bool Poller::spin(Tick timeout_us) {
+  if (spin_us_ == 0 || timeout_us == 0) return false;
+  if (spins_to_skip_ > 0) {
+    --spins_to_skip_;
+    return false;
+  }
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + std::chrono::microseconds(std::min(spin_us_, timeout_us));
+  do {
+    if (poll(0)) {
+      spins_in_vain_ = 0;
+      return true;
+    }
+  } while (Clock::now() < until);
+  // In vain: leave it out for a while, each time for twice as long.
+  spins_in_vain_ = std::min(spins_in_vain_ + 1, kSpinBackoffMax);
+  spins_to_skip_ = (1U << spins_in_vain_) - 1;
+  return false;
+}
+
+}  // namespace epaxos::net

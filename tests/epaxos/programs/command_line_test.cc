@@ -1,0 +1,305 @@
+// The command lines: what they mean, and the sentences about what they cannot mean.
+
+#include "epaxos/programs/command_line.h"
+
+#include <fstream>
+#include <gmock/gmock.h>
+
+#include <gtest/gtest.h>
+
+#include "epaxos/programs/duration.h"
+#include "epaxos/programs/programs.h"
+#include "epaxos/programs/serve_options.h"
+#include "epaxos/protocol/core.h"
+
+namespace epaxos::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::internal::CaptureStderr;
+using ::testing::internal::CaptureStdout;
+using ::testing::internal::GetCapturedStderr;
+using ::testing::internal::GetCapturedStdout;
+
+struct Ran {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+/// `program` with these arguments, in this process.
+template <class Program>
+Ran run(Program program, const char* name, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), name);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  CaptureStdout();
+  CaptureStderr();
+  Ran ran;
+  ran.status = program(static_cast<int>(arguments.size()), argv.data());
+  std::fflush(stdout);
+  ran.out = GetCapturedStdout();
+  ran.err = GetCapturedStderr();
+  return ran;
+}
+
+Ran run_server(const std::vector<std::string>& arguments) {
+  const Protocol protocols[] = {protocol::epaxos(), {"other", protocol::epaxos().make_core}};
+  return run([&](int argc, char** argv) { return serve(protocols, argc, argv); }, "epaxosd",
+             arguments);
+}
+
+Ran run_control(const std::vector<std::string>& arguments) {
+  return run([](int argc, char** argv) { return control(argc, argv); }, "epaxosctl", arguments);
+}
+
+/// A cluster file for the time of a test.
+class File {
+ public:
+  explicit File(const std::string& text)
+      : path_(::testing::TempDir() + "epaxos-command-line-" + std::to_string(::getpid()) +
+              ".toml") {
+    std::ofstream(path_) << text;
+  }
+  ~File() { std::remove(path_.c_str()); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::string cluster_of(int replicas) {
+  std::string text = "name = \"shop\"\ndurability = \"sync\"\n";
+  for (int r = 0; r < replicas; ++r) {
+    text += "[[replicas]]\npeer = \"tcp://127.0.0.1:" + std::to_string(7000 + 2 * r) +
+            "\"\nclient = \"tcp://127.0.0.1:" + std::to_string(7001 + 2 * r) + "\"\n";
+  }
+  return text;
+}
+
+Result<NodeConfig> config_of(const std::string& path, std::vector<std::string> more) {
+  more.insert(more.begin(), {"epaxosd", "--config", path});
+  std::vector<const char*> argv;
+  for (const std::string& argument : more) argv.push_back(argument.c_str());
+  const Protocol protocols[] = {protocol::epaxos(), {"other", protocol::epaxos().make_core}};
+  int status = -1;
+  const auto options =
+      read_serve_options(protocols, static_cast<int>(argv.size()), argv.data(), status);
+  if (!options) return fail(ErrorCode::kInvalidArgument, "exit status " + std::to_string(status));
+  return node_config(protocols, *options);
+}
+
+TEST(ServerCommandLine, EveryOptionReachesTheNode) {
+  const File file(cluster_of(3));
+  const auto config =
+      config_of(file.path(), {"--replica", "2", "--data", "/data", "--durability", "async",
+                              "--protocol", "other", "--unsafe-rejoin", "--bind-peer",
+                              "tcp://0.0.0.0:1", "--bind-client", "tcp://0.0.0.0:2"});
+
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->self, ReplicaId(2));
+  EXPECT_EQ(config->data_directory, "/data");
+  EXPECT_EQ(config->cluster.durability, Durability::kAsync);
+  EXPECT_EQ(config->protocol->name, "other");
+  EXPECT_TRUE(config->unsafe_rejoin);
+  EXPECT_EQ(config->peer_bind_address, "tcp://0.0.0.0:1");
+  EXPECT_EQ(config->client_bind_address, "tcp://0.0.0.0:2");
+}
+
+TEST(ServerCommandLine, WhatIsLeftOutIsAsInTheFile) {
+  const File file(cluster_of(3));
+  const auto config = config_of(file.path(), {"--replica", "0", "--data", "/data"});
+
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->cluster.durability, Durability::kSync);
+  EXPECT_EQ(config->protocol->name, "epaxos") << "the first of the list";
+  EXPECT_FALSE(config->unsafe_rejoin);
+}
+
+TEST(ServerCommandLine, AReplicaThatTheFileDoesNotListIsNamed) {
+  const File file(cluster_of(3));
+  for (const auto* const id : {"3", "-2", "65536"}) {
+    const auto config = config_of(file.path(), {"--replica", id});
+    ASSERT_FALSE(config) << id;
+    EXPECT_THAT(config.error().message, HasSubstr("--replica 0 to --replica 2"));
+    EXPECT_THAT(config.error().message, HasSubstr("no replica " + std::string(id)));
+  }
+}
+
+TEST(ServerCommandLine, MistakesAreExplained) {
+  const File file(cluster_of(3));
+  const std::string& path = file.path();
+  const auto explains = [](const Ran& ran, const std::string& sentence) {
+    EXPECT_EQ(ran.status, kServeBadUsage);
+    EXPECT_THAT(ran.err, HasSubstr(sentence));
+    EXPECT_EQ(ran.out, "");
+  };
+  explains(run_server({}), "--config is required");
+  explains(run_server({"--config", path}), "Say which replica this is");
+  explains(run_server({"--config", path, "--replica", "x"}), "--replica");
+  explains(run_server({"--config", path, "--replica", "0", "--durability", "maybe"}), "maybe");
+  explains(run_server({"--config", path, "--replica", "0", "--protocol", "rumour"}), "rumour");
+  explains(run_server({"--config", path, "--replica", "0", "--log-level", "loud"}), "loud");
+  explains(run_server({"--config", path, "--replicas", "0"}),
+           "\"--replicas\" is no option. Did you mean \"--replica\"?");
+  explains(run_server({"--config", path, "--replica", "0", "start"}), "one argument too many");
+  explains(run_server({"--config", path, "--replica", "0"}), "with --data DIRECTORY");
+  explains(run_server({"--config", "/nowhere/cluster.toml", "--replica", "0"}),
+           "/nowhere/cluster.toml");
+}
+
+TEST(ServerCommandLine, TheHelpNamesEveryExitStatus) {
+  const Ran help = run_server({"--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const auto* const part : {"0  stopped", "1  the command line", "2  the data", "3  the disk",
+                                 "--unsafe-rejoin", "--check-config", "--print-config"}) {
+    EXPECT_THAT(help.out, HasSubstr(part));
+  }
+}
+
+TEST(CheckConfig, SaysThatAFileIsFineAndWhatMaySurprise) {
+  const File three(cluster_of(3));
+  const Ran fine = run_server({"--config", three.path(), "--check-config"});
+  EXPECT_EQ(fine.status, 0);
+  EXPECT_EQ(fine.out, three.path() + ": fine, 3 replicas\n");
+
+  const File four(cluster_of(4));
+  const Ran even = run_server({"--config", four.path(), "--check-config"});
+  EXPECT_EQ(even.status, 0);
+  EXPECT_THAT(even.out, HasSubstr("note: 4 replicas tolerate 1 failure"));
+}
+
+TEST(CheckConfig, NamesTheLineTheKeyAndWhatToDo) {
+  const auto explains = [](const std::string& text, const std::string& where,
+                           const std::string& sentence) {
+    const File file(text);
+    const Ran ran = run_server({"--config", file.path(), "--check-config"});
+    EXPECT_EQ(ran.status, kServeBadUsage) << text;
+    EXPECT_THAT(ran.err, HasSubstr(file.path() + ":" + where)) << text;
+    EXPECT_THAT(ran.err, HasSubstr(sentence)) << text;
+  };
+  explains("nmae = \"x\"\n", "1: nmae", "Did you mean \"name\"?");
+  explains("name = \"x\"\n[limits]\npending_max = \"many\"\n", "3: limits.pending_max",
+           "must be a whole number");
+  explains(cluster_of(3) + "site = 7\n", "12: replicas[2].site", "must be a string");
+  explains(cluster_of(2) +
+               "[[replicas]]\npeer = \"tcp://127.0.0.1:7000\"\n"
+               "client = \"tcp://127.0.0.1:7005\"\n",
+           "10: replicas[2].peer", "is the address of replicas[0].peer too");
+  explains(cluster_of(10), "3: replicas", "A cluster has 1 to 9");
+  explains("name = x\n", "1: This is not TOML", "");
+}
+
+TEST(CheckConfig, ChecksTheReplicaToo) {
+  const File file(cluster_of(3));
+  EXPECT_EQ(run_server({"--config", file.path(), "--check-config", "--replica", "2"}).status, 0);
+  EXPECT_EQ(run_server({"--config", file.path(), "--check-config", "--replica", "3"}).status,
+            kServeBadUsage);
+}
+
+TEST(PrintConfig, PrintsAFileThatMeansTheSameWithWhatTheCommandLineChanged) {
+  const File file(cluster_of(3));
+  const Ran printed =
+      run_server({"--config", file.path(), "--print-config", "--durability", "none"});
+  EXPECT_EQ(printed.status, 0);
+  EXPECT_THAT(printed.out, HasSubstr("durability = \"none\""));
+
+  const File again(printed.out);
+  const Ran twice = run_server({"--config", again.path(), "--print-config"});
+  EXPECT_EQ(twice.out, printed.out);
+}
+
+TEST(ControlCommandLine, MistakesAreExplained) {
+  const File file(cluster_of(3));
+  const auto explains = [&file](std::vector<std::string> arguments, const std::string& sentence) {
+    arguments.insert(arguments.begin(), {"--config", file.path()});
+    const Ran ran = run_control(arguments);
+    EXPECT_EQ(ran.status, kControlBadUsage) << sentence;
+    EXPECT_THAT(ran.err, HasSubstr(sentence));
+    EXPECT_EQ(ran.out, "");
+  };
+  explains({}, "subcommand");
+  explains({"put", "a"}, "VALUE is required");
+  explains({"cas", "a", "b"}, "--expected TEXT or --absent");
+  explains({"cas", "a", "b", "--absent", "--expected", "c"}, "excludes");
+  explains({"mput", "a"}, "write KEY=VALUE");
+  explains({"incr", "a", "much"}, "\"much\" is no whole number");
+  explains({"incr", "a", "9223372036854775808"}, "does not fit into 64 bits");
+  explains({}, "epaxosctl: a subcommand is required. Known here: get, put,");
+  explains({"gte", "a"}, "\"gte\" is no subcommand. Did you mean \"get\"?");
+  explains({"--outptu", "json", "get", "a"},
+           "\"--outptu\" is no option. Did you mean \"--output\"");
+  explains({"get", "--stael", "a"}, "Did you mean \"--stale\"?\nRun \"epaxosctl get --help\"");
+  explains({"get", "a", "b"}, "\"b\" is one argument too many");
+  explains({"put", "a", "-x"}, "\"-x\" is no option. What begins with \"-\"");
+  explains({"--timeout", "soon", "get", "a"}, "Write 5s, 500ms or 2m.");
+  explains({"--output", "xml", "get", "a"}, "xml");
+  explains({"--replica", "3", "get", "a"}, "Choose one of these: 0, 1, 2.");
+  explains({"--replica", "-1", "get", "a"}, "lists no replica -1");
+  explains({"--replica", "x", "get", "a"}, "--replica = x is not accepted");
+  explains({"--replica", "3", "status"}, "lists no replica 3");
+  EXPECT_THAT(run_control({"get", "a"}).err, HasSubstr("--config is required"));
+  EXPECT_THAT(run_control({"--config", "/nowhere.toml", "get", "a"}).err,
+              HasSubstr("/nowhere.toml"));
+}
+
+TEST(ControlCommandLine, NobodyThereIsRejectedOrSaidSo) {
+  // Ports below 1024 that nobody listens at.
+  const File file(
+      "name = \"shop\"\n[[replicas]]\npeer = \"tcp://127.0.0.1:1\"\n"
+      "client = \"tcp://127.0.0.1:2\"\n");
+  const Ran put = run_control({"--config", file.path(), "--timeout", "50ms", "put", "a", "b"});
+  EXPECT_EQ(put.status, kControlRejected);
+  EXPECT_THAT(put.err, HasSubstr("it was not executed"));
+
+  const Ran status = run_control({"--config", file.path(), "--timeout", "50ms", "status"});
+  EXPECT_EQ(status.status, kControlUnreachable);
+  EXPECT_THAT(status.out, HasSubstr("no answer"));
+
+  const Ran digest =
+      run_control({"--config", file.path(), "--timeout", "50ms", "--output", "json", "digest"});
+  EXPECT_EQ(digest.status, kControlUnreachable);
+  EXPECT_EQ(digest.out, "[{\"replica\":0,\"digest\":null}]\n");
+}
+
+TEST(ControlCommandLine, TheHelpNamesEveryExitStatus) {
+  const Ran help = run_control({"--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const auto* const part : {"0  executed", "1  the command line", "2  rejected", "3  unknown",
+                                 "4  executed", "5  executed", "6  a replica", "7  the answer"}) {
+    EXPECT_THAT(help.out, HasSubstr(part));
+  }
+}
+
+TEST(WholeNumber, IsReadInDecimalDigitsAndNeverCutOff) {
+  EXPECT_EQ(*whole_number_from("-3"), -3);
+  EXPECT_EQ(*whole_number_from("010"), 10);
+  EXPECT_EQ(*whole_number_from("9223372036854775807"), INT64_MAX);
+  for (const auto* const text : {"", "x", "1.5", "5x", "0x10", " 1", "99999999999999999999"}) {
+    EXPECT_FALSE(whole_number_from(text)) << text;
+  }
+}
+
+TEST(Duration, IsReadAsPeopleWriteIt) {
+  EXPECT_EQ(*duration_from("5s"), 5'000'000u);
+  EXPECT_EQ(*duration_from("5"), 5'000'000u);
+  EXPECT_EQ(*duration_from("1.5s"), 1'500'000u);
+  EXPECT_EQ(*duration_from("500ms"), 500'000u);
+  EXPECT_EQ(*duration_from("2000us"), 2'000u);
+  EXPECT_EQ(*duration_from("2m"), 120'000'000u);
+}
+
+TEST(Duration, WhatIsNoneIsRefused) {
+  for (const auto* const text :
+       {"", "s", "soon", "5h", "5 s", "-1s", "0", "1us", "61m", "1e300s", "nan", "inf"}) {
+    const auto duration = duration_from(text);
+    ASSERT_FALSE(duration) << text;
+    EXPECT_THAT(duration.error().message, HasSubstr("\"" + std::string(text) + "\""));
+  }
+}
+
+}  // namespace
+}  // namespace epaxos::testing

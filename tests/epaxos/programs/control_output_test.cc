@@ -1,0 +1,207 @@
+// What epaxosctl prints, and with which exit status it ends.
+
+#include "epaxos/programs/control_output.h"
+
+#include <gmock/gmock.h>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "epaxos/programs/programs.h"
+#include "epaxos/programs/status_json.h"
+#include "epaxos/programs/text_table.h"
+#include "tests/epaxos/programs/support.h"
+
+namespace epaxos::testing {
+namespace {
+
+using Json = nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::internal::CaptureStderr;
+using ::testing::internal::CaptureStdout;
+using ::testing::internal::GetCapturedStderr;
+using ::testing::internal::GetCapturedStdout;
+
+struct Printed {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+Printed print(const net::CallOutcome& outcome, OutputFormat format,
+              const std::vector<std::string>& keys = {}) {
+  CaptureStdout();
+  CaptureStderr();
+  Printed printed;
+  printed.status = print_outcome(outcome, format, keys);
+  printed.out = GetCapturedStdout();
+  printed.err = GetCapturedStderr();
+  return printed;
+}
+
+net::CallOutcome executed(kv::ReplyStatus status, std::optional<std::string_view> value = {}) {
+  net::CallOutcome outcome;
+  outcome.kind = OutcomeKind::kExecuted;
+  outcome.replica = ReplicaId(2);
+  outcome.latency_us = 1500;
+  kv::encode_reply(status, value, outcome.reply);
+  return outcome;
+}
+
+net::CallOutcome failed(OutcomeKind kind) {
+  net::CallOutcome outcome;
+  outcome.kind = kind;
+  outcome.code = ErrorCode::kOverloaded;
+  outcome.reason = "too much at once";
+  outcome.replica = ReplicaId(1);
+  return outcome;
+}
+
+TEST(ControlOutput, EveryOutcomeHasItsExitStatus) {
+  for (const OutputFormat format : {OutputFormat::kTable, OutputFormat::kJson}) {
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kOk), format).status, kControlExecuted);
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kNotFound), format).status, kControlNotFound);
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kMismatch), format).status, kControlRefused);
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kNotANumber), format).status, kControlRefused);
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kOverflow), format).status, kControlRefused);
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kValueTooLarge), format).status, kControlRefused);
+    EXPECT_EQ(print(failed(OutcomeKind::kRejected), format).status, kControlRejected);
+    EXPECT_EQ(print(failed(OutcomeKind::kUnknown), format).status, kControlUnknown);
+  }
+}
+
+TEST(ControlOutput, AValueIsPrintedAsItIs) {
+  EXPECT_EQ(print(executed(kv::ReplyStatus::kOk, "a\0b\n"), OutputFormat::kTable).out,
+            std::string("a\n"));
+  const std::string_view with_zero("a\0b", 3);
+  EXPECT_EQ(print(executed(kv::ReplyStatus::kOk, with_zero), OutputFormat::kTable).out,
+            std::string("a\0b\n", 4));
+}
+
+TEST(ControlOutput, AMissingKeyIsNotAnEmptyOne) {
+  const Printed missing = print(executed(kv::ReplyStatus::kNotFound), OutputFormat::kTable);
+  EXPECT_EQ(missing.out, "");
+  EXPECT_THAT(missing.err, HasSubstr("not found"));
+  const Printed empty = print(executed(kv::ReplyStatus::kOk, ""), OutputFormat::kTable);
+  EXPECT_EQ(empty.out, "\n");
+  EXPECT_EQ(empty.err, "");
+}
+
+TEST(ControlOutput, TheOutcomeIsNamedWithWhoAnsweredAndWhy) {
+  EXPECT_EQ(print(failed(OutcomeKind::kRejected), OutputFormat::kTable).err,
+            "epaxosctl: rejected (R1): too much at once\n");
+  EXPECT_EQ(print(failed(OutcomeKind::kUnknown), OutputFormat::kTable).err,
+            "epaxosctl: unknown (R1): too much at once\n");
+}
+
+TEST(ControlOutput, JsonSaysTheSame) {
+  const Json ok = Json::parse(print(executed(kv::ReplyStatus::kOk, "v"), OutputFormat::kJson).out);
+  EXPECT_EQ(ok, (Json{{"outcome", "executed"},
+                      {"status", "ok"},
+                      {"value", "v"},
+                      {"replica", 2},
+                      {"latency_us", 1500},
+                      {"execution_wait_us", 0}}));
+  const Json bad = Json::parse(print(failed(OutcomeKind::kRejected), OutputFormat::kJson).out);
+  EXPECT_EQ(bad, (Json{{"outcome", "rejected"},
+                       {"code", "overloaded"},
+                       {"reason", "too much at once"},
+                       {"replica", 1}}));
+}
+
+TEST(ControlOutput, BytesThatAreNoTextSurviveJson) {
+  for (const auto& [bytes, digits] : {std::pair<std::string_view, std::string>{"\xff", "/w=="},
+                                      {"\xff\xfe", "//4="},
+                                      {"\xff\xfe\x01", "//4B"},
+                                      {"\xff\xfe\x01\x02", "//4BAg=="}}) {
+    const Json json =
+        Json::parse(print(executed(kv::ReplyStatus::kOk, bytes), OutputFormat::kJson).out);
+    EXPECT_EQ(json.at("value"), (Json{{"base64", digits}}));
+  }
+}
+
+TEST(ControlOutput, SeveralKeysAreOneLineEach) {
+  net::CallOutcome outcome = executed(kv::ReplyStatus::kOk);
+  outcome.reply.clear();
+  kv::encode_reply(std::vector<std::optional<std::string_view>>{"1", std::nullopt, "3"},
+                   outcome.reply);
+
+  EXPECT_EQ(print(outcome, OutputFormat::kTable, {"a", "b", "c"}).out,
+            "a\t1\nb\t(not found)\nc\t3\n");
+  const Json json = Json::parse(print(outcome, OutputFormat::kJson, {"a", "b", "c"}).out);
+  EXPECT_EQ(json.at("values"), (Json{"1", nullptr, "3"}));
+}
+
+TEST(ControlOutput, AnAnswerThatIsNoneIsSaidToBeNone) {
+  net::CallOutcome outcome = executed(kv::ReplyStatus::kOk);
+  outcome.reply = {std::byte{0xee}};
+  const Printed printed = print(outcome, OutputFormat::kTable);
+  EXPECT_EQ(printed.status, kControlUnknown);
+  EXPECT_THAT(printed.err, HasSubstr("no reply of the key-value machine"));
+}
+
+// --- Status ------------------------------------------------------------------------------------
+
+std::vector<ReplicaReport> one_that_answers_and_one_that_does_not() {
+  return {
+      {ReplicaId(1), "tcp://127.0.0.1:1002", "Zürich", status_json(status_of_replica_one()), ""},
+      {ReplicaId(2), "tcp://127.0.0.1:1003", "Oslo", "", "It did not answer within 2000 ms."}};
+}
+
+TEST(StatusText, ShowsFrontiersShareQueuesAndRefusals) {
+  const std::string text = status_text(one_that_answers_and_one_that_does_not(), false);
+
+  for (const auto* const part : {"R1", "Zürich", "running", "voting", "async", "ready", "1/2",
+                                 "75.0 %", "1,234", "5/7/9", "4/7/8", "6/7/12"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+  EXPECT_THAT(text, HasSubstr("refused_wrong_cluster"));
+  EXPECT_THAT(text, HasSubstr("dropped_would_block"));
+  EXPECT_EQ(text.find("rejected_overloaded"), text.npos) << "it is zero";
+  EXPECT_EQ(text.find("messages_in"), text.npos) << "it is no refusal";
+}
+
+TEST(StatusText, AReplicaThatDoesNotAnswerIsARowThatSaysSo) {
+  const std::string text = status_text(one_that_answers_and_one_that_does_not(), false);
+
+  EXPECT_THAT(text, HasSubstr("R2       Oslo    no answer"));
+  EXPECT_THAT(text, HasSubstr("R2 (tcp://127.0.0.1:1003): It did not answer within 2000 ms."));
+}
+
+TEST(StatusText, AllShowsEveryCounter) {
+  const std::string text = status_text(one_that_answers_and_one_that_does_not(), true);
+  EXPECT_THAT(text, HasSubstr("rejected_overloaded"));
+  EXPECT_THAT(text, HasSubstr("messages_in"));
+}
+
+TEST(StatusText, AnAnswerOfAnotherVersionOrNoneAtAllDoesNotBreakIt) {
+  for (const auto* const answer : {"{}", "[]", "7", "{\"rows\":3}", "no json", "\xff"}) {
+    auto reports = one_that_answers_and_one_that_does_not();
+    reports[0].status = answer;
+    EXPECT_THAT(status_text(reports, false), HasSubstr("R1")) << answer;
+  }
+}
+
+TEST(StatusText, AReplicaWithoutAVoteSaysWhy) {
+  NodeStatus status = status_of_replica_one();
+  status.role = "non-voting";
+  status.non_voting_reason = "it has forgotten";
+  auto reports = one_that_answers_and_one_that_does_not();
+  reports[0].status = status_json(status);
+  EXPECT_THAT(status_text(reports, false), HasSubstr("R1: it has forgotten\n"));
+}
+
+TEST(TextTable, ColumnsLineUpWhateverTheLetters) {
+  TextTable table({"name", ">value"});
+  table.add({"Zürich", "1"});
+  table.add({"Oslo", "1,000"});
+
+  EXPECT_EQ(table.text(),
+            "name    value\n"
+            "------  -----\n"
+            "Zürich      1\n"
+            "Oslo    1,000\n");
+}
+
+}  // namespace
+}  // namespace epaxos::testing

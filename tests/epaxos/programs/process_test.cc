@@ -1,0 +1,73 @@
+// Signals as a server meets them.
+
+#include "epaxos/programs/process.h"
+
+#include <csignal>
+#include <thread>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace epaxos::testing {
+namespace {
+
+constexpr int kLongMs = 60'000;
+
+TEST(StopSignals, OneThatComesIsReadAndDoesNotEndTheProcess) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    StopSignals signals;
+    const Event event;
+    EXPECT_EQ(wait_for(signals, event, 0), Woken::kByNothing);
+    ::kill(::getpid(), signal);
+    EXPECT_EQ(wait_for(signals, event, kLongMs), Woken::kBySignal);
+    signals.release();
+    EXPECT_EQ(wait_for(signals, event, 0), Woken::kByNothing) << "it was taken";
+  }
+}
+
+TEST(StopSignals, AnotherOneAfterTheReleaseEndsTheProcess) {
+  const auto twice = [] {
+    StopSignals signals;
+    ::kill(::getpid(), SIGTERM);
+    signals.release();
+    ::kill(::getpid(), SIGTERM);
+    ::_exit(0);
+  };
+  EXPECT_EXIT(twice(), ::testing::KilledBySignal(SIGTERM), "");
+}
+
+TEST(StopSignals, OneThatWasIgnoredStaysIgnored) {
+  const auto before = std::signal(SIGINT, SIG_IGN);
+  {
+    const StopSignals signals;
+    const Event event;
+    ::kill(::getpid(), SIGINT);
+    EXPECT_EQ(wait_for(signals, event, 0), Woken::kByNothing);
+  }
+  std::signal(SIGINT, before);
+}
+
+TEST(Event, WakesFromAnotherThreadUntilItIsCleared) {
+  const StopSignals signals;
+  Event event;
+  std::thread thread([&event] { event.raise(); });
+  EXPECT_EQ(wait_for(signals, event, kLongMs), Woken::kByEvent);
+  thread.join();
+  EXPECT_EQ(wait_for(signals, event, 0), Woken::kByEvent);
+  event.clear();
+  EXPECT_EQ(wait_for(signals, event, 0), Woken::kByNothing);
+}
+
+TEST(StandardStreams, AClosedOneBecomesTheNullDevice) {
+  const auto closed = [] {
+    ::close(STDIN_FILENO);
+    open_standard_streams();
+    char byte = 0;
+    // At its end at once, and not somebody's file.
+    ::_exit(::read(STDIN_FILENO, &byte, 1) == 0 ? 7 : 1);
+  };
+  EXPECT_EXIT(closed(), ::testing::ExitedWithCode(7), "");
+}
+
+}  // namespace
+}  // namespace epaxos::testing

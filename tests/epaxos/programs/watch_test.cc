@@ -1,0 +1,162 @@
+// What a server writes into its log while it runs.
+
+#include "epaxos/programs/watch.h"
+
+#include <gmock/gmock.h>
+
+#include <gtest/gtest.h>
+
+#include "tests/epaxos/programs/support.h"
+
+namespace epaxos::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr Tick kSecond = 1'000'000;
+
+std::vector<std::string> texts(const std::vector<Remark>& remarks) {
+  std::vector<std::string> out;
+  for (const Remark& remark : remarks) {
+    if (remark.severity != Severity::kDebug) out.push_back(remark.text);
+  }
+  return out;
+}
+
+/// A replica that nothing is to be said about.
+NodeStatus quiet() {
+  NodeStatus status = status_of_replica_one();
+  for (PeerStatus& peer : status.peers) {
+    peer.connected = false;
+    for (Counter& counter : peer.counters) counter.value = 0;
+  }
+  for (CounterGroup& group : status.counters) {
+    for (Counter& counter : group.counters) counter.value = 0;
+  }
+  return status;
+}
+
+TEST(Watch, IsSilentWhileNothingChanges) {
+  Watch watch;
+  for (Tick second = 1; second < 1000; ++second) {
+    EXPECT_THAT(texts(watch.look(quiet(), second * kSecond)), IsEmpty());
+  }
+}
+
+TEST(Watch, TellsAtOnceThatAPeerCameAndWent) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.peers[1].connected = true;
+  EXPECT_THAT(texts(watch.look(status, kSecond)), ElementsAre("replica 2 is connected"));
+
+  status.peers[1].connected = false;
+  EXPECT_THAT(texts(watch.look(status, 60 * kSecond)), ElementsAre("replica 2 is not connected"));
+}
+
+TEST(Watch, APeerThatComesAndGoesAllTheTimeIsToldOnceInAWhile) {
+  Watch watch;
+  NodeStatus status = quiet();
+  std::vector<std::string> lines;
+  for (Tick second = 1; second <= 60; ++second) {
+    status.peers[0].connected = !status.peers[0].connected;
+    for (const std::string& line : texts(watch.look(status, second * kSecond))) {
+      lines.push_back(line);
+    }
+  }
+
+  ASSERT_EQ(lines.size(), 6u);
+  EXPECT_EQ(lines[0], "replica 0 is connected");
+  EXPECT_THAT(lines[1], AllOf(HasSubstr("replica 0 is"), HasSubstr("changed 10 times")));
+}
+
+TEST(Watch, WhatWasHeldBackIsToldWhenItsTimeHasCome) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.peers[0].connected = true;
+  EXPECT_EQ(texts(watch.look(status, kSecond)).size(), 1u);
+  status.peers[0].connected = false;
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)), IsEmpty());
+
+  EXPECT_THAT(texts(watch.look(status, kSecond + Watch::kChangesUs)),
+              ElementsAre("replica 0 is not connected"));
+}
+
+TEST(Watch, AFullDiskIsToldWithItsReasonAndSoIsItsEnd) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.store.state = "full";
+  status.store.error = "the disk is full; make room";
+  const auto full = watch.look(status, kSecond);
+  ASSERT_EQ(texts(full), std::vector<std::string>{"refuses commands: the disk is full; make room"});
+  EXPECT_EQ(full[0].severity, Severity::kWarning);
+
+  status.store.state = "ready";
+  EXPECT_THAT(texts(watch.look(status, 60 * kSecond)),
+              ElementsAre("there is room on the disk again"));
+}
+
+TEST(Watch, AStoreInMemoryIsNoNews) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.store.state = "memory";
+  EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
+}
+
+TEST(Watch, ALostVoteIsToldWithWhatToDo) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.voting = false;
+  status.non_voting_reason = "its last run ended unclean; do this";
+  EXPECT_THAT(texts(watch.look(status, kSecond)),
+              ElementsAre("does not vote: its last run ended unclean; do this"));
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)), IsEmpty());
+}
+
+TEST(Watch, RefusalsAreToldWithTheirNamesAndNotOneByOne) {
+  Watch watch;
+  NodeStatus status = quiet();
+  Counter& refused = status.counters[2].counters[1];
+  std::vector<std::string> lines;
+  for (Tick second = 1; second <= 60; ++second) {
+    refused.value += 100;
+    for (const std::string& line : texts(watch.look(status, second * kSecond))) {
+      lines.push_back(line);
+    }
+  }
+  EXPECT_THAT(lines, ElementsAre("refused or dropped since the last line about it: "
+                                 "peer_plane.refused_wrong_cluster 100"));
+
+  EXPECT_THAT(texts(watch.look(status, 61 * kSecond)),
+              ElementsAre(HasSubstr("peer_plane.refused_wrong_cluster 5,900")));
+}
+
+TEST(Watch, WhatAnAbsentPeerDidNotGetIsNoRefusal) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.counters[1].counters.push_back({"bundles_dropped", 2});
+  status.peers[0].counters = {{"dropped_unreachable", 2}, {"dropped_would_block", 0}};
+  EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
+
+  status.peers[0].counters[1].value = 3;
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)),
+              ElementsAre(HasSubstr("to R0.dropped_would_block 3")));
+}
+
+TEST(Watch, TheProgressIsForThoseWhoAskForIt) {
+  Watch watch;
+  NodeStatus status = quiet();
+  watch.look(status, kSecond);
+  status.counters[1].counters[0].value = 1500;
+
+  const auto remarks = watch.look(status, kSecond + Watch::kProgressUs);
+
+  ASSERT_EQ(remarks.size(), 1u);
+  EXPECT_EQ(remarks[0].severity, Severity::kDebug);
+  EXPECT_THAT(remarks[0].text, HasSubstr("1,500 commands"));
+}
+
+}  // namespace
+}  // namespace epaxos::testing

@@ -1,0 +1,549 @@
+// What may run, and in which order: protocol.md 10. The reference below follows the rules word by
+// word and slowly; the graph must agree with it on random histories, fed in random orders.
+
+#include "executor/dependency_graph.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace epaxos::executor {
+namespace {
+
+constexpr ReplicaId kA{0};
+constexpr ReplicaId kB{1};
+constexpr ReplicaId kC{2};
+
+InstanceId id(ReplicaId row, std::uint64_t slot) {
+  return {row, Slot(slot)};
+}
+
+std::vector<InstanceId> take(DependencyGraph& graph) {
+  std::vector<InstanceId> out;
+  graph.take_ready(out);
+  return out;
+}
+
+std::vector<Blocker> blockers_of(const DependencyGraph& graph) {
+  std::vector<Blocker> out;
+  graph.blockers(out);
+  return out;
+}
+
+const Footprint kX = Footprint::write("x");
+const Footprint kY = Footprint::write("y");
+const Footprint kReadX = Footprint::read("x");
+
+TEST(DependencyGraph, RunsWhatDependsOnNothingAtOnce) {
+  DependencyGraph graph(3);
+  graph.record(id(kA, 1), kX);
+  EXPECT_TRUE(take(graph).empty()) << "recorded is not decided";
+
+  graph.decide(id(kA, 1), {0, 0, 0});
+
+  EXPECT_EQ(take(graph), std::vector{id(kA, 1)});
+  EXPECT_TRUE(graph.executed(id(kA, 1)));
+  EXPECT_EQ(graph.executed_up_to(kA), Slot(1));
+  EXPECT_TRUE(take(graph).empty()) << "nothing runs twice";
+}
+
+TEST(DependencyGraph, WaitsForTheDecisionOfAConflictingDependency) {
+  DependencyGraph graph(3);
+  graph.record(id(kA, 1), kX);
+  graph.record(id(kB, 1), kX);
+  graph.decide(id(kA, 1), {0, 1, 0});
+  EXPECT_TRUE(take(graph).empty());
+  EXPECT_EQ(blockers_of(graph), (std::vector{Blocker{id(kB, 1), WaitsFor::kDecision}}));
+  EXPECT_EQ(graph.waiting(), 1u);
+
+  graph.decide(id(kB, 1), {0, 0, 0});
+
+  EXPECT_EQ(take(graph), (std::vector{id(kB, 1), id(kA, 1)}));
+  EXPECT_EQ(graph.waiting(), 0u);
+}
+
+// R12: a payload that nobody has told may conflict.
+TEST(DependencyGraph, NeverSkipsAnUnknownPayload) {
+  DependencyGraph graph(3);
+  graph.record(id(kC, 1), kX);
+  graph.record(id(kA, 1), kY);
+  graph.record(id(kA, 3), kY);
+  graph.decide(id(kC, 1), {3, 0, 0});
+  EXPECT_TRUE(take(graph).empty());
+  EXPECT_EQ(blockers_of(graph), (std::vector{Blocker{id(kA, 2), WaitsFor::kPayload}}));
+
+  graph.record(id(kA, 2), kY);
+
+  EXPECT_EQ(take(graph), std::vector{id(kC, 1)}) << "what does not conflict need not be decided";
+}
+
+// R31 and R39: a slot that was never announced is decided Nop, and nobody waits for its payload.
+TEST(DependencyGraph, NopUnblocksWhetherItsPayloadIsKnownOrNot) {
+  DependencyGraph graph(3);
+  graph.record(id(kC, 1), kX);
+  graph.record(id(kA, 2), kX);
+  graph.decide(id(kC, 1), {2, 0, 0});
+  EXPECT_TRUE(take(graph).empty());
+
+  graph.decide_nop(id(kA, 1));
+  EXPECT_TRUE(take(graph).empty());
+  graph.decide_nop(id(kA, 2));
+
+  EXPECT_EQ(take(graph), std::vector{id(kC, 1)});
+  EXPECT_EQ(graph.executed_up_to(kA), Slot(2));
+}
+
+TEST(DependencyGraph, NopHidesNothingBelowIt) {
+  DependencyGraph graph(2);
+  graph.record(id(kA, 1), kX);
+  graph.record(id(kA, 2), kX);
+  graph.record(id(kB, 1), kX);
+  graph.decide(id(kB, 1), {2, 0});
+  graph.decide_nop(id(kA, 2));
+  EXPECT_TRUE(take(graph).empty()) << "A.1 is still undecided";
+
+  graph.decide(id(kA, 1), {0, 0});
+
+  EXPECT_EQ(take(graph), (std::vector{id(kA, 1), id(kB, 1)}));
+}
+
+TEST(DependencyGraph, CycleRunsInTheOrderOfSlotsThenRows) {
+  DependencyGraph graph(3);
+  for (const ReplicaId row : {kC, kB, kA}) graph.record(id(row, 1), kX);
+  graph.record(id(kA, 2), kX);
+  graph.decide(id(kA, 2), {1, 1, 1});
+  graph.decide(id(kC, 1), {1, 1, 0});
+  graph.decide(id(kB, 1), {0, 0, 1});
+  graph.decide(id(kA, 1), {0, 1, 1});
+
+  EXPECT_EQ(take(graph), (std::vector{id(kA, 1), id(kB, 1), id(kC, 1), id(kA, 2)}));
+}
+
+TEST(DependencyGraph, ReadsOfOneKeyDoNotWaitForEachOther) {
+  DependencyGraph graph(2);
+  graph.record(id(kA, 1), kReadX);
+  graph.record(id(kB, 1), kReadX);
+  graph.decide(id(kB, 1), {1, 0});
+
+  EXPECT_EQ(take(graph), std::vector{id(kB, 1)});
+}
+
+// R16: the latest instance of a row does not stand for the earlier ones where reads are involved.
+TEST(DependencyGraph, WriteWaitsForEveryReadBelowItNotOnlyTheLatest) {
+  DependencyGraph graph(2);
+  Footprint read_x_write_j = kReadX;
+  read_x_write_j.add(Access::write(hash_key("j")));
+  graph.record(id(kA, 1), kX);
+  graph.record(id(kA, 2), read_x_write_j);
+  graph.record(id(kA, 3), kReadX);
+  graph.record(id(kB, 1), kX);
+  graph.decide(id(kB, 1), {3, 0});
+  graph.decide(id(kA, 1), {0, 0});
+  graph.decide(id(kA, 3), {1, 0});
+  EXPECT_EQ(take(graph), (std::vector{id(kA, 1), id(kA, 3)}));
+
+  graph.decide(id(kA, 2), {1, 0});
+
+  EXPECT_EQ(take(graph), (std::vector{id(kA, 2), id(kB, 1)}));
+}
+
+TEST(DependencyGraph, BarrierRunsAfterEverythingBelowItAndBeforeEverythingAbove) {
+  DependencyGraph graph(2);
+  graph.record(id(kA, 1), kX);
+  graph.record(id(kA, 2), kReadX);
+  graph.record(id(kB, 1), Footprint::everything());
+  graph.record(id(kA, 3), kY);
+  graph.decide(id(kB, 1), {2, 0});
+  graph.decide(id(kA, 3), {0, 1});
+  graph.decide(id(kA, 1), {0, 0});
+  EXPECT_EQ(take(graph), std::vector{id(kA, 1)});
+
+  graph.decide(id(kA, 2), {1, 0});
+
+  EXPECT_EQ(take(graph), (std::vector{id(kA, 2), id(kB, 1), id(kA, 3)}));
+}
+
+TEST(DependencyGraph, FarSlotCostsNothingForTheGapBeforeIt) {
+  DependencyGraph graph(2);
+  graph.record(id(kA, std::uint64_t{1} << 40), kX);
+  graph.record(id(kB, 1), kY);
+  graph.decide(id(kB, 1), {std::uint64_t{1} << 41, 0});
+  graph.decide(id(kA, std::uint64_t{1} << 40), {0, 0});
+
+  EXPECT_EQ(take(graph), std::vector{id(kA, std::uint64_t{1} << 40)});
+  EXPECT_EQ(blockers_of(graph), (std::vector{Blocker{id(kA, 1), WaitsFor::kPayload}}));
+  EXPECT_LT(graph.memory_bytes(), 1u << 16);
+}
+
+TEST(DependencyGraph, FootprintsOfWhatHasRunTakeNoMemory) {
+  DependencyGraph graph(1);
+  std::vector<Access> accesses;
+  for (std::uint64_t key = 0; key < 10'000; ++key) accesses.push_back(Access::write(key << 1));
+  const Footprint large = Footprint::of(std::move(accesses));
+  for (std::uint64_t slot = 1; slot <= 100; ++slot) graph.record({kA, Slot(slot)}, large);
+  EXPECT_GT(graph.memory_bytes(), 100u * 10'000 * 8);
+  for (std::uint64_t slot = 1; slot <= 99; ++slot) {
+    graph.decide({kA, Slot(slot)}, Dependencies{slot - 1});
+  }
+  graph.decide_nop({kA, Slot(100)});
+
+  std::vector<InstanceId> order;
+  graph.take_ready(order);
+
+  EXPECT_EQ(order.size(), 99u);
+  EXPECT_LT(graph.memory_bytes(), 1'000'000u);
+}
+
+TEST(DependencyGraph, FactsMayBeToldAgain) {
+  DependencyGraph graph(2);
+  for (int again = 0; again < 2; ++again) {
+    graph.record(id(kA, 1), kX);
+    graph.decide(id(kA, 1), {0, 0});
+  }
+  EXPECT_EQ(take(graph).size(), 1u);
+  graph.record(id(kA, 1), kX);
+  graph.decide(id(kA, 1), {0, 0});
+  graph.decide_nop(id(kA, 2));
+  graph.decide_nop(id(kA, 2));
+
+  EXPECT_TRUE(take(graph).empty());
+  EXPECT_EQ(graph.executed_up_to(kA), Slot(2));
+}
+
+// No recursion, and no work that grows with the square of the chain, whichever end comes first.
+TEST(DependencyGraph, ChainOfAMillionRunsFromEitherEnd) {
+  constexpr std::uint64_t kLength = 1'000'000;
+  for (const bool backwards : {false, true}) {
+    DependencyGraph graph(2);
+    const auto at = [](std::uint64_t i) {
+      return i % 2 == 0 ? id(kA, i / 2 + 1) : id(kB, i / 2 + 1);
+    };
+    for (std::uint64_t i = 0; i < kLength; ++i) graph.record(at(i), kX);
+    std::vector<InstanceId> order;
+    for (std::uint64_t step = 0; step < kLength; ++step) {
+      const std::uint64_t i = backwards ? kLength - 1 - step : step;
+      graph.decide(at(i), i % 2 == 0 ? Dependencies{i / 2, i / 2} : Dependencies{i / 2 + 1, i / 2});
+      if (step % 1000 == 0) graph.take_ready(order);
+    }
+    graph.take_ready(order);
+
+    ASSERT_EQ(order.size(), kLength);
+    for (std::uint64_t i = 0; i < kLength; ++i) ASSERT_EQ(order[i], at(i));
+  }
+}
+
+// ---- Random histories against the reference ----
+
+struct Fact {
+  Footprint footprint;
+  Dependencies dependencies;
+  bool nop = false;
+  bool never_recorded = false;  ///< Of Nops only.
+};
+using History = std::map<InstanceId, Fact>;
+
+/// What a replica knows, and the rules of protocol.md 10 as they are written.
+class Reference {
+ public:
+  explicit Reference(int rows) : rows_(rows) {}
+
+  void record(InstanceId i, const Footprint& f) { known_[i].footprint = f; }
+  void decide(InstanceId i, const Dependencies& d) { known_[i].dependencies = d; }
+  void decide_nop(InstanceId i) { known_[i].nop = true; }
+
+  /// Whether all of the closure of `root` is decided.
+  [[nodiscard]] bool ready(InstanceId root) const {
+    std::set<InstanceId> seen{root};
+    std::vector<InstanceId> todo{root};
+    while (!todo.empty()) {
+      const InstanceId at = todo.back();
+      todo.pop_back();
+      if (done_.contains(at)) continue;
+      const auto edges = edges_of(at);
+      if (!edges) return false;
+      for (const InstanceId& to : *edges) {
+        if (seen.insert(to).second) todo.push_back(to);
+      }
+    }
+    return true;
+  }
+
+  void run(InstanceId i) { done_.insert(i); }
+  [[nodiscard]] bool ran(InstanceId i) const { return done_.contains(i); }
+  [[nodiscard]] bool decided(InstanceId i) const {
+    const auto found = known_.find(i);
+    return found != known_.end() && found->second.dependencies.has_value();
+  }
+
+ private:
+  struct Known {
+    std::optional<Footprint> footprint;
+    std::optional<Dependencies> dependencies;
+    bool nop = false;
+  };
+
+  [[nodiscard]] std::optional<std::vector<InstanceId>> edges_of(InstanceId v) const {
+    const Known& node = known_.at(v);
+    if (!node.dependencies) return std::nullopt;
+    std::vector<InstanceId> edges;
+    for (std::uint16_t row = 0; row < rows_; ++row) {
+      for (std::uint64_t s = 1; s <= (*node.dependencies)[ReplicaId(row)].value(); ++s) {
+        const InstanceId w{ReplicaId(row), Slot(s)};
+        if (w == v || done_.contains(w)) continue;
+        const auto found = known_.find(w);
+        if (found == known_.end()) return std::nullopt;
+        if (found->second.nop) continue;
+        if (!found->second.footprint) return std::nullopt;
+        if (!conflicts(*node.footprint, *found->second.footprint)) continue;
+        if (!found->second.dependencies) return std::nullopt;
+        edges.push_back(w);
+      }
+    }
+    return edges;
+  }
+
+  int rows_;
+  std::map<InstanceId, Known> known_;
+  std::set<InstanceId> done_;
+};
+
+/// The final order of a complete history, by recursion over components of all edges.
+class FinalOrder {
+ public:
+  FinalOrder(const History& history, int rows) : history_(history), rows_(rows) {
+    for (const auto& [instance, fact] : history) {
+      if (!fact.nop && !index_.contains(instance)) visit(instance);
+    }
+  }
+
+  /// The component of each instance; a lower number runs first.
+  std::map<InstanceId, std::size_t> component;
+
+ private:
+  void visit(InstanceId v) {
+    index_[v] = low_[v] = index_.size();
+    stack_.push_back(v);
+    on_stack_.insert(v);
+    const Fact& fact = history_.at(v);
+    for (std::uint16_t row = 0; row < rows_; ++row) {
+      for (std::uint64_t s = 1; s <= fact.dependencies[ReplicaId(row)].value(); ++s) {
+        const InstanceId w{ReplicaId(row), Slot(s)};
+        const auto found = history_.find(w);
+        if (w == v || found == history_.end() || found->second.nop) continue;
+        if (!conflicts(fact.footprint, found->second.footprint)) continue;
+        if (!index_.contains(w)) {
+          visit(w);
+          low_[v] = std::min(low_[v], low_[w]);
+        } else if (on_stack_.contains(w)) {
+          low_[v] = std::min(low_[v], index_[w]);
+        }
+      }
+    }
+    if (low_[v] != index_[v]) return;
+    while (true) {
+      const InstanceId w = stack_.back();
+      stack_.pop_back();
+      on_stack_.erase(w);
+      component[w] = components_;
+      if (w == v) break;
+    }
+    ++components_;
+  }
+
+  const History& history_;
+  int rows_;
+  std::map<InstanceId, std::size_t> index_;
+  std::map<InstanceId, std::size_t> low_;
+  std::vector<InstanceId> stack_;
+  std::set<InstanceId> on_stack_;
+  std::size_t components_ = 0;
+};
+
+class RandomHistory {
+ public:
+  explicit RandomHistory(std::uint64_t seed) : random_(seed) {
+    rows = 1 + static_cast<int>(pick(4));
+    slots_ = 1 + pick(6);
+    keys_ = 1 + pick(3);
+    for (std::uint16_t row = 0; row < rows; ++row) {
+      for (std::uint64_t slot = 1; slot <= slots_; ++slot) add({ReplicaId(row), Slot(slot)});
+    }
+  }
+
+  std::uint64_t pick(std::uint64_t below) { return random_() % below; }
+  std::mt19937_64& random() { return random_; }
+
+  History history;
+  int rows = 1;
+
+ private:
+  void add(InstanceId instance) {
+    Fact& fact = history[instance];
+    fact.nop = pick(6) == 0;
+    fact.never_recorded = fact.nop && pick(2) == 0;
+    const std::uint64_t touched = pick(8) == 0 ? 0 : 1 + pick(2);
+    if (pick(12) == 0) fact.footprint = Footprint::everything();
+    for (std::uint64_t i = 0; i < touched; ++i) {
+      const std::uint64_t key = 2 * (1 + pick(keys_));
+      fact.footprint.add(pick(3) == 0 ? Access::read(key) : Access::write(key));
+    }
+    fact.dependencies = Dependencies(rows);
+    for (std::uint16_t row = 0; row < rows; ++row) {
+      fact.dependencies[ReplicaId(row)] = Slot(pick(slots_ + 1));
+    }
+    // The own-row rule: every earlier conflicting slot of the row, and nothing later.
+    Slot own;
+    for (std::uint64_t s = 1; s < instance.slot.value(); ++s) {
+      const Fact& earlier = history.at({instance.row, Slot(s)});
+      if (conflicts(earlier.footprint, fact.footprint)) own = Slot(s);
+    }
+    fact.dependencies[instance.row] = own;
+  }
+
+  std::mt19937_64 random_;
+  std::uint64_t slots_ = 1;
+  std::uint64_t keys_ = 1;
+};
+
+/// How often the histories held what they are meant to show.
+struct Seen {
+  int cycles = 0;  ///< Components of several commands.
+  int nops = 0;
+  int nops_without_payload = 0;
+  int barriers = 0;
+  int waits = 0;  ///< Times when something decided had to wait.
+};
+
+/// A random history told to the graph and to the reference, step by step.
+class Comparison {
+ public:
+  Comparison(std::uint64_t seed, Seen& seen)
+      : random_(seed), history_(random_.history), seen_(seen) {}
+
+  void run() {
+    const std::vector<InstanceId> steps = shuffled_steps();
+    for (std::size_t step = 0; step < steps.size(); ++step) {
+      tell(steps[step]);
+      if (random_.pick(3) != 0 && step + 1 < steps.size()) continue;
+      take_what_may_run();
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+    check_final_order();
+  }
+
+ private:
+  /// Each instance is told in two steps, in any order but the payload before the decision.
+  std::vector<InstanceId> shuffled_steps() {
+    std::vector<InstanceId> steps;
+    for (const auto& [instance, fact] : history_) {
+      steps.push_back(instance);
+      steps.push_back(instance);
+    }
+    std::shuffle(steps.begin(), steps.end(), random_.random());
+    return steps;
+  }
+
+  void tell(const InstanceId& instance) {
+    const Fact& fact = history_.at(instance);
+    const bool first = begun_.insert(instance).second;
+    if (first && !fact.never_recorded) {
+      graph_.record(instance, fact.footprint);
+      reference_.record(instance, fact.footprint);
+    } else if (!first && fact.nop) {
+      graph_.decide_nop(instance);
+      reference_.decide_nop(instance);
+    } else if (!first) {
+      graph_.decide(instance, fact.dependencies);
+      reference_.decide(instance, fact.dependencies);
+    }
+  }
+
+  /// Exactly those run that the reference lets run.
+  void take_what_may_run() {
+    std::vector<InstanceId> ran;
+    graph_.take_ready(ran);
+    for (const InstanceId& i : ran) {
+      ASSERT_TRUE(reference_.decided(i)) << to_string(i);
+      ASSERT_TRUE(reference_.ready(i)) << to_string(i) << " ran too early";
+      ASSERT_FALSE(reference_.ran(i)) << to_string(i) << " ran twice";
+    }
+    for (const InstanceId& i : ran) reference_.run(i);
+    std::size_t waiting = 0;
+    for (const auto& [i, unused] : history_) {
+      if (!reference_.decided(i) || reference_.ran(i)) continue;
+      ++waiting;
+      ASSERT_FALSE(reference_.ready(i)) << to_string(i) << " may run and does not";
+    }
+    seen_.waits += waiting > 0 ? 1 : 0;
+    ASSERT_EQ(graph_.waiting(), waiting);
+    ASSERT_EQ(blockers_of(graph_).empty(), waiting == 0);
+    order_.insert(order_.end(), ran.begin(), ran.end());
+  }
+
+  /// All of it is decided: everything has run, conflicting pairs in the order of the full graph.
+  void check_final_order() {
+    std::size_t commands = 0;
+    for (const auto& [i, fact] : history_) commands += fact.nop ? 0 : 1;
+    ASSERT_EQ(order_.size(), commands);
+    const FinalOrder final(history_, random_.rows);
+    count(final);
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      for (std::size_t j = i + 1; j < order_.size(); ++j) check_pair(final, order_[i], order_[j]);
+    }
+    for (std::uint16_t row = 0; row < random_.rows; ++row) {
+      ASSERT_EQ(graph_.executed_up_to(ReplicaId(row)), graph_.known_up_to(ReplicaId(row)));
+    }
+  }
+
+  void count(const FinalOrder& final) {
+    std::map<std::size_t, int> sizes;
+    for (const auto& [unused, component] : final.component) {
+      if (++sizes[component] == 2) ++seen_.cycles;
+    }
+    for (const auto& [unused, fact] : history_) {
+      seen_.nops += fact.nop ? 1 : 0;
+      seen_.nops_without_payload += fact.never_recorded ? 1 : 0;
+      seen_.barriers += fact.footprint.is_everything() ? 1 : 0;
+    }
+  }
+
+  void check_pair(const FinalOrder& final, const InstanceId& first, const InstanceId& second) {
+    if (!conflicts(history_.at(first).footprint, history_.at(second).footprint)) return;
+    const std::size_t earlier = final.component.at(first);
+    const std::size_t later = final.component.at(second);
+    if (earlier == later) {
+      ASSERT_LT(std::pair(first.slot, first.row), std::pair(second.slot, second.row));
+    } else if (history_.at(first).dependencies.covers(second) ||
+               history_.at(second).dependencies.covers(first)) {
+      ASSERT_LT(earlier, later) << to_string(first) << " ran before " << to_string(second);
+    }
+  }
+
+  RandomHistory random_;
+  const History& history_;
+  Seen& seen_;
+  DependencyGraph graph_{random_.rows};
+  Reference reference_{random_.rows};
+  std::set<InstanceId> begun_;
+  std::vector<InstanceId> order_;
+};
+
+TEST(DependencyGraph, AgreesWithTheReferenceOnAHundredThousandRandomHistories) {
+  Seen seen;
+  for (std::uint64_t seed = 1; seed <= 100'000; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Comparison(seed, seen).run();
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+  EXPECT_GT(seen.cycles, 50'000);
+  EXPECT_GT(seen.nops, 50'000);
+  EXPECT_GT(seen.nops_without_payload, 50'000);
+  EXPECT_GT(seen.barriers, 50'000);
+  EXPECT_GT(seen.waits, 50'000);
+}
+
+}  // namespace
+}  // namespace epaxos::executor

@@ -1,0 +1,98 @@
+#pragma once
+
+// A TCP connection that speaks just enough of ZeroMQ's protocol (ZMTP 3.0, NULL) to say what a real
+// ZeroMQ library would not: several frames, a chosen routing id, sizes that lie.
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <netinet/in.h>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+namespace epaxos::net {
+
+class RawPeer {
+ public:
+  /// `address` is "tcp://127.0.0.1:PORT".
+  explicit RawPeer(const std::string& address) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const auto port = std::stoul(address.substr(address.rfind(':') + 1));
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    const timeval hangs{.tv_sec = 30, .tv_usec = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &hangs, sizeof hangs);
+    connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  }
+  RawPeer(const RawPeer&) = delete;
+  RawPeer& operator=(const RawPeer&) = delete;
+  ~RawPeer() { ::close(fd_); }
+
+  [[nodiscard]] bool connected() const { return connected_; }
+
+  bool write(std::string_view bytes) const {
+    return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(bytes.size());
+  }
+
+  /// Greeting and READY of a DEALER, which a ROUTER accepts; waits for both of the other side.
+  void shake_hands(std::string_view routing_id = "") const {
+    std::string greeting("\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16);
+    greeting.resize(64);
+    write(greeting);
+    std::string ready = "\5READY";
+    ready += property("Socket-Type", "DEALER") + property("Identity", routing_id);
+    write(std::string("\4") + static_cast<char>(ready.size()) + ready);
+    (void)read(64);
+    const std::string command = read(2);
+    if (command.size() == 2) (void)read(static_cast<unsigned char>(command[1]));
+  }
+
+  /// That many bytes, or fewer when the connection ends.
+  [[nodiscard]] std::string read(std::size_t size) const {
+    std::string bytes(size, '\0');
+    const ssize_t got = ::recv(fd_, bytes.data(), size, MSG_WAITALL);
+    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return bytes;
+  }
+
+  /// One frame of up to 255 bytes.
+  void send_frame(std::string_view body, bool more = false) const {
+    std::string frame(1, more ? '\1' : '\0');
+    frame += static_cast<char>(body.size());
+    write(frame.append(body));
+  }
+
+  /// The beginning of a frame that claims to be this large.
+  void announce(std::uint64_t size) const {
+    std::string frame(1, '\2');
+    for (int shift = 56; shift >= 0; shift -= 8) frame += static_cast<char>(size >> shift & 0xff);
+    write(frame);
+  }
+
+  /// Waits until the other side has closed the connection; false when it seems never to.
+  [[nodiscard]] bool wait_until_closed() const {
+    char bytes[4096];
+    ssize_t got = 0;
+    while ((got = ::recv(fd_, bytes, sizeof bytes, 0)) > 0) continue;
+    return got == 0 || errno == ECONNRESET;
+  }
+
+ private:
+  static std::string property(std::string_view name, std::string_view value) {
+    std::string text(1, static_cast<char>(name.size()));
+    text.append(name).append(3, '\0');
+    text += static_cast<char>(value.size());
+    return text.append(value);
+  }
+
+  int fd_;
+  bool connected_ = false;
+};
+
+}  // namespace epaxos::net
