@@ -78,9 +78,7 @@ void BundleWriter::append(const Frame& frame) {
   header.type = frame.type;
   header.epoch = frame.epoch.value();
   std::memcpy(memory_.data() + size_, &header, sizeof header);
-  if (!frame.body.empty()) {
-    std::memcpy(memory_.data() + size_ + kFrameHeaderBytes, frame.body.data(), frame.body.size());
-  }
+  copy_bytes(frame.body, memory_.data() + size_ + kFrameHeaderBytes);
   size_ = end;
   ++frame_count_;
 }

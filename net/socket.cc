@@ -82,7 +82,7 @@ class Message {
   Message() { zmq_msg_init(&message_); }
   explicit Message(Bytes bytes) {
     check(zmq_msg_init_size(&message_, bytes.size()) == 0, "memory for a message is exhausted");
-    if (!bytes.empty()) std::memcpy(zmq_msg_data(&message_), bytes.data(), bytes.size());
+    copy_bytes(bytes, zmq_msg_data(&message_));
   }
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;

@@ -56,7 +56,7 @@ std::span<std::byte> AlignedBuffer::reserve(std::size_t bytes) {
 
 std::span<std::byte> AlignedBuffer::assign(Bytes bytes) {
   const std::span<std::byte> copy = reserve(bytes.size());
-  if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
+  copy_bytes(bytes, copy.data());
   return copy;
 }
 

@@ -24,6 +24,12 @@ inline std::string_view text_of(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// Copies all of `from` to `to`, where there must be room. Unlike memcpy it takes an empty range
+/// that has no address.
+inline void copy_bytes(Bytes from, void* to) {
+  if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
+
 template <class T>
 concept Number = std::is_arithmetic_v<T> && !std::same_as<T, bool>;
 

@@ -19,7 +19,7 @@ RecordKey key(RecordKind kind, const InstanceId& id) {
 class Aligned {
  public:
   explicit Aligned(Bytes bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
-    if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
+    copy_bytes(bytes, words_.data());
   }
   [[nodiscard]] Bytes bytes() const {
     return {reinterpret_cast<const std::byte*>(words_.data()), size_};

@@ -89,7 +89,7 @@ std::span<std::byte> InstanceTable::keep(const InstanceId& id, Bytes block) {
     chunk->page_used = 0;
   }
   std::byte* const to = chunk->pages.back().get() + chunk->page_used;
-  std::memcpy(to + before, block.data(), block.size());
+  copy_bytes(block, to + before);
   chunk->page_used = std::min(kPageBytes, chunk->page_used + bytes);
   return {to, bytes};
 }

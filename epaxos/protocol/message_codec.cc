@@ -48,7 +48,7 @@ Slice encode_proposal(const Message& message, Effects& out) {
   Slice body;
   const auto room =
       encode_with_room(message.instance, message.initial, message.block.size(), out, body);
-  std::memcpy(room.data(), message.block.data(), message.block.size());
+  copy_bytes(message.block, room.data());
   return body;
 }
 

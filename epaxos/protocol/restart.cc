@@ -25,7 +25,7 @@ Result<void> EpaxosCore::restore(const RecordKey& key, Bytes value) {
   }
   // Stores promise nothing about alignment; the codec needs it.
   aligned_.assign((value.size() + 7) / 8, 0);
-  if (!value.empty()) std::memcpy(aligned_.data(), value.data(), value.size());
+  copy_bytes(value, aligned_.data());
   const Bytes bytes{reinterpret_cast<const std::byte*>(aligned_.data()), value.size()};
   switch (static_cast<RecordKind>(key.kind)) {
     case RecordKind::kPreAccepted:

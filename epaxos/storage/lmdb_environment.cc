@@ -140,7 +140,7 @@ int LmdbEnvironment::WriteTransaction::put(const RecordKey& key, Bytes value) {
   const std::uint64_t checksum = record_checksum(environment_.identity_, key, value);
   auto* to = static_cast<std::byte*>(stored.mv_data);
   store_u64(to, checksum);
-  if (!value.empty()) std::memcpy(to + kChecksumBytes, value.data(), value.size());
+  copy_bytes(value, to + kChecksumBytes);
   state_.fingerprint += checksum;
   return 0;
 }

@@ -67,6 +67,12 @@ TEST(Codec, PreAcceptComesBackAsItWas) {
   EXPECT_TRUE(same(m.block, block()));
 }
 
+TEST(Codec, AnEmptyBlockHasNoAddressAndIsNotReadFrom) {
+  const Body body = encoded(PreAccept{kInstance, kInitial, {}});
+
+  EXPECT_TRUE(round_trip<PreAccept>(body).block.empty());
+}
+
 TEST(Codec, PreAcceptOkComesBackAsItWas) {
   const Body differs = encoded(PreAcceptOk{kInstance, false, kLarger});
   const Body equal = encoded(PreAcceptOk{kInstance, true, {}});
