@@ -7,7 +7,6 @@ namespace epaxos::net {
 namespace {
 
 constexpr std::string_view kTcp = "tcp://";
-constexpr std::string_view kIpc = "ipc://";
 constexpr std::size_t kIpcPathMax = 100;  // A Unix socket's path has 108 bytes.
 
 Failure wrong(std::string_view address, std::string_view what) {
@@ -34,7 +33,7 @@ bool is_host(std::string_view text) {
 }
 
 Result<void> check_ipc(std::string_view address) {
-  const std::string_view path = address.substr(kIpc.size());
+  const std::string_view path = address.substr(kIpcScheme.size());
   if (path.empty() || path == "*") return wrong(address, "the path of the socket is missing");
   if (path.size() > kIpcPathMax) return wrong(address, "the path is longer than 100 bytes");
   return {};
@@ -42,7 +41,7 @@ Result<void> check_ipc(std::string_view address) {
 
 Result<void> check_address(std::string_view address, bool wildcards) {
   if (address.empty()) return wrong(address, "it is empty");
-  if (address.starts_with(kIpc)) return check_ipc(address);
+  if (address.starts_with(kIpcScheme)) return check_ipc(address);
   if (!address.starts_with(kTcp)) return wrong(address, "it begins with neither tcp:// nor ipc://");
 
   const std::string_view rest = address.substr(kTcp.size());

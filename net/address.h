@@ -9,6 +9,9 @@
 
 namespace epaxos::net {
 
+/// What the address of a Unix socket begins with; its path follows.
+constexpr std::string_view kIpcScheme = "ipc://";
+
 /// An address to connect to: no wildcard, a port of 1 .. 65535.
 Result<void> check_connect_address(std::string_view address);
 

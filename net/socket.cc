@@ -19,7 +19,6 @@
 namespace epaxos::net {
 namespace {
 
-constexpr std::string_view kIpc = "ipc://";
 constexpr int kOldestZmq = ZMQ_MAKE_VERSION(4, 3, 3);  // Before it: remote memory corruption.
 constexpr std::size_t kDescriptors = 8;                // Of a context and its first socket: 7.
 constexpr int kHandshakeMs = 2000;
@@ -232,7 +231,7 @@ Result<std::unique_ptr<Socket>> Socket::open(Context& context, const SocketOptio
 Result<void> Socket::bind(const std::string& address) {
   if (const auto valid = check_bind_address(address); !valid) return fail(valid.error());
   if (address.find('[') != std::string::npos) set(impl_->socket, ZMQ_IPV6, 1);
-  if (address.starts_with(kIpc) && answers(address.substr(kIpc.size()))) {
+  if (address.starts_with(kIpcScheme) && answers(address.substr(kIpcScheme.size()))) {
     return bind_failure(address, EADDRINUSE);
   }
   if (zmq_bind(impl_->socket, address.c_str()) != 0) return bind_failure(address, zmq_errno());

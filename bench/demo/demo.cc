@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr Tick kSecond = 1'000'000;
 constexpr double kWarmUpSeconds = 0.5;
 constexpr std::size_t kCountersMin = 1000;  // Of a client's own.
 constexpr std::chrono::milliseconds kBetweenLooks{20};

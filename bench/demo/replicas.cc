@@ -18,7 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr Tick kSecond = 1'000'000;
 constexpr std::chrono::seconds kWaitMax{20};
 constexpr std::chrono::milliseconds kBetweenLooks{50};
 constexpr Tick kGraceUs = 5 * kSecond;

@@ -40,6 +40,7 @@ using Epoch = Id<struct EpochTag, std::uint32_t>;
 
 /// Microseconds on the host's monotonic clock, or virtual ones in the simulator.
 using Tick = std::uint64_t;
+inline constexpr Tick kSecond = 1'000'000;
 inline constexpr Tick kNever = ~Tick{0};
 
 /// The number of a batch of records, ascending from 1; 0 is "nothing was ever submitted".

@@ -23,6 +23,10 @@ constexpr std::size_t words_of() {
 inline std::size_t words_of(const Dependencies& d) {
   return static_cast<std::size_t>(d.rows());
 }
+/// The length of a Cap'n Proto list of them.
+inline unsigned rows_of(const Dependencies& d) {
+  return static_cast<unsigned>(d.rows());
+}
 inline std::size_t words_of(Bytes bytes) {
   return (bytes.size() + 7) / 8;
 }

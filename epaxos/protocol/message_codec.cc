@@ -11,11 +11,8 @@ using codec::bytes_of;
 using codec::data_of;
 using codec::fill;
 using codec::parse;
+using codec::rows_of;
 using codec::words_of;
-
-unsigned rows_of(const Dependencies& dependencies) {
-  return static_cast<unsigned>(dependencies.rows());
-}
 
 template <class Builder>
 void put_instance(Builder& to, const InstanceId& instance) {

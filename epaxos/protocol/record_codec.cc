@@ -8,11 +8,8 @@
 namespace epaxos::protocol {
 namespace {
 
+using codec::rows_of;
 using codec::words_of;
-
-unsigned rows_of(const Dependencies& d) {
-  return static_cast<unsigned>(d.rows());
-}
 
 }  // namespace
 

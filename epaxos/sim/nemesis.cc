@@ -7,8 +7,6 @@
 namespace epaxos::sim {
 namespace {
 
-constexpr Tick kSecond = 1'000'000;
-
 ReplicaId replica_at(std::size_t index) {
   return ReplicaId(static_cast<std::uint16_t>(index));
 }

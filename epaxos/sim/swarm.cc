@@ -10,8 +10,6 @@
 namespace epaxos::sim {
 namespace {
 
-constexpr Tick kSecond = 1'000'000;
-
 ClusterConfig config(const SwarmOptions& options, const SwarmPlan& plan) {
   ClusterConfig config = plan.cluster();
   config.spins_max = options.spins_max;

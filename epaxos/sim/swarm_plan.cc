@@ -6,8 +6,6 @@
 namespace epaxos::sim {
 namespace {
 
-constexpr Tick kSecond = 1'000'000;
-
 constexpr std::array<std::string_view, kFaultClasses> kNames{
     "loss",  "duplicate", "tail",      "reported-failed", "corrupt", "tiny-limits", "timeout",
     "haste", "crash",     "target",    "partition",       "clog",    "pause",       "speed",

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kInFlight = 4;
 constexpr Tick kPollUs = 20'000;
-constexpr auto kLong = std::chrono::seconds(120);
+constexpr auto kGivesUpAfter = std::chrono::seconds(120);
 constexpr std::uint64_t kShared = 2;  // Counters and chains that all clients write, each.
 
 kv::KeyValueReply reply_of(const Sent& sent) {
@@ -231,7 +231,7 @@ bool CountingClients::wait_for_progress(std::uint64_t more, std::vector<std::siz
   }
   std::vector<std::uint64_t> goals;
   for (const std::size_t i : clients) goals.push_back(workers_[i]->executed + more);
-  const auto end = std::chrono::steady_clock::now() + kLong;
+  const auto end = std::chrono::steady_clock::now() + kGivesUpAfter;
   for (std::size_t i = 0; i < clients.size();) {
     if (workers_[clients[i]]->executed >= goals[i]) {
       ++i;

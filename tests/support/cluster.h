@@ -19,8 +19,6 @@ inline constexpr ReplicaId kC{2};
 inline constexpr ReplicaId kD{3};
 inline constexpr ReplicaId kE{4};
 
-inline constexpr Tick kSecond = 1'000'000;
-
 /// Links that lose, repeat and reorder.
 sim::LinkConditions bad_links(std::uint32_t loss_ppm = 300'000,
                               std::uint32_t duplicate_ppm = 200'000);

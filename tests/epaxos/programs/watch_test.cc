@@ -16,8 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr Tick kSecond = 1'000'000;
-
 std::vector<std::string> texts(const std::vector<Remark>& remarks) {
   std::vector<std::string> out;
   for (const Remark& remark : remarks) {

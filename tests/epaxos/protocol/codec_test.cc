@@ -52,7 +52,7 @@ bool same(Bytes a, Bytes b) {
 
 const InstanceId kInstance = id(kC, 0x112233);
 const Ballot kBallot{5, kB};
-const Ballot kOther{4, kC};
+const Ballot kOtherBallot{4, kC};
 const Dependencies kInitial{11, 12, 13};
 const Dependencies kLarger{21, 22, 13};
 const Dependencies kLargest{31, 32, 13};
@@ -110,7 +110,7 @@ TEST(Codec, CommitComesBackAsItWasInEveryKind) {
 TEST(Codec, SmallMessagesComeBackAsTheyWere) {
   const auto accept_ok = round_trip<AcceptOk>(encoded(AcceptOk{kInstance, kBallot}));
   const auto recover = round_trip<Recover>(encoded(Recover{kInstance, kBallot}));
-  const auto nack = round_trip<Nack>(encoded(Nack{kInstance, kOther, kBallot}));
+  const auto nack = round_trip<Nack>(encoded(Nack{kInstance, kOtherBallot, kBallot}));
   const auto waiting = round_trip<Waiting>(encoded(Waiting{kInstance, 5}));
   const auto status = round_trip<Status>(encoded(Status{kInstance}));
   const auto fetch = round_trip<FetchRange>(encoded(FetchRange{kB, Slot(7), Slot(9)}));
@@ -120,7 +120,7 @@ TEST(Codec, SmallMessagesComeBackAsTheyWere) {
   EXPECT_EQ(accept_ok.instance, kInstance);
   EXPECT_EQ(accept_ok.ballot, kBallot);
   EXPECT_EQ(recover.ballot, kBallot);
-  EXPECT_EQ(nack.heard, kOther);
+  EXPECT_EQ(nack.heard, kOtherBallot);
   EXPECT_EQ(nack.current, kBallot);
   EXPECT_EQ(waiting.mask, 5);
   EXPECT_EQ(status.instance, kInstance);
@@ -133,12 +133,12 @@ TEST(Codec, SmallMessagesComeBackAsTheyWere) {
 }
 
 TEST(Codec, RecoveryMessagesComeBackAsTheyWere) {
-  const RecoverOk sent{kInstance, kBallot,  true,    true,     true,   false,
-                       kOther,    kInitial, kLarger, kLargest, block()};
+  const RecoverOk sent{kInstance,    kBallot,  true,    true,     true,   false,
+                       kOtherBallot, kInitial, kLarger, kLargest, block()};
   const Body promise_body = encoded(sent);
   const auto promise = round_trip<RecoverOk>(promise_body);
   EXPECT_EQ(promise.ballot, kBallot);
-  EXPECT_EQ(promise.accepted_ballot, kOther) << "two ballots, never one (R1, R25)";
+  EXPECT_EQ(promise.accepted_ballot, kOtherBallot) << "two ballots, never one (R1, R25)";
   EXPECT_EQ(promise.initial, kInitial);
   EXPECT_EQ(promise.pre_accept_dependencies, kLarger);
   EXPECT_EQ(promise.vote_dependencies, kLargest);
@@ -166,7 +166,7 @@ TEST(Codec, FrontierComesBackAsItWas) {
 TEST(Codec, RecordsComeBackWithAllFieldsDistinct) {
   VoteRecord vote;
   vote.ballot = kBallot;
-  vote.accepted_ballot = kOther;
+  vote.accepted_ballot = kOtherBallot;
   vote.pre_accepted = true;
   vote.pre_accept_dependencies = kLarger;
   vote.voted = true;
@@ -175,7 +175,7 @@ TEST(Codec, RecordsComeBackWithAllFieldsDistinct) {
   const Body vote_body = encoded(vote);
   const auto v = round_trip<VoteRecord>(vote_body);
   EXPECT_EQ(v.ballot, kBallot);
-  EXPECT_EQ(v.accepted_ballot, kOther);
+  EXPECT_EQ(v.accepted_ballot, kOtherBallot);
   EXPECT_EQ(v.pre_accept_dependencies, kLarger);
   EXPECT_EQ(v.vote_dependencies, kLargest);
   EXPECT_TRUE(same(v.block, block()));
@@ -252,13 +252,13 @@ TEST(Codec, MutatedBytesNeverCrashAndWhatIsAcceptedIsWellFormed) {
   survive_mutations(PreAcceptOk{kInstance, false, kLarger}, 2);
   survive_mutations(Accept{kInstance, kBallot, false, kLarger, block()}, 3);
   survive_mutations(Commit{kInstance, CommitKind::kFull, kLarger, block()}, 4);
-  survive_mutations(RecoverOk{kInstance, kBallot, true, true, true, false, kOther, kInitial,
+  survive_mutations(RecoverOk{kInstance, kBallot, true, true, true, false, kOtherBallot, kInitial,
                               kLarger, kLargest, block()},
                     5);
   survive_mutations(ValidateOk{kInstance, kBallot, {{id(kA, 3), true, false}}}, 6);
   survive_mutations(Frontier{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, 7);
   survive_mutations(FetchRange{kB, Slot(7), Slot(9)}, 8);
-  survive_mutations(Nack{kInstance, kOther, kBallot}, 9);
+  survive_mutations(Nack{kInstance, kOtherBallot, kBallot}, 9);
 }
 
 }  // namespace

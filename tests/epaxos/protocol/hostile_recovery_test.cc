@@ -11,12 +11,8 @@
 namespace epaxos::protocol {
 namespace {
 
-const InstanceId kA1 = id(kA, 1);
-const InstanceId kE1 = id(kE, 1);
-const Dependencies kNone{0, 0, 0, 0, 0};
-const Dependencies kInitial{0, 2, 0, 0, 0};
-const std::vector<std::byte> kBlock = block_of({write("x")});
-const std::vector<std::byte> kOther = block_of({write("x", 2)});
+const Dependencies kFirst{0, 2, 0, 0, 0};
+const std::vector<std::byte> kOtherValue = block_of({write("x", 2)});
 const std::vector<std::byte> kNonsense(16, std::byte{0xee});
 
 void describe(std::ostream& out, const InstanceId& which, const Instance& instance) {
@@ -62,11 +58,11 @@ void expect_refused(Subject& subject, ReplicaId from, const Message& message, Co
 class Recoverer : public ::testing::Test {
  protected:
   Recoverer() : d(kD, 5) {
-    d.deliver(kA, PreAccept{kA1, kInitial, kBlock});
+    d.deliver(kA, PreAccept{kA1, kFirst, kBlock});
     ballot = recovers(d, kA1);
   }
 
-  [[nodiscard]] RecoverOk matched() const { return has_matched(kA1, ballot, kInitial, kBlock); }
+  [[nodiscard]] RecoverOk matched() const { return has_matched(kA1, ballot, kFirst, kBlock); }
   /// It ends as if nothing had been said.
   void expect_to_finish() {
     d.deliver(kB, matched());
@@ -75,7 +71,7 @@ class Recoverer : public ::testing::Test {
     d.deliver(kC, ValidateOk{kA1, ballot, {}});
     d.deliver(kB, AcceptOk{kA1, ballot});
     d.deliver(kC, AcceptOk{kA1, ballot});
-    EXPECT_EQ(d.instance(kA1).decided_dependencies(), kInitial);
+    EXPECT_EQ(d.instance(kA1).decided_dependencies(), kFirst);
   }
 
   Subject d;
@@ -85,8 +81,8 @@ class Recoverer : public ::testing::Test {
 // ---- RecoverOk ----
 
 TEST_F(Recoverer, RefusesAVoteThatIsNotBelowTheBallot) {
-  expect_refused(d, kE, and_voted(matched(), ballot, kInitial), Count::kContradictsVote);
-  expect_refused(d, kE, and_voted(matched(), {ballot.round + 1, kB}, kInitial),
+  expect_refused(d, kE, and_voted(matched(), ballot, kFirst), Count::kContradictsVote);
+  expect_refused(d, kE, and_voted(matched(), {ballot.round + 1, kB}, kFirst),
                  Count::kContradictsVote);
   expect_to_finish();
 }
@@ -107,7 +103,7 @@ TEST_F(Recoverer, RefusesAFirstVoteWithoutTheProposal) {
 }
 
 TEST_F(Recoverer, RefusesVotesThatLoseInitialDependencies) {
-  expect_refused(d, kE, has_pre_accepted(kA1, ballot, kInitial, kBlock, kNone),
+  expect_refused(d, kE, has_pre_accepted(kA1, ballot, kFirst, kBlock, kNone),
                  Count::kShrinksDependencies);
   expect_refused(d, kE, and_voted(matched(), kInitialBallot, kNone), Count::kShrinksDependencies);
   expect_refused(d, kE, and_voted(knows_nothing(kA1, ballot), kInitialBallot, kNone, kBlock),
@@ -119,7 +115,7 @@ TEST(HostileRecovery, RefusesAVoteThatLosesWhatItsOwnAnswerProposes) {
   Subject d(kD, 5);
   d.deliver(kB, Status{kA1});
   const Ballot ballot = recovers(d, kA1);
-  const RecoverOk honest = has_matched(kA1, ballot, kInitial, kBlock);
+  const RecoverOk honest = has_matched(kA1, ballot, kFirst, kBlock);
 
   expect_refused(d, kE, and_voted(honest, kInitialBallot, kNone), Count::kShrinksDependencies);
 
@@ -127,17 +123,17 @@ TEST(HostileRecovery, RefusesAVoteThatLosesWhatItsOwnAnswerProposes) {
 }
 
 TEST_F(Recoverer, RefusesAnotherProposalThanTheRecordedOne) {
-  expect_refused(d, kE, has_matched(kA1, ballot, kInitial, kOther), Count::kContradictsRecord);
+  expect_refused(d, kE, has_matched(kA1, ballot, kFirst, kOtherValue), Count::kContradictsRecord);
   expect_refused(d, kE, has_matched(kA1, ballot, {0, 3, 0, 0, 0}, kBlock),
                  Count::kContradictsRecord);
-  expect_refused(d, kE, and_voted(knows_nothing(kA1, ballot), kInitialBallot, kInitial, kOther),
+  expect_refused(d, kE, and_voted(knows_nothing(kA1, ballot), kInitialBallot, kFirst, kOtherValue),
                  Count::kContradictsRecord);
   expect_to_finish();
 }
 
 TEST_F(Recoverer, RefusesBlocksAndDependenciesThatAreNone) {
-  expect_refused(d, kE, has_matched(kA1, ballot, kInitial, kNonsense), Count::kMalformedBlock);
-  expect_refused(d, kE, has_matched(kA1, ballot, kInitial, {}), Count::kMalformedBlock);
+  expect_refused(d, kE, has_matched(kA1, ballot, kFirst, kNonsense), Count::kMalformedBlock);
+  expect_refused(d, kE, has_matched(kA1, ballot, kFirst, {}), Count::kMalformedBlock);
   expect_refused(d, kE, has_matched(kA1, ballot, {1, 2, 0, 0, 0}, kBlock), Count::kMalformedFrame);
   expect_refused(d, kE, has_matched(kA1, ballot, {0, 2, 0}, kBlock), Count::kMalformedFrame);
   expect_to_finish();
@@ -145,8 +141,8 @@ TEST_F(Recoverer, RefusesBlocksAndDependenciesThatAreNone) {
 
 TEST_F(Recoverer, RefusesAnswersThatItNeverAskedFor) {
   expect_refused(d, kE, has_matched(kE1, ballot, kNone, kBlock), Count::kStale);
-  expect_refused(d, kE, has_matched(kA1, {ballot.round + 1, kD}, kInitial, kBlock), Count::kStale);
-  expect_refused(d, kE, has_matched(kA1, {ballot.round, kB}, kInitial, kBlock), Count::kStale);
+  expect_refused(d, kE, has_matched(kA1, {ballot.round + 1, kD}, kFirst, kBlock), Count::kStale);
+  expect_refused(d, kE, has_matched(kA1, {ballot.round, kB}, kFirst, kBlock), Count::kStale);
   expect_refused(d, kE, ValidateOk{kA1, ballot, {}}, Count::kStale);
   expect_refused(d, kE, ValidateOk{kE1, ballot, {}}, Count::kStale);
   expect_refused(d, kE, AcceptOk{kA1, ballot}, Count::kStale);
@@ -159,16 +155,16 @@ TEST_F(Recoverer, RefusesContradictionsThatComeLateToo) {
   d.deliver(kC, matched());
   d.deliver(kB, ValidateOk{kA1, ballot, {}});
 
-  expect_refused(d, kE, and_voted(matched(), ballot, kInitial), Count::kContradictsVote);
+  expect_refused(d, kE, and_voted(matched(), ballot, kFirst), Count::kContradictsVote);
   expect_refused(d, kE, and_voted(matched(), kInitialBallot, kNone), Count::kShrinksDependencies);
-  expect_refused(d, kA, has_matched(kA1, ballot, kInitial, kOther), Count::kContradictsRecord);
+  expect_refused(d, kA, has_matched(kA1, ballot, kFirst, kOtherValue), Count::kContradictsRecord);
 
   d.deliver(kC, ValidateOk{kA1, ballot, {}});
   EXPECT_FALSE(d.instance(kA1).vote()->nop);
 }
 
 TEST_F(Recoverer, ARefusedAnswerIsNoneAndATrueOneMayFollow) {
-  expect_refused(d, kB, has_matched(kA1, ballot, kInitial, kOther), Count::kContradictsRecord);
+  expect_refused(d, kB, has_matched(kA1, ballot, kFirst, kOtherValue), Count::kContradictsRecord);
   expect_to_finish();
 }
 
@@ -259,7 +255,7 @@ TEST_F(Recoverer, NacksThatItNeverProvokedChangeNothing) {
 class Acceptor : public ::testing::Test {
  protected:
   Acceptor() : c(kC, 5) {
-    c.deliver(kA, PreAccept{kA1, kInitial, kBlock});
+    c.deliver(kA, PreAccept{kA1, kFirst, kBlock});
     c.deliver(kD, Recover{kA1, ballot});
   }
   Subject c;
@@ -270,37 +266,36 @@ TEST_F(Acceptor, RefusesBallotsThatAreNotTheSenders) {
   expect_refused(c, kE, Recover{kA1, {9, kD}}, Count::kNotTheBallotsOwner);
   expect_refused(c, kE, Recover{kE1, kInitialBallot}, Count::kNotTheBallotsOwner);
   expect_refused(c, kE, Recover{kA1, {9, kC}}, Count::kNotTheBallotsOwner);
-  expect_refused(c, kE, Validate{kA1, ballot, kInitial, kBlock}, Count::kNotTheBallotsOwner);
-  expect_refused(c, kA, Validate{kA1, kInitialBallot, kInitial, kBlock},
-                 Count::kNotTheBallotsOwner);
+  expect_refused(c, kE, Validate{kA1, ballot, kFirst, kBlock}, Count::kNotTheBallotsOwner);
+  expect_refused(c, kA, Validate{kA1, kInitialBallot, kFirst, kBlock}, Count::kNotTheBallotsOwner);
 }
 
 TEST_F(Acceptor, RefusesBallotsThatCannotBe) {
   expect_refused(c, kE, Recover{kA1, {kBallotRoundMax + 1, kE}}, Count::kMalformedFrame);
   expect_refused(c, kE, Recover{kA1, {9, ReplicaId(7)}}, Count::kMalformedFrame);
-  expect_refused(c, kE, Validate{kA1, {9, ReplicaId(7)}, kInitial, kBlock}, Count::kMalformedFrame);
+  expect_refused(c, kE, Validate{kA1, {9, ReplicaId(7)}, kFirst, kBlock}, Count::kMalformedFrame);
 }
 
 TEST_F(Acceptor, RefusesToValidateAnotherProposal) {
-  expect_refused(c, kD, Validate{kA1, ballot, kInitial, kOther}, Count::kContradictsRecord);
+  expect_refused(c, kD, Validate{kA1, ballot, kFirst, kOtherValue}, Count::kContradictsRecord);
   expect_refused(c, kD, Validate{kA1, ballot, kNone, kBlock}, Count::kContradictsRecord);
-  expect_refused(c, kD, Validate{kA1, ballot, kInitial, kNonsense}, Count::kMalformedBlock);
+  expect_refused(c, kD, Validate{kA1, ballot, kFirst, kNonsense}, Count::kMalformedBlock);
   expect_refused(c, kD, Validate{kA1, ballot, {1, 2, 0, 0, 0}, kBlock}, Count::kMalformedFrame);
 
-  EXPECT_TRUE(any<ValidateOk>(c.deliver(kD, Validate{kA1, ballot, kInitial, kBlock})));
+  EXPECT_TRUE(any<ValidateOk>(c.deliver(kD, Validate{kA1, ballot, kFirst, kBlock})));
 }
 
 TEST_F(Acceptor, RefusesToValidateAgainstAVote) {
   c.deliver(kB, Accept{kE1, {1, kB}, false, {0, 4, 0, 0, 0}, kBlock});
   c.deliver(kD, Recover{kE1, ballot});
 
-  expect_refused(c, kD, Validate{kE1, ballot, kNone, kOther}, Count::kContradictsRecord);
+  expect_refused(c, kD, Validate{kE1, ballot, kNone, kOtherValue}, Count::kContradictsRecord);
   expect_refused(c, kD, Validate{kE1, ballot, {0, 5, 0, 0, 0}, kBlock}, Count::kContradictsRecord);
 }
 
 TEST_F(Acceptor, RefusesToValidateWhatItPromisedNobody) {
   expect_refused(c, kD, Validate{kE1, ballot, kNone, kBlock}, Count::kStale);
-  expect_refused(c, kE, Validate{kA1, {7, kE}, kInitial, kBlock}, Count::kStale);
+  expect_refused(c, kE, Validate{kA1, {7, kE}, kFirst, kBlock}, Count::kStale);
 }
 
 TEST_F(Acceptor, RefusesSlotsThatCannotBe) {

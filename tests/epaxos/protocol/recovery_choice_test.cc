@@ -8,11 +8,6 @@
 namespace epaxos::protocol {
 namespace {
 
-const InstanceId kA1 = id(kA, 1);
-const InstanceId kE1 = id(kE, 1);
-const Dependencies kNone{0, 0, 0, 0, 0};
-const std::vector<std::byte> kBlock = block_of({write("x")});
-
 class Choice : public ::testing::Test {
  protected:
   /// D hears that the instance exists, and asks for promises.

@@ -8,9 +8,7 @@
 namespace epaxos::protocol {
 namespace {
 
-const InstanceId kA1 = id(kA, 1);
 const Dependencies kNone3{0, 0, 0};
-const std::vector<std::byte> kBlock = block_of({write("x")});
 
 // ---- 7.3: promises ----
 

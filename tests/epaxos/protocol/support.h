@@ -50,6 +50,11 @@ inline std::vector<std::byte> block_of(const std::vector<Proposal>& proposals) {
   return block;
 }
 
+inline const InstanceId kA1 = id(kA, 1);
+inline const InstanceId kE1 = id(kE, 1);
+inline const Dependencies kNone{0, 0, 0, 0, 0};  ///< Of five replicas.
+inline const std::vector<std::byte> kBlock = block_of({write("x")});
+
 inline CoreConfig config(ReplicaId self, int n) {
   CoreConfig config;
   config.self = self;

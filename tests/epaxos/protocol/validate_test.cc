@@ -8,12 +8,8 @@
 namespace epaxos::protocol {
 namespace {
 
-const InstanceId kA1 = id(kA, 1);
-const InstanceId kE1 = id(kE, 1);
-const Dependencies kNone{0, 0, 0, 0, 0};
 const Dependencies kNamesA1{1, 0, 0, 0, 0};
-const std::vector<std::byte> kBlock = block_of({write("x")});
-const std::vector<std::byte> kOther = block_of({write("y")});
+const std::vector<std::byte> kOtherKey = block_of({write("y")});
 const std::vector<std::byte> kRead = block_of({read("x")});
 
 /// C in a group of five; D recovers A's first instance.
@@ -103,12 +99,12 @@ TEST_F(Validation, AVoteAtALowerBallotDoesNotKeepItFromAnswering) {
 // ---- Who is named ----
 
 TEST_F(Validation, WithoutConflictsNobodyIsNamed) {
-  c.deliver(kE, PreAccept{kE1, kNone, kOther});
+  c.deliver(kE, PreAccept{kE1, kNone, kOtherKey});
   EXPECT_TRUE(blockers().empty());
 }
 
 TEST_F(Validation, OnlyTheConflictsOfARowAreNamed) {
-  c.deliver(kE, PreAccept{kE1, kNone, kOther});
+  c.deliver(kE, PreAccept{kE1, kNone, kOtherKey});
   c.deliver(kE, PreAccept{id(kE, 2), kNone, kBlock});
 
   EXPECT_EQ(blockers(), (std::vector<ValidationBlocker>{{id(kE, 2), false, true}}));
