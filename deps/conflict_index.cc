@@ -31,7 +31,18 @@ std::size_t ConflictIndex::probe(std::uint64_t key) const {
 
 void ConflictIndex::prefetch_after(std::span<const Access> accesses, std::size_t at) const {
   if (at + kPrefetchAhead >= accesses.size()) return;
-  prefetch(entry(mix64(accesses[at + kPrefetchAhead].key()) & mask_));
+  prefetch_entry(accesses[at + kPrefetchAhead].key());
+}
+
+void ConflictIndex::prefetch_entry(std::uint64_t key) const {
+  const std::uint64_t* const at = entry(mix64(key) & mask_);
+  for (std::size_t line = 0; line < lines_; ++line) prefetch(at + line * 8);
+}
+
+void ConflictIndex::prefetch_conflicts(const Footprint& footprint) const {
+  const std::span<const Access> accesses = footprint.accesses();
+  const std::size_t first = std::min(accesses.size(), kPrefetchAhead);
+  for (std::size_t i = 0; i < first; ++i) prefetch_entry(accesses[i].key());
 }
 
 void ConflictIndex::grow() {

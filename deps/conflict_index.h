@@ -29,6 +29,10 @@ class ConflictIndex {
   /// Cost: one probe a key.
   void merge_conflicts(const Footprint& footprint, Dependencies& into) const;
 
+  /// Fetches what merge_conflicts() will read for a command of few keys: for who asks for many
+  /// commands, some steps before each one.
+  void prefetch_conflicts(const Footprint& footprint) const;
+
   [[nodiscard]] std::size_t keys() const { return keys_; }  ///< Live keys.
   [[nodiscard]] std::size_t memory_bytes() const;           ///< Held by the table.
 
@@ -46,6 +50,7 @@ class ConflictIndex {
     return table_[at * lines_].words;
   }
   [[nodiscard]] std::uint64_t* entry(std::size_t at) { return table_[at * lines_].words; }
+  void prefetch_entry(std::uint64_t key) const;
   /// Fetches what an access some places after `at` will look at: with many accesses, the
   /// time goes into waiting for memory.
   void prefetch_after(std::span<const Access> accesses, std::size_t at) const;

@@ -95,8 +95,11 @@ class EpaxosCore final : public Core {
   };
 
   // propose.cc: the owner submits. protocol.md 6.1
-  void submit(std::span<const Proposal> batch, const Footprint& footprint, Effects& out);
-  [[nodiscard]] std::size_t batch_of(std::span<const Proposal> proposals) const;
+  [[nodiscard]] Dependencies dependencies_of(const Footprint& footprint) const;
+  [[nodiscard]] std::size_t batch_of(std::span<const Proposal> proposals,
+                                     Dependencies& initial) const;
+  void submit(std::span<const Proposal> batch, const Footprint& footprint,
+              const Dependencies& initial, Effects& out);
   [[nodiscard]] static std::size_t fits_into_block(std::span<const Proposal> proposals,
                                                    std::size_t commands_max,
                                                    std::size_t payload_bytes_max);
@@ -195,9 +198,9 @@ class EpaxosCore final : public Core {
   void evaluate_waiting(Effects& out);
 
   // pacing.cc: proposals that would keep others waiting are put aside. 12
-  [[nodiscard]] std::optional<Slot> hot_behind(const Footprint& footprint) const;
+  [[nodiscard]] std::optional<Slot> hot_behind(const Dependencies& dependencies) const;
   [[nodiscard]] bool fenced(const Footprint& footprint) const;
-  bool delay(const Proposal& proposal);
+  bool delay(const Proposal& proposal, const Dependencies& dependencies);
   void release_behind(Slot slot);
   void propose_released(Effects& out);
   [[nodiscard]] std::optional<InstanceId> stalled(Tick now) const;

@@ -24,19 +24,17 @@ constexpr unsigned kFenceBackoff = 5;
 
 // --- One undecided instance on a hot key -------------------------------------------------------
 
-/// The own instance that a command with this footprint waits for, if it is to wait.
-std::optional<Slot> EpaxosCore::hot_behind(const Footprint& footprint) const {
+/// The own instance that a command with these dependencies waits for, if it is to wait.
+std::optional<Slot> EpaxosCore::hot_behind(const Dependencies& dependencies) const {
   if (!config_.limit_hot_keys || n_ == 1) return std::nullopt;
-  Dependencies highest(n_);
-  conflicts_.merge_conflicts(footprint, highest);
   const auto undecided = [&](ReplicaId row) {
-    if (highest[row] == Slot()) return false;
-    const Instance* const instance = instances_.find({row, highest[row]});
+    if (dependencies[row] == Slot()) return false;
+    const Instance* const instance = instances_.find({row, dependencies[row]});
     return instance != nullptr && !instance->decided();
   };
   if (!undecided(self_)) return std::nullopt;
   for (std::uint16_t row = 0; row < n_; ++row) {
-    if (ReplicaId(row) != self_ && undecided(ReplicaId(row))) return highest[self_];
+    if (ReplicaId(row) != self_ && undecided(ReplicaId(row))) return dependencies[self_];
   }
   return std::nullopt;
 }
@@ -47,14 +45,14 @@ bool EpaxosCore::fenced(const Footprint& footprint) const {
 }
 
 /// True: the command was put aside, and is proposed later.
-bool EpaxosCore::delay(const Proposal& proposal) {
+bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies) {
   if (fenced(proposal.footprint)) {
     counters_.add(Count::kDelayedByFence);
     fenced_.emplace_back(proposal);
     ++delayed_;
     return true;
   }
-  const std::optional<Slot> behind = hot_behind(proposal.footprint);
+  const std::optional<Slot> behind = hot_behind(dependencies);
   if (!behind) return false;
   counters_.add(Count::kDelayedOnHotKey);
   behind_[*behind].emplace_back(proposal);
@@ -79,7 +77,7 @@ void EpaxosCore::propose_released(Effects& out) {
       Delayed next = std::move(released_.front());
       released_.pop_front();
       --delayed_;
-      if (voting_ && delay(next.proposal)) continue;
+      if (voting_ && delay(next.proposal, dependencies_of(next.proposal.footprint))) continue;
       proposals.push_back(next.proposal);
       batch.push_back(std::move(next));
     }
@@ -90,7 +88,8 @@ void EpaxosCore::propose_released(Effects& out) {
     std::span<const Proposal> rest = proposals;
     while (!rest.empty()) {
       const std::size_t count = fits_into_block(rest, kBlockCommandsMax, kBlockBytesMax);
-      submit(rest.first(count), merged_footprint(rest.first(count)), out);
+      const Footprint footprint = merged_footprint(rest.first(count));
+      submit(rest.first(count), footprint, dependencies_of(footprint), out);
       rest = rest.subspan(count);
     }
   }

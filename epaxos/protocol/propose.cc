@@ -8,6 +8,20 @@
 #include "epaxos/protocol/kept_footprint.h"
 
 namespace epaxos::protocol {
+namespace {
+
+/// Proposals that arrive together are looked up in the conflict index this many steps before they
+/// are asked for.
+constexpr std::size_t kPrefetchAhead = 4;
+
+void prefetch_ahead(const deps::ConflictIndex& conflicts, std::span<const Proposal> proposals,
+                    std::size_t at) {
+  if (at + kPrefetchAhead < proposals.size()) {
+    conflicts.prefetch_conflicts(proposals[at + kPrefetchAhead].footprint);
+  }
+}
+
+}  // namespace
 
 void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
   if (!voting_) {
@@ -23,31 +37,44 @@ void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
       return reject(proposals.subspan(begin), ErrorCode::kOverloaded,
                     "too much was proposed at once; try again at once", out);
     }
-    if (delay(proposals[begin])) {
+    prefetch_ahead(conflicts_, proposals, begin);
+    Dependencies initial = dependencies_of(proposals[begin].footprint);
+    if (delay(proposals[begin], initial)) {
       ++begin;
       continue;
     }
-    const auto batch = proposals.subspan(begin, batch_of(proposals.subspan(begin)));
+    const auto batch = proposals.subspan(begin, batch_of(proposals.subspan(begin), initial));
     if (batch.size() == 1) {
-      submit(batch, batch.front().footprint, out);
+      submit(batch, batch.front().footprint, initial, out);
     } else {
-      submit(batch, merged_footprint(batch), out);
+      submit(batch, merged_footprint(batch), initial, out);
     }
     begin += batch.size();
   }
 }
 
+/// What an instance with this footprint must come after, as far as this replica knows.
+Dependencies EpaxosCore::dependencies_of(const Footprint& footprint) const {
+  Dependencies dependencies = floor_;
+  conflicts_.merge_conflicts(footprint, dependencies);
+  return dependencies;
+}
+
 /// How many of these share the next instance: the first, and those after it that fit with it into a
-/// batch, and into what an instance can carry.
-std::size_t EpaxosCore::batch_of(std::span<const Proposal> proposals) const {
+/// batch, and into what an instance can carry. `initial` has the dependencies of the first, and
+/// gets those of the others.
+std::size_t EpaxosCore::batch_of(std::span<const Proposal> proposals, Dependencies& initial) const {
   if (config_.batch_commands_max <= 1) return 1;
-  std::size_t together = 1;  // Those that are to wait do not join.
-  while (together < proposals.size() && together < config_.batch_commands_max &&
-         !fenced(proposals[together].footprint) && !hot_behind(proposals[together].footprint)) {
-    ++together;
+  const std::size_t fit =
+      fits_into_block(proposals, config_.batch_commands_max, config_.batch_bytes_max);
+  for (std::size_t count = 1; count < fit; ++count) {
+    prefetch_ahead(conflicts_, proposals, count);
+    const Footprint& footprint = proposals[count].footprint;
+    const Dependencies dependencies = dependencies_of(footprint);
+    if (fenced(footprint) || hot_behind(dependencies)) return count;  // It is to wait.
+    initial.merge(dependencies);
   }
-  return fits_into_block(proposals.first(together), config_.batch_commands_max,
-                         config_.batch_bytes_max);
+  return fit;
 }
 
 std::size_t EpaxosCore::fits_into_block(std::span<const Proposal> proposals,
@@ -89,7 +116,9 @@ Slot EpaxosCore::allocate_slot() {
   }
 }
 
-void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footprint, Effects& out) {
+/// `initial` is what dependencies_of() says at this moment.
+void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footprint,
+                        const Dependencies& initial, Effects& out) {
   const std::size_t bytes = block_bytes(batch, footprint);
   if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
     return reject(batch, ErrorCode::kTooLarge,
@@ -104,8 +133,6 @@ void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
     return reject(batch, ErrorCode::kOverloaded,
                   "too many instances of this replica are undecided; try again later", out);
   }
-  Dependencies initial = floor_;
-  conflicts_.merge_conflicts(footprint, initial);
   check(initial[self_] < id.slot, "an own slot was recorded before it was allocated");
 
   Slice body;
@@ -142,7 +169,8 @@ void EpaxosCore::resubmit_nops(Effects& out) {
     for (const Command& command : commands) proposals.push_back({command, {}});
     counters_.add(Count::kResubmitted, proposals.size());
     if (voting_) {
-      submit(proposals, kept_footprint(instance), out);
+      const Footprint footprint = kept_footprint(instance);
+      submit(proposals, footprint, dependencies_of(footprint), out);
     } else {
       reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
     }
