@@ -78,6 +78,7 @@ Result<std::unique_ptr<ClientPlane>> ClientPlane::open(Context& context,
   socket_options.kind = SocketKind::kRouter;
   socket_options.message_bytes_max = kClientMessageBytesMax;
   socket_options.queue_messages_max = options.queue_messages_max;
+  socket_options.held_bytes_max = options.held_bytes_max;
   socket_options.linger_ms = options.linger_ms;
   socket_options.security = options.security;
   auto socket = Socket::open(context, socket_options);

@@ -31,8 +31,9 @@ struct ClientIdHash {
 struct ClientPlaneOptions {
   std::string address;  ///< Where clients connect.
   ClusterId cluster{};
-  int queue_messages_max = 1024;  ///< A client and direction.
-  int linger_ms = 1000;           ///< For the last replies of a clean stop.
+  int queue_messages_max = 1024;                       ///< A client and direction.
+  std::size_t held_bytes_max = std::size_t{16} << 20;  ///< Large replies that one client leaves.
+  int linger_ms = 1000;                                ///< For the last replies of a clean stop.
   SecurityOptions security;
 };
 

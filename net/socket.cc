@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -27,6 +29,8 @@ constexpr int kHeartbeatTimeoutMs = 2000;
 constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 2000;
 constexpr std::uint32_t kSpinBackoffMax = 8;
+constexpr std::size_t kLargeBytes = 16 * 1024;     // Smaller messages are bounded by their number.
+constexpr std::size_t kConnectionsCounted = 1024;  // Then those that hold nothing are forgotten.
 
 Result<void> check_library() {
   int major = 0, minor = 0, patch = 0;
@@ -75,6 +79,25 @@ bool configure(void* socket, const SocketOptions& options) {
   return ok;
 }
 
+/// Bytes of large messages that ZeroMQ holds for one connection; its I/O thread takes them off.
+using Held = std::atomic<std::size_t>;
+
+/// A large message that is taken off when ZeroMQ has sent or dropped it.
+struct LargeBytes {
+  LargeBytes(Bytes from, std::shared_ptr<Held> in)
+      : bytes(from.begin(), from.end()), held(std::move(in)) {
+    held->fetch_add(bytes.size(), std::memory_order_release);
+  }
+  ~LargeBytes() { held->fetch_sub(bytes.size(), std::memory_order_acq_rel); }
+  LargeBytes(const LargeBytes&) = delete;
+  LargeBytes& operator=(const LargeBytes&) = delete;
+
+  static void release(void*, void* self) { delete static_cast<LargeBytes*>(self); }
+
+  std::vector<std::byte> bytes;
+  std::shared_ptr<Held> held;
+};
+
 /// A ZeroMQ message that closes itself.
 class Message {
  public:
@@ -82,6 +105,13 @@ class Message {
   explicit Message(Bytes bytes) {
     check(zmq_msg_init_size(&message_, bytes.size()) == 0, "memory for a message is exhausted");
     copy_bytes(bytes, zmq_msg_data(&message_));
+  }
+  explicit Message(std::unique_ptr<LargeBytes> large) {
+    std::vector<std::byte>& bytes = large->bytes;
+    check(zmq_msg_init_data(&message_, bytes.data(), bytes.size(), &LargeBytes::release,
+                            large.get()) == 0,
+          "memory for a message is exhausted");
+    large.release();
   }
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
@@ -159,6 +189,8 @@ struct Socket::Impl {
   bool router = false;
   bool connected = false;
   std::uint64_t disconnections = 0;
+  std::size_t held_bytes_max = 0;
+  std::map<std::string, std::shared_ptr<Held>, std::less<>> held;  // By route.
   Message route;
   Message payload;
 
@@ -169,7 +201,33 @@ struct Socket::Impl {
 
   bool watch(void* context);
   void read_events();
+  std::shared_ptr<Held> held_for(Bytes to);
+  /// 0, or the errno: EAGAIN also when too much is on its way to that connection.
+  int send(Bytes route, Bytes payload);
 };
+
+std::shared_ptr<Held> Socket::Impl::held_for(Bytes to) {
+  const auto found = held.find(text_of(to));
+  if (found != held.end()) return found->second;
+  if (held.size() >= kConnectionsCounted) {
+    std::erase_if(held, [](const auto& entry) { return *entry.second == 0; });
+  }
+  return held.emplace(text_of(to), std::make_shared<Held>(0)).first->second;
+}
+
+int Socket::Impl::send(Bytes to, Bytes payload_bytes) {
+  std::unique_ptr<LargeBytes> large;
+  if (payload_bytes.size() >= kLargeBytes) {
+    std::shared_ptr<Held> before = held_for(to);
+    if (*before > 0 && *before + payload_bytes.size() > held_bytes_max) return EAGAIN;
+    large = std::make_unique<LargeBytes>(payload_bytes, std::move(before));
+  }
+  if (router) {
+    const int error = Message(to).send(socket, ZMQ_SNDMORE);
+    if (error != 0) return error;
+  }
+  return large ? Message(std::move(large)).send(socket, 0) : Message(payload_bytes).send(socket, 0);
+}
 
 /// Follows whether the connection stands, so that a drop can be named. The queue is unbounded,
 /// because ZeroMQ's I/O thread would block on a full one; its events are as rare as reconnections.
@@ -215,6 +273,7 @@ Result<std::unique_ptr<Socket>> Socket::open(Context& context, const SocketOptio
   }
   auto impl = std::make_unique<Impl>();
   impl->router = options.kind == SocketKind::kRouter;
+  impl->held_bytes_max = options.held_bytes_max;
   if (context.handle() == nullptr) errno = EMFILE;
   if (context.handle() != nullptr && descriptors_left()) {
     impl->socket = zmq_socket(context.handle(), impl->router ? ZMQ_ROUTER : ZMQ_DEALER);
@@ -252,18 +311,15 @@ Result<void> Socket::connect(const std::string& address) {
 }
 
 Sent Socket::send(Bytes payload) {
-  Message message(payload);
-  if (message.send(impl_->socket, 0) == 0) return Sent::kYes;
+  if (impl_->send({}, payload) == 0) return Sent::kYes;
   impl_->read_events();
   return impl_->connected ? Sent::kWouldBlock : Sent::kUnreachable;
 }
 
 Sent Socket::send_to(Bytes route, Bytes payload) {
-  Message target(route);
-  const int error = target.send(impl_->socket, ZMQ_SNDMORE);
-  if (error != 0) return error == EAGAIN ? Sent::kWouldBlock : Sent::kUnreachable;
-  Message message(payload);
-  return message.send(impl_->socket, 0) == 0 ? Sent::kYes : Sent::kUnreachable;
+  const int error = impl_->send(route, payload);
+  if (error == 0) return Sent::kYes;
+  return error == EAGAIN ? Sent::kWouldBlock : Sent::kUnreachable;
 }
 
 Received Socket::receive() {

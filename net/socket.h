@@ -51,8 +51,10 @@ enum class SocketKind {
 struct SocketOptions {
   SocketKind kind = SocketKind::kDealer;
   std::size_t message_bytes_max = 0;  ///< A peer that sends more is disconnected.
-  int queue_messages_max = 1024;  ///< A connection and direction; memory is this times the size.
-  int linger_ms = 0;              ///< How long closing waits for what is still queued.
+  int queue_messages_max = 1024;      ///< A connection and direction.
+  /// Large messages on their way to one connection that does not read; what exceeds it is dropped.
+  std::size_t held_bytes_max = std::size_t{64} << 20;
+  int linger_ms = 0;  ///< How long closing waits for what is still queued.
   SecurityOptions security;
 };
 

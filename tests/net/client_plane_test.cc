@@ -12,8 +12,7 @@
 namespace epaxos::net {
 namespace {
 
-std::unique_ptr<ClientPlane> open_plane(Context& context) {
-  ClientPlaneOptions options;
+std::unique_ptr<ClientPlane> open_plane(Context& context, ClientPlaneOptions options = {}) {
   options.address = "tcp://127.0.0.1:*";
   options.cluster = cluster();
   options.linger_ms = 0;
@@ -34,9 +33,9 @@ ClientRequest request(RequestToken token, const std::string& payload,
 /// A client without the client library: one socket, the codec, and what it was answered.
 class BareClient {
  public:
-  BareClient(Context& context, const std::string& address, const ClusterId& id = cluster())
+  BareClient(Context& context, const std::string& address, const ClusterId& id = cluster(),
+             SocketOptions options = {})
       : writer_(id), reader_(cluster()) {
-    SocketOptions options;
     options.message_bytes_max = kReplyMessageBytesMax;
     socket_ = std::move(*Socket::open(context, options));
     EXPECT_TRUE(socket_->connect(address));
@@ -272,6 +271,33 @@ TEST_F(ClientPlanes, AReplyToAClientThatHasGoneIsDroppedAndCounted) {
     plane->flush();
     return plane->counters().replies_dropped_unreachable > 0;
   }));
+}
+
+TEST_F(ClientPlanes, AClientThatReadsNoAnswersIsHeldToABudgetOfBytes) {
+  ClientPlaneOptions options;
+  options.held_bytes_max = std::size_t{1} << 20;
+  plane = open_plane(context, options);
+  SocketOptions narrow;
+  narrow.queue_messages_max = 4;
+  BareClient client(context, plane->bound_address(), cluster(), narrow);
+  BareClient other(context, plane->bound_address());
+  const std::string large(200 * 1024, 'x'), small = "small";
+
+  // 40 MB of answers, in fewer messages than would ever fill a queue.
+  for (RequestToken token = 1; token <= 200; ++token) {
+    client.send({request(token, large)});
+    ASSERT_TRUE(serve_until([&] { return handled == token; }));
+  }
+  EXPECT_GE(plane->counters().replies_dropped_would_block, 100U);
+
+  other.send({request(1, small)});
+  ASSERT_TRUE(serve_until([&] { return other.receive() > 0; })) << "others are served";
+  ASSERT_TRUE(serve_until([&] { return client.receive() == 0; })) << "it reads what there is";
+  ASSERT_TRUE(serve_until([&] {
+    client.send({request(1000, large)});
+    client.receive();
+    return client.texts.contains(1000);
+  })) << "and is served again";
 }
 
 TEST(ClientPlane, ATakenPortIsNamed) {
