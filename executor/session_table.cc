@@ -11,7 +11,8 @@ namespace epaxos::executor {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x31'73'65'73'6f'70'65'01;  // Version 1 of the saved format.
-constexpr std::uint32_t kReplyBytesMax = 1U << 24;           // Of a saved one that is plausible.
+constexpr std::uint32_t kTooLargeToKeep =
+    ~std::uint32_t{0};  // In the place of a saved reply's size.
 constexpr std::uint32_t kUsed = 1;
 constexpr std::uint32_t kClosed = 2;
 
@@ -32,13 +33,17 @@ SessionTable::Admission SessionTable::admit(const Command& command) {
   acknowledge(*session, std::min(command.acknowledged_up_to, number - 1));
   const std::size_t place = place_of(*session, number);
   if (place < session->replies.size() && session->replies[place].number == number) {
-    const Reply& reply = session->replies[place];
-    if (reply.running) return {Verdict::kRunning, {}};
-    return {Verdict::kRepeated, reply.bytes};
+    return answer(session->replies[place]);
   }
   if (number - session->low > kWindow) return {Verdict::kBeyondWindow, {}};
+  // The replies of what is to run may count or not, as the commands were cut into batches. When
+  // that could make a difference, they must be there first.
+  if (session->bytes + session->running * kReplyBytesMax > kSessionBytesMax) {
+    return {session->running > 0 ? Verdict::kRunning : Verdict::kBeyondWindow, {}};
+  }
+  ++session->running;
   session->replies.insert(session->replies.begin() + static_cast<std::ptrdiff_t>(place),
-                          {number, /*running=*/true, {}});
+                          {number, /*running=*/true, /*too_large=*/false, {}});
   ++running_;
   if (!session->used) change(*session, [](Session& s) { s.used = true; });
   return {Verdict::kRun, {}};
@@ -53,7 +58,10 @@ void SessionTable::store(CommandId id, Bytes bytes) {
   Reply& reply = session->replies[place];
   check(reply.running, "a request has two replies");
   reply.running = false;
-  reply.bytes.assign(bytes.begin(), bytes.end());
+  reply.too_large = bytes.size() > kReplyBytesMax;
+  if (!reply.too_large) reply.bytes.assign(bytes.begin(), bytes.end());
+  session->bytes += reply.bytes.size();
+  --session->running;
   --running_;
   ++replies_;
   digest_ += hash_of(*session, reply);
@@ -67,8 +75,12 @@ SessionTable::Admission SessionTable::look_up(CommandId id) const {
   if (place == session->replies.size() || session->replies[place].number != id.number) {
     return {Verdict::kRun, {}};
   }
-  const Reply& reply = session->replies[place];
+  return answer(session->replies[place]);
+}
+
+SessionTable::Admission SessionTable::answer(const Reply& reply) {
   if (reply.running) return {Verdict::kRunning, {}};
+  if (reply.too_large) return {Verdict::kTooLarge, {}};
   return {Verdict::kRepeated, reply.bytes};
 }
 
@@ -92,6 +104,8 @@ void SessionTable::drop_replies(Session& session, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const Reply& reply = session.replies[i];
     --(reply.running ? running_ : replies_);
+    if (reply.running) --session.running;
+    session.bytes -= reply.bytes.size();
     if (!reply.running) digest_ -= hash_of(session, reply);
   }
   session.replies.erase(session.replies.begin(),
@@ -206,7 +220,7 @@ std::uint64_t SessionTable::hash_of(const Session& session) {
 }
 
 std::uint64_t SessionTable::hash_of(const Session& session, const Reply& reply) {
-  const std::uint64_t request = mix64(session.id ^ mix64(reply.number));
+  const std::uint64_t request = mix64(session.id ^ mix64(reply.number)) + (reply.too_large ? 1 : 0);
   return XXH3_64bits_withSeed(reply.bytes.data(), reply.bytes.size(), request);
 }
 
@@ -235,7 +249,7 @@ Result<void> SessionTable::save(const Sink& sink) const {
     to.number(static_cast<std::uint32_t>(session->replies.size()));
     for (const Reply& reply : session->replies) {
       to.number(reply.number);
-      to.number(static_cast<std::uint32_t>(reply.bytes.size()));
+      to.number(reply.too_large ? kTooLargeToKeep : static_cast<std::uint32_t>(reply.bytes.size()));
       to.bytes(reply.bytes);
     }
   }
@@ -290,6 +304,8 @@ Result<void> SessionTable::load_session(Loader& from) {
     if (Result<void> got = from.number(bytes); !got) return got;
     const std::uint64_t before =
         session.replies.empty() ? session.low : session.replies.back().number;
+    reply.too_large = bytes == kTooLargeToKeep;
+    if (reply.too_large) bytes = 0;
     if (reply.number <= before || bytes > kReplyBytesMax) {
       return damaged("holds a reply that cannot be");
     }
@@ -297,6 +313,7 @@ Result<void> SessionTable::load_session(Loader& from) {
     if (Result<void> got = from.bytes(reply.bytes.data(), bytes); !got) return got;
     digest_ += hash_of(session, reply);
     ++replies_;
+    session.bytes += bytes;
     session.replies.push_back(std::move(reply));
   }
   return {};

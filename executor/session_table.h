@@ -22,13 +22,18 @@ class SessionTable {
  public:
   /// Numbers above the last acknowledged one that a session may use.
   static constexpr std::uint64_t kWindow = 1024;
+  /// Of a reply that is kept; of a larger one only that it was too large.
+  static constexpr std::size_t kReplyBytesMax = std::size_t{1} << 20;
+  /// Of all replies that a session keeps when one more of its commands is to run.
+  static constexpr std::size_t kSessionBytesMax = std::size_t{16} << 20;
 
   enum class Verdict {
-    kRun,             ///< The machine is to run it; store() follows.
-    kRepeated,        ///< It ran before; here is the reply.
-    kRunning,         ///< It is to run, and store() did not follow yet: first that, then ask again.
-    kStale,           ///< The client has acknowledged this number: nobody waits for an answer.
-    kBeyondWindow,    ///< Too many numbers are not acknowledged.
+    kRun,       ///< The machine is to run it; store() follows.
+    kRepeated,  ///< It ran before; here is the reply.
+    kTooLarge,  ///< It ran before; the reply was too large to be kept.
+    kRunning,   ///< Something is to run, and store() did not follow: first that, then ask again.
+    kStale,     ///< The client has acknowledged this number: nobody waits for an answer.
+    kBeyondWindow,    ///< Too many numbers, or replies too large, are not acknowledged.
     kUnknownSession,  ///< Never opened, closed, or expired.
   };
   struct Admission {
@@ -88,6 +93,7 @@ class SessionTable {
   struct Reply {
     std::uint64_t number = 0;
     bool running = false;
+    bool too_large = false;
     std::vector<std::byte> bytes;
   };
   struct Session {
@@ -97,10 +103,13 @@ class SessionTable {
     bool used = false;
     bool closed = false;         ///< Stays until it expires, so that no late opening revives it.
     std::vector<Reply> replies;  ///< Above low, ascending.
+    std::size_t bytes = 0;       ///< Of the replies.
+    std::size_t running = 0;     ///< Replies that are not there yet.
   };
 
   [[nodiscard]] const Session* find(std::uint64_t session) const;
   [[nodiscard]] Session* find(std::uint64_t session);
+  [[nodiscard]] static Admission answer(const Reply& reply);
   [[nodiscard]] static std::size_t place_of(const Session& session, std::uint64_t number);
   Session& add(std::uint64_t session);
   void remove(std::uint64_t session);

@@ -226,6 +226,7 @@ class Host {
   void apply_control(const Command& command, Tick committed_at);
   void tell_call(CommandId id, Bytes reply, Tick committed_at);
   void reject_call(CommandId id, ErrorCode code, std::string_view reason);
+  void end_call(CommandId id, OutcomeKind kind, ErrorCode code, std::string_view reason);
   void care_for_sessions();
   void care_for(const executor::SessionTable::Look& session, std::uint64_t clock_us);
   [[nodiscard]] std::uint64_t clock_us() const;

@@ -20,8 +20,12 @@ constexpr Tick kCareBusyUs = 1'000'000;           // After one that found a lot 
 constexpr const char* kStale =
     "the client has acknowledged this number of its session before, so it was not executed again";
 constexpr const char* kBeyondWindow =
-    "the session has 1,024 requests whose answers are not acknowledged, and the command was not "
-    "executed; acknowledge some, or open another session";
+    "the session has 1,024 requests, or 16 MB of answers, that are not acknowledged, and the "
+    "command "
+    "was not executed; acknowledge some, or open another session";
+constexpr const char* kTooLarge =
+    "the request was executed before, and its answer was too large to be kept; ask for less at "
+    "once";
 constexpr const char* kUnknown =
     "the session is not open, or has expired, and the command was not executed; open a new session";
 constexpr const char* kTooLate =
@@ -147,6 +151,9 @@ void Host::apply_in_session(const Command& command, Tick committed_at) {
     case Verdict::kRepeated:
       ++counters_.session_duplicates;
       return tell_call(command.id, admission.reply, committed_at);
+    case Verdict::kTooLarge:
+      ++counters_.session_duplicates;
+      return end_call(command.id, OutcomeKind::kUnknown, ErrorCode::kTooLarge, kTooLarge);
     case Verdict::kStale:
       ++counters_.session_stale;
       return reject_call(command.id, ErrorCode::kInvalidArgument, kStale);
@@ -198,10 +205,12 @@ void Host::tell_call(CommandId id, Bytes reply, Tick committed_at) {
 }
 
 void Host::reject_call(CommandId id, ErrorCode code, std::string_view reason) {
+  end_call(id, OutcomeKind::kRejected, code, reason);
+}
+
+void Host::end_call(CommandId id, OutcomeKind kind, ErrorCode code, std::string_view reason) {
   for (const std::uint64_t ticket : calls_.end(id)) {
-    if (const Completion done = pending_.take(ticket)) {
-      tell(done, OutcomeKind::kRejected, code, reason);
-    }
+    if (const Completion done = pending_.take(ticket)) tell(done, kind, code, reason);
     if (stopped_) return;
   }
 }

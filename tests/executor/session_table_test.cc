@@ -38,6 +38,8 @@ std::string run(SessionTable& table, const Command& command, std::string_view re
       return "ran";
     case Verdict::kRepeated:
       return "again: " + std::string(text_of(admission.reply));
+    case Verdict::kTooLarge:
+      return "too large";
     case Verdict::kRunning:
       return "running";
     case Verdict::kStale:
@@ -117,6 +119,68 @@ TEST(SessionTable, TheWindowOfASessionIsBounded) {
   EXPECT_EQ(run(table, command(7, SessionTable::kWindow + 1, 1), ""), "ran")
       << "what a command acknowledges counts for itself";
   EXPECT_EQ(run(table, command(7, ~std::uint64_t{0}, 1), ""), "beyond");
+}
+
+/// As many replies of the largest size as a session keeps, and one more.
+constexpr std::uint64_t kLargeReplies =
+    SessionTable::kSessionBytesMax / SessionTable::kReplyBytesMax + 1;
+
+TEST(SessionTable, TheBytesThatASessionKeepsAreBounded) {
+  const std::string large(SessionTable::kReplyBytesMax, 'x');
+  SessionTable table;
+  open(table, 7);
+  open(table, 8);
+  for (std::uint64_t n = 1; n <= kLargeReplies; ++n) {
+    ASSERT_EQ(run(table, command(7, n), large), "ran") << n;
+  }
+
+  EXPECT_EQ(run(table, command(7, kLargeReplies + 1), ""), "beyond");
+  EXPECT_EQ(run(table, command(8, 1), large), "ran") << "another session has room of its own";
+  EXPECT_EQ(run(table, command(7, kLargeReplies + 1, 1), large), "ran") << "1 is acknowledged";
+  EXPECT_EQ(run(table, command(7, kLargeReplies + 2), ""), "beyond");
+
+  SessionTable loaded;
+  ASSERT_TRUE(load(loaded, saved(table)));
+  EXPECT_EQ(run(loaded, command(7, kLargeReplies + 2), ""), "beyond");
+}
+
+// What has no reply yet may be about to fill the session: then it is waited for, so that replicas
+// that cut the commands elsewhere say the same.
+TEST(SessionTable, WhetherAReplyFitsIsAskedWhenTheOthersAreThere) {
+  const std::string large(SessionTable::kReplyBytesMax, 'x');
+  for (const std::string& reply : {std::string(), large}) {
+    SessionTable together, one_by_one;
+    open(together, 7);
+    open(one_by_one, 7);
+    for (std::uint64_t n = 1; n <= kLargeReplies; ++n) {
+      ASSERT_EQ(together.admit(command(7, n)).verdict, Verdict::kRun) << n;
+      run(one_by_one, command(7, n), reply);
+    }
+    const Command next = command(7, kLargeReplies + 1);
+    EXPECT_EQ(together.admit(next).verdict, Verdict::kRunning);
+
+    for (std::uint64_t n = 1; n <= kLargeReplies; ++n) together.store({7, n}, bytes_of(reply));
+
+    EXPECT_EQ(run(together, next, ""), reply.empty() ? "ran" : "beyond");
+    EXPECT_EQ(run(one_by_one, next, ""), reply.empty() ? "ran" : "beyond");
+    EXPECT_EQ(together.digest(), one_by_one.digest());
+  }
+}
+
+TEST(SessionTable, OfAReplyThatIsTooLargeOnlyThatIsKept) {
+  SessionTable table, empty;
+  open(table, 7);
+  open(empty, 7);
+  run(table, command(7, 1), std::string(SessionTable::kReplyBytesMax + 1, 'x'));
+  run(empty, command(7, 1), "");
+
+  EXPECT_EQ(run(table, command(7, 1), "again"), "too large");
+  EXPECT_NE(table.digest(), empty.digest());
+  EXPECT_LT(saved(table).size(), 1000U);
+  SessionTable loaded;
+  ASSERT_TRUE(load(loaded, saved(table)));
+  EXPECT_EQ(run(loaded, command(7, 1), "again"), "too large");
+  EXPECT_EQ(loaded.digest(), table.digest());
 }
 
 TEST(SessionTable, ACommandThatIsToRunIsNotAdmittedTwice) {

@@ -4,6 +4,7 @@
 //   R3-R5, R35, R41          regression_durability_test.cc
 //   R6, R11-R19, R24, R31,
 //   R37, R39                 regression_conflict_test.cc
+//   R23                      tests/epaxos/runtime/session_cluster_test.cc, with sessions
 //   R25                      tests/epaxos/protocol/codec_test.cc: every record, all fields distinct
 //   R32, R33                 quorum_test.cc and recovery_rules_test.cc beside it: every count
 //
@@ -12,7 +13,6 @@
 //   R7, R9                   nothing is dropped, so no floor rises
 //   R8, R40                  no snapshots
 //   R10                      no clock decides when something is recorded
-//   R23                      no sessions
 //   R36                      no change of membership
 //   R38                      nothing leaves before its record is durable
 

@@ -131,6 +131,25 @@ TEST(HostSessions, AllWhoWaitForOneRequestAreToldAndItIsProposedOnce) {
   EXPECT_EQ(stage.host().pending(), 0u);
 }
 
+TEST(HostSessions, ARepetitionWhoseAnswerWasTooLargeToBeKeptIsToldThat) {
+  SessionStage stage;
+  stage.start();
+  stage.open();
+  stage.machine.padding = executor::SessionTable::kReplyBytesMax + 1;
+  stage.request(1, "x");
+  stage.turn();
+  stage.execute_all();
+  ASSERT_EQ(stage.host().counters().commands_executed, 1u);
+
+  stage.request(1, "x");
+  stage.turn();
+
+  EXPECT_THAT(stage.execute_all(),
+              ElementsAre(HasSubstr("unknown: the request was executed before"), ::testing::_));
+  EXPECT_EQ(stage.codes.back(), ErrorCode::kTooLarge);
+  EXPECT_EQ(stage.host().counters().commands_executed, 1u);
+}
+
 TEST(HostSessions, ARepetitionOfWhatIsExecutedHereIsAnsweredAtOnce) {
   SessionStage stage;
   stage.start();

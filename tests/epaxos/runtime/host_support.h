@@ -122,7 +122,11 @@ class EchoMachine final : public StateMachine {
   void apply(std::span<const Command> batch, Replies& replies) override {
     for (const Command& command : batch) {
       diary_.push_back("apply " + text_of(command.payload));
-      replies.add(command.payload);
+      if (padding == 0) {
+        replies.add(command.payload);
+      } else {
+        replies.add(bytes_of(std::string(padding, 'x')));
+      }
     }
   }
   [[nodiscard]] Result<std::vector<std::byte>> query(Bytes) const override {
@@ -131,6 +135,8 @@ class EchoMachine final : public StateMachine {
   [[nodiscard]] Result<void> save(const Sink&) const override { return {}; }
   Result<void> load(const Source&) override { return {}; }
   [[nodiscard]] std::uint64_t digest() const override { return 42; }
+
+  std::size_t padding = 0;  ///< Bytes of each reply, if it is not to be an echo.
 
  private:
   Diary& diary_;
