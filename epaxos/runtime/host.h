@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -224,6 +225,7 @@ class Host {
   void run_what_waits();
   void apply_in_session(const Command& command, Tick committed_at);
   void apply_control(const Command& command, Tick committed_at);
+  void propose_behind_opening(const Command& command);
   void tell_call(CommandId id, Bytes reply, Tick committed_at);
   void reject_call(CommandId id, ErrorCode code, std::string_view reason);
   void end_call(CommandId id, OutcomeKind kind, ErrorCode code, std::string_view reason);
@@ -291,6 +293,7 @@ class Host {
   std::vector<std::uint64_t> expired_;
   Pending pending_;
   SessionCalls calls_;
+  std::multiset<std::uint64_t> openings_;  // Sessions that this host is opening.
 
   // The batch that is being applied.
   std::vector<Command> commands_;

@@ -82,6 +82,13 @@ CommandId Host::control_session(SessionOperation operation, std::uint64_t sessio
                   "when some have expired",
                   counters_.rejected_overloaded);
   }
+  if (operation == SessionOperation::kOpen) {
+    openings_.insert(session);
+    done = [this, session, told = std::move(done)](const Outcome& outcome) {
+      openings_.extract(session);
+      told(outcome);
+    };
+  }
   return propose_control({operation, session, clock_us(), 0}, deadline, std::move(done));
 }
 
@@ -162,10 +169,21 @@ void Host::apply_in_session(const Command& command, Tick committed_at) {
       return reject_call(command.id, ErrorCode::kOverloaded, kBeyondWindow);
     case Verdict::kUnknownSession:
       ++counters_.session_unknown;
+      if (openings_.contains(command.id.session)) return propose_behind_opening(command);
       return reject_call(command.id, ErrorCode::kUnknownSession, kUnknown);
     case Verdict::kRunning:
       check(false, "what was to run has run, and is still to run");
   }
+}
+
+/// An opening that was decided Nop is proposed again, behind the commands that were to follow it.
+/// They were not executed, so they follow it once more.
+void Host::propose_behind_opening(const Command& command) {
+  if (!calls_.is_given(command.id)) return;
+  Result<Footprint> footprint = machine_.admit(command.payload);
+  if (!footprint) return reject_call(command.id, footprint.error().code, footprint.error().message);
+  footprint->add(session_access(command.id.session));
+  enqueue(command, *footprint, pending_.next_number());
 }
 
 void Host::apply_control(const Command& command, Tick committed_at) {

@@ -68,6 +68,9 @@ class Pending {
     return place < entries_.size() && entries_[place].number == number;
   }
 
+  /// Above every number so far, and not above any later one.
+  [[nodiscard]] std::uint64_t next_number() const { return (users_ + 1) << kPlaceBits; }
+
   [[nodiscard]] Tick next_deadline() const {
     return deadlines_.empty() ? kNever : deadlines_.top().first;
   }

@@ -88,9 +88,10 @@ class SessionCluster {
     to.propose(payload, *machine(replica).admit(payload), kNever, teller(answer), request);
     return answer;
   }
-  const Answer& control(int replica, SessionOperation operation, std::uint64_t session) {
+  const Answer& control(int replica, SessionOperation operation, std::uint64_t session,
+                        Tick deadline = kNever) {
     Answer& answer = answers_.emplace_back();
-    host(replica).control_session(operation, session, kNever, teller(answer));
+    host(replica).control_session(operation, session, deadline, teller(answer));
     return answer;
   }
   void open(std::uint64_t session) {

@@ -131,6 +131,49 @@ TEST(R37Retry, AResubmissionThatComesBehindALaterNumberTakesEffect) {
   cluster.expect_agreement();
 }
 
+/// Somebody opens a session and writes at once, and only the write is heard of: the others decide
+/// the opening Nop, and the write finds no session.
+const Answer& overtakes_its_opening(SessionCluster& cluster, Tick opening_deadline) {
+  cluster.cut_off(0, Link::kLoses);
+  cluster.control(0, SessionOperation::kOpen, kSession, opening_deadline);
+  cluster.run_for(1'000);
+  cluster.set(0, 1, Link::kOpen);
+  const Answer& write = cluster.propose(0, kv::increment("n", 1), request(1));
+  cluster.run_for(1'000);
+  cluster.cut_off(0, Link::kLoses);
+  EXPECT_TRUE(cluster.run_until([&] { return cluster.host(1).counters().session_unknown == 1; }))
+      << "the others have recovered both";
+  EXPECT_FALSE(write.kind.has_value());
+  return write;
+}
+
+// The opening is proposed again, and the write follows it once more.
+TEST(SessionOpening, AWriteThatOvertookItIsProposedBehindIt) {
+  SessionCluster cluster;
+  const Answer& write = overtakes_its_opening(cluster, kNever);
+
+  cluster.heal();
+
+  ASSERT_TRUE(cluster.run_until([&] { return write.kind.has_value(); }));
+  EXPECT_TRUE(write.executed());
+  EXPECT_EQ(write.value, "1");
+  EXPECT_EQ(cluster.counter(0, "resubmitted"), 1u);
+  cluster.expect_agreement();
+  for (int r = 0; r < 3; ++r) EXPECT_EQ(cluster.value(r, "n"), "1");
+}
+
+TEST(SessionOpening, AWriteWhoseOpeningNobodyWaitsForIsRejected) {
+  SessionCluster cluster;
+  const Answer& write = overtakes_its_opening(cluster, 10'000);
+
+  cluster.heal();
+
+  ASSERT_TRUE(cluster.run_until([&] { return write.kind.has_value(); }));
+  EXPECT_EQ(write.kind, OutcomeKind::kRejected);
+  EXPECT_EQ(write.code, ErrorCode::kUnknownSession);
+  cluster.expect_agreement();
+}
+
 // R23: 1 writes x at replica 0; its answer is acknowledged by 2, which writes y at replica 1.
 // Replica 2 hears of 2 first, and must not execute it before 1.
 TEST(R23Sessions, AReplicaThatHearsOfTheLaterRequestFirstExecutesTheEarlierOneFirst) {
