@@ -62,12 +62,28 @@ bool means_no_space(int error_number) {
   return error_number == ENOSPC || error_number == EDQUOT;
 }
 
+/// What the operator can do about it.
+std::string_view advice(int error_number) {
+  if (means_no_space(error_number)) return "; free some space and start again";
+  switch (error_number) {
+    case EMFILE:
+      return "; raise the limit of open files (ulimit -n) and start again";
+    case ENFILE:
+      return "; close files of other processes, or raise fs.file-max, and start again";
+    case ENOMEM:
+      return "; the store is mapped into memory: raise the limit of the address space (ulimit -v) "
+             "and "
+             "start again";
+    default:
+      return "";
+  }
+}
+
 Failure system_failure(std::string_view path, std::string_view what, int error_number) {
   const ErrorCode code = code_of(error_number);
-  return fail(code,
-              std::string(path) + ": " + std::string(what) + ": " +
-                  std::system_category().message(error_number) +
-                  (code == ErrorCode::kOutOfSpace ? "; free some space and start again" : ""));
+  return fail(code, std::string(path) + ": " + std::string(what) + ": " +
+                        std::system_category().message(error_number) +
+                        std::string(advice(error_number)));
 }
 
 Result<void> sync_directory(const std::string& directory) {

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "epaxos/storage/file_system.h"
 #include "tests/epaxos/storage/store_helpers.h"
 
 namespace epaxos::storage {
@@ -220,6 +221,18 @@ TEST(DataDirectory, WithoutPermissionIsExplained) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
 
   EXPECT_EQ(status, 0);
+}
+
+TEST(SystemFailure, SaysWhatToDo) {
+  const auto sentence = [](int error) {
+    return system_failure("/d", "cannot be", error).error.message;
+  };
+  EXPECT_THAT(sentence(EMFILE), HasSubstr("ulimit -n"));
+  EXPECT_THAT(sentence(ENFILE), HasSubstr("fs.file-max"));
+  EXPECT_THAT(sentence(ENOMEM), HasSubstr("ulimit -v"));
+  EXPECT_THAT(sentence(ENOSPC), HasSubstr("free some space"));
+  EXPECT_THAT(sentence(EDQUOT), HasSubstr("free some space"));
+  EXPECT_EQ(sentence(EIO), "/d: cannot be: Input/output error");
 }
 
 TEST(DataDirectory, OnAReadOnlyFileSystemIsExplained) {
