@@ -17,9 +17,10 @@ long     60  the cases named Nightly*, and the process tests ten times
 seeds    60  epaxos-sim over new seeds, short and long runs, until the budget is used up
 asan     30  every test under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan     30  every test that starts threads or processes under ThreadSanitizer
-fuzz     60  each fuzzer for its share of the budget
+fuzz     80  each fuzzer for ten minutes, or for its share of the budget
 "
-budget_seconds=3600
+budget_seconds=
+readonly seeds_seconds=3600 fuzzer_seconds=600
 first_seed=$(($(date +%s) / 60 * 1000))
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
@@ -56,7 +57,8 @@ stage_seeds() {
   local profile
   for profile in smoke nightly; do
     build/release/bin/epaxos-sim --profile "$profile" --jobs "$(nproc)" --shrink \
-      --seeds "$first_seed..$((first_seed + 1000000000))" --seconds $((budget_seconds / 2)) \
+      --seeds "$first_seed..$((first_seed + 1000000000))" \
+      --seconds $((${budget_seconds:-$seeds_seconds} / 2)) \
       --ledger out/ledger.txt || return 1
   done
 }
@@ -74,7 +76,8 @@ stage_fuzz() {
     return 0
   fi
   build fuzz fuzzers || return
-  local share=$((budget_seconds / ${#fuzzers[@]}))
+  local share=$fuzzer_seconds
+  [[ -z $budget_seconds ]] || share=$((budget_seconds / ${#fuzzers[@]}))
   for fuzzer in "${fuzzers[@]}"; do
     name=$(basename "$fuzzer" .cc)
     echo "$name: $share s"
@@ -105,10 +108,11 @@ done
 [[ ${#names[@]} -gt 0 ]] || mapfile -t names < <(awk 'NF { print $1 }' <<<"$plan")
 
 minutes_of() {
-  case "$1" in
-    seeds | fuzz) echo $((budget_seconds / 60 + 2)) ;;
-    *) awk -v name="$1" '$1 == name { print $2 }' <<<"$plan" ;;
-  esac
+  if [[ ($1 == seeds || $1 == fuzz) && -n $budget_seconds ]]; then
+    echo $((budget_seconds / 60 + 2))
+  else
+    awk -v name="$1" '$1 == name { print $2 }' <<<"$plan"
+  fi
 }
 
 bash .ci/setup.sh ci || exit 1
