@@ -46,7 +46,7 @@ void ConflictIndex::prefetch_conflicts(const Footprint& footprint) const {
 }
 
 void ConflictIndex::grow() {
-  std::vector<Line> old(2 * table_.size());
+  HugeVector<Line> old(2 * table_.size());
   old.swap(table_);
   mask_ = 2 * mask_ + 1;
   for (std::size_t at = 0; at < old.size(); at += lines_) {

@@ -8,10 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "deps/types/dependencies.h"
 #include "deps/types/footprint.h"
+#include "deps/types/huge_pages.h"
 #include "deps/types/ids.h"
 
 namespace epaxos::deps {
@@ -61,7 +61,7 @@ class ConflictIndex {
   std::size_t lines_;  ///< Of one entry.
   std::size_t mask_;
   std::size_t keys_ = 0;
-  std::vector<Line> table_;
+  HugeVector<Line> table_;
   std::array<Slot, kReplicasMax> highest_{};  ///< Of commands that touch anything.
   std::array<Slot, kReplicasMax> highest_barrier_{};
 };

@@ -6,9 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "deps/types/check.h"
+#include "deps/types/huge_pages.h"
 #include "deps/types/ids.h"
 #include "deps/types/prefetch.h"
 
@@ -92,14 +92,14 @@ class HashIndex {
   }
 
   void grow() {
-    std::vector<Place> old(places_.size() * 2);
+    HugeVector<Place> old(places_.size() * 2);
     old.swap(places_);
     for (const Place& place : old) {
       if (place.number != kNone) places_[free_place(place.hash)] = place;
     }
   }
 
-  std::vector<Place> places_;
+  HugeVector<Place> places_;
   std::size_t size_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "deps/types/huge_pages.h"
 #include "deps/types/prefetch.h"
 #include "executor/hash_index.h"
 
@@ -82,7 +83,7 @@ class ValueTable {
   }
 
   HashIndex index_;
-  std::vector<Entry> entries_;
+  HugeVector<Entry> entries_;
   std::vector<HashIndex::Number> free_;
 };
 

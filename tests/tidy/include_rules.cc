@@ -63,14 +63,14 @@ const std::vector<Wrapped> kWrapped = {
     {{"gtest/*", "gmock/*"}, {"tests/*"}},
 };
 
-// POSIX and Linux, for the folders that talk to the outside world.
+// POSIX and Linux, for the folders that talk to the outside world, and for who asks for memory.
 const Patterns kSystemHeaders = {"sys/*",    "linux/*", "arpa/*",    "netinet/*",
                                  "unistd.h", "fcntl.h", "poll.h",    "sched.h",
                                  "signal.h", "netdb.h", "pthread.h", "stdlib.h",
                                  "time.h",   "dlfcn.h", "dirent.h",  "ifaddrs.h"};
-const Patterns kWithSystem = {"net/*",         "epaxos/storage/*",  "epaxos/runtime/*",
-                              "epaxos/node/*", "epaxos/programs/*", "bench/*",
-                              "tests/*"};
+const Patterns kWithSystem = {"net/*",         "epaxos/storage/*",       "epaxos/runtime/*",
+                              "epaxos/node/*", "epaxos/programs/*",      "bench/*",
+                              "tests/*",       "deps/types/huge_pages.h"};
 
 /// C++'s own headers have neither a stop nor a slash.
 bool is_standard(std::string_view header) {
