@@ -62,8 +62,20 @@ void Footprint::add(Access access) {
 }
 
 void Footprint::merge(const Footprint& other) {
-  if (other.everything_) *this = everything();
-  for (const Access access : other.accesses()) add(access);
+  if (everything_) return;
+  if (other.everything_) {
+    *this = everything();
+    return;
+  }
+  const std::span<const Access> theirs = other.accesses();
+  if (theirs.size() <= kInline) {
+    for (const Access access : theirs) add(access);
+    return;
+  }
+  const std::span<const Access> mine = accesses();
+  std::vector<Access> all(mine.begin(), mine.end());
+  all.insert(all.end(), theirs.begin(), theirs.end());
+  *this = of(std::move(all));
 }
 
 void Footprint::clear() {

@@ -75,7 +75,7 @@ void EpaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) 
   if (!message.nop) note_dependencies(message.dependencies);
   if (!voting_) return counters_.add(Count::kNotVoting);
   release_progress(*instance);
-  recoveries_.erase(id);
+  give_way(id, message.ballot, out.now);
   instance->promise(message.ballot);
   instance->accept({message.ballot, message.nop, message.dependencies});
   if (!mutant(Mutant::kAcceptOkBeforeDurable)) log_vote(id, *instance, out);

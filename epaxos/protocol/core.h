@@ -175,6 +175,7 @@ class EpaxosCore final : public Core {
   void send_recovered(const InstanceId& id, const Instance& instance, ReplicaSet to,
                       Effects& out) const;
   void on_recovered_accept_ok(ReplicaId from, const AcceptOk& message, Effects& out);
+  void give_way(const InstanceId& id, Ballot to, Tick now);
   void on_recovery_nack(const Nack& message, Tick now);
   void end_recovery(const InstanceId& id);
 

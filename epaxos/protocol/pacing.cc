@@ -130,6 +130,8 @@ Footprint EpaxosCore::closure_footprint(const InstanceId& root) const {
     const Instance& instance = *instances_.find(id);
     const Footprint footprint = kept_footprint(instance);
     all.merge(footprint);
+    // No message names more keys.
+    if (all.accesses().size() > kBlockAccessesMax) return Footprint::everything();
     if (!instance.decided()) continue;
     const Dependencies dependencies = instance.decided_dependencies();
     for (std::uint16_t index = 0; index < n_; ++index) {

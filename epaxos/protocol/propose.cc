@@ -27,6 +27,8 @@ void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
   if (!voting_) {
     return reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
   }
+  // Those that have waited come first: a newer one would take the key, and they would wait again.
+  propose_released(out);
   std::size_t begin = 0;
   while (begin < proposals.size()) {
     if (progress_.in_flight() + delayed_ >= config_.in_flight_max) {

@@ -197,7 +197,7 @@ void EpaxosCore::on_recover(ReplicaId from, const Recover& message, Effects& out
   const RecoverOk answer = promise_of(id, *instance, message.ballot);
   // The owner closes its own first round by this.
   release_progress(*instance);
-  recoveries_.erase(id);
+  give_way(id, message.ballot, out.now);
   instance->promise(message.ballot);
   if (!mutant(Mutant::kPromiseNotDurable)) log_vote(id, *instance, out);
   send(ReplicaSet::only(from), answer, out);
@@ -364,6 +364,16 @@ void EpaxosCore::on_recovery_nack(const Nack& message, Tick now) {
   recovery.highest_seen = std::max(recovery.highest_seen, message.current);
   // Somebody else recovers it with a higher ballot: give it the time to finish.
   if (recovery.stage != RecoveryStage::kBackingOff) back_off(recovery, now);
+}
+
+/// Somebody else recovers it with this ballot. If that comes to nothing, the next attempt here
+/// knows how many there were: recoverers who need longer than they leave each other grow patient.
+void EpaxosCore::give_way(const InstanceId& id, Ballot to, Tick now) {
+  const auto found = recoveries_.find(id);
+  if (found == recoveries_.end()) return;
+  Recovery& recovery = found->second;
+  recovery.highest_seen = std::max(recovery.highest_seen, to);
+  back_off(recovery, now);
 }
 
 /// The decision is known: whatever was going on about the instance is over.

@@ -24,7 +24,9 @@ void EpaxosCore::record_learned(const InstanceId& id, Instance& instance,
   put(RecordKind::kRecorded, id, encode(PreAccept{id, initial, block}, out), out);
 }
 
-/// False: there are more than an answer can name.
+/// When there are more than an answer can name, one that is decided is named alone, for it settles
+/// the matter (V1) whatever the others are; unlike undecided ones they do not go away.
+/// False: there are too many, and none is decided.
 bool EpaxosCore::find_blockers(const InstanceId& id, const Footprint& footprint,
                                const Dependencies& initial,
                                std::vector<ValidationBlocker>& blockers) const {
@@ -42,7 +44,12 @@ bool EpaxosCore::find_blockers(const InstanceId& id, const Footprint& footprint,
       // Undecided, and its payload is known only through an Accept: not a blocker.
       if (!other.decided() && !other.recorded()) continue;
       if (!conflicts(kept_footprint(other), footprint)) continue;
-      if (blockers.size() == kBlockersMax) return false;
+      if (blockers.size() == kBlockersMax) {
+        const auto decided = std::ranges::find_if(blockers, &ValidationBlocker::committed);
+        if (decided == blockers.end()) return false;
+        blockers.assign({ValidationBlocker(*decided)});
+        return true;
+      }
       blockers.push_back(
           {other_id, other.decided(), !other.decided() && other.pre_accepted_initial()});
     }

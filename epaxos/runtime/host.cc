@@ -320,7 +320,10 @@ void Host::cut(const ExecutionEffect& execution) {
   for (std::size_t i = first; i < commands_.size(); ++i) {
     const std::uint64_t session = commands_[i].id.session;
     const bool asks_table = is_session_request(commands_[i]) || is_session_control(session);
-    if (asks_table || session == session_) own_.push_back({i, execution.committed_at});
+    if (asks_table || session == session_) {
+      const bool proposed_here = execution.instance.row == config_.identity.self;
+      own_.push_back({i, execution.committed_at, proposed_here});
+    }
     any_session_ = any_session_ || asks_table;
   }
   ++counters_.instances_executed;

@@ -190,6 +190,7 @@ class Host {
   struct Own {
     std::size_t index = 0;
     Tick committed_at = 0;
+    bool proposed_here = false;
   };
 
   // The steps of a turn.
@@ -223,7 +224,7 @@ class Host {
   CommandId propose_control(const SessionControl& control, Tick deadline, Completion done);
   void apply_with_sessions();
   void run_what_waits();
-  void apply_in_session(const Command& command, Tick committed_at);
+  void apply_in_session(const Command& command, const Own& own);
   void apply_control(const Command& command, Tick committed_at);
   void propose_behind_opening(const Command& command);
   void tell_call(CommandId id, Bytes reply, Tick committed_at);

@@ -108,15 +108,15 @@ void Host::apply_with_sessions() {
   std::size_t own = 0;
   for (std::size_t i = 0; i < commands_.size() && !stopped_; ++i) {
     const bool is_own = own < own_.size() && own_[own].index == i;
-    const Tick committed_at = is_own ? own_[own++].committed_at : now_;
+    const Own what = is_own ? own_[own++] : Own{i, now_, false};
     const Command& command = commands_[i];
     if (is_session_control(command.id.session)) {
-      apply_control(command, committed_at);
+      apply_control(command, what.committed_at);
     } else if (is_session_request(command)) {
-      apply_in_session(command, committed_at);
+      apply_in_session(command, what);
     } else {
       to_run_.push_back(command);
-      to_run_committed_at_.push_back(committed_at);
+      to_run_committed_at_.push_back(what.committed_at);
     }
   }
   run_what_waits();
@@ -142,7 +142,7 @@ void Host::run_what_waits() {
   to_run_committed_at_.clear();
 }
 
-void Host::apply_in_session(const Command& command, Tick committed_at) {
+void Host::apply_in_session(const Command& command, const Own& own) {
   using Verdict = SessionTable::Verdict;
   SessionTable::Admission admission = sessions_.admit(command);
   if (admission.verdict == Verdict::kRunning) {
@@ -150,14 +150,16 @@ void Host::apply_in_session(const Command& command, Tick committed_at) {
     if (stopped_) return;
     admission = sessions_.admit(command);
   }
+  // What was proposed elsewhere too may find no room now, and some later, when it comes from here:
+  // only this replica's own instance says that the command was not executed.
   switch (admission.verdict) {
     case Verdict::kRun:
       to_run_.push_back(command);
-      to_run_committed_at_.push_back(committed_at);
+      to_run_committed_at_.push_back(own.committed_at);
       return;
     case Verdict::kRepeated:
       ++counters_.session_duplicates;
-      return tell_call(command.id, admission.reply, committed_at);
+      return tell_call(command.id, admission.reply, own.committed_at);
     case Verdict::kTooLarge:
       ++counters_.session_duplicates;
       return end_call(command.id, OutcomeKind::kUnknown, ErrorCode::kTooLarge, kTooLarge);
@@ -166,9 +168,11 @@ void Host::apply_in_session(const Command& command, Tick committed_at) {
       return reject_call(command.id, ErrorCode::kInvalidArgument, kStale);
     case Verdict::kBeyondWindow:
       ++counters_.session_beyond_window;
+      if (!own.proposed_here) return;
       return reject_call(command.id, ErrorCode::kOverloaded, kBeyondWindow);
     case Verdict::kUnknownSession:
       ++counters_.session_unknown;
+      if (!own.proposed_here) return;
       if (openings_.contains(command.id.session)) return propose_behind_opening(command);
       return reject_call(command.id, ErrorCode::kUnknownSession, kUnknown);
     case Verdict::kRunning:

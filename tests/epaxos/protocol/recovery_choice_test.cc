@@ -179,6 +179,19 @@ TEST_F(Choice, V1ADecisionWithoutTheInstanceExcludesIt) {
   EXPECT_EQ(d.count(Count::kRecoveryV1), 1u);
 }
 
+TEST_F(Choice, V1TheRecovererNamesOneOfAnyNumberOfDecisions) {
+  for (std::uint64_t slot = 1; slot <= kBlockersMax + 1; ++slot) {
+    d.deliver(kE, Commit{id(kE, slot), CommitKind::kFull, {0, 0, 0, 0, slot - 1}, kBlock});
+  }
+  to_validation();
+  validated(kB);
+  validated(kC);
+
+  ASSERT_NE(vote(), nullptr);
+  EXPECT_TRUE(vote()->nop);
+  EXPECT_EQ(d.count(Count::kRecoveryV1), 1u);
+}
+
 TEST_F(Choice, V1TheOwnValidationCounts) {
   d.deliver(kE, Commit{kE1, CommitKind::kFull, kNone, kBlock});
   to_validation();

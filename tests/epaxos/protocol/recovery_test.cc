@@ -414,6 +414,28 @@ TEST(Attempts, EachBeginsWithAHigherBallotLaterAndLater) {
   EXPECT_EQ(d.count(Count::kRecoveriesRestarted), 4u);
 }
 
+// Two recoverers who each need longer than they leave the other: the waits grow, so one finishes.
+TEST(Attempts, WhoIsPassedOverComesBackLaterAndLater) {
+  Subject d(kD, 5);
+  d.deliver(kB, Status{kA1});
+  Ballot own = recovers(d, kA1);
+  for (int attempt = 1; attempt <= 4; ++attempt) {
+    const Ballot theirs{own.round + 1, kB};
+    if (attempt % 2 == 0) {
+      d.deliver(kB, Recover{kA1, theirs});
+    } else {
+      d.deliver(kB, Accept{kA1, theirs, true, {}, {}});
+    }
+    d.durable();
+    const Tick begin = d.now;
+
+    own = recovers(d, kA1);
+
+    EXPECT_GT(own, theirs);
+    EXPECT_GE(d.now - begin, CoreConfig{}.recovery_timeout_us << attempt);
+  }
+}
+
 TEST(Attempts, ANackBacksOffAndTheNextBallotIsAboveIt) {
   Subject d(kD, 5);
   d.deliver(kB, Status{kA1});

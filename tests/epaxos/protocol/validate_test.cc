@@ -190,6 +190,19 @@ TEST_F(Validation, MoreBlockersThanAnAnswerCanNameMeanSilence) {
   EXPECT_EQ(c.count(Count::kTooManyBlockers), 1u);
 }
 
+// Decided blockers do not go away: whoever were silent about them would be so for ever.
+TEST_F(Validation, OneThatIsDecidedIsNamedAloneHoweverManyThereAre) {
+  c.deliver(kD, Learn{id(kD, 1), kNone, kBlock});
+  for (std::uint64_t slot = 1; slot <= kBlockersMax; ++slot) {
+    c.deliver(kE, Commit{id(kE, slot), CommitKind::kFull, {0, 0, 0, 0, slot - 1}, kBlock});
+  }
+
+  const std::vector<ValidationBlocker> named = blockers();
+  ASSERT_EQ(named.size(), 1u);
+  EXPECT_TRUE(named[0].committed);
+  EXPECT_EQ(c.count(Count::kTooManyBlockers), 0u);
+}
+
 TEST_F(Validation, AsManyBlockersAsAnAnswerCanNameAreNamed) {
   for (std::uint64_t slot = 1; slot <= kBlockersMax; ++slot) {
     c.deliver(kE, Learn{id(kE, slot), {0, 0, 0, 0, slot - 1}, kBlock});

@@ -21,7 +21,7 @@ class SessionStage : public Stage {
     };
     core.on_tick = [this](Effects& out) {
       for (const Proposal& proposal : std::exchange(executed_, {})) {
-        blocks.execute(std::span(&proposal, 1), out);
+        blocks.execute(std::span(&proposal, 1), out, 0, proposer);
       }
     };
   }
@@ -59,6 +59,7 @@ class SessionStage : public Stage {
 
   Blocks blocks;
   std::vector<Proposal> undecided;
+  ReplicaId proposer = kA;  ///< Of what is executed; this host is A.
 
  private:
   std::vector<std::unique_ptr<std::string>> payloads_;
@@ -129,6 +130,22 @@ TEST(HostSessions, AllWhoWaitForOneRequestAreToldAndItIsProposedOnce) {
   EXPECT_THAT(stage.execute_all(),
               ElementsAre("apply x", "executed: x", "executed: x", "executed: x", "applied 2"));
   EXPECT_EQ(stage.host().pending(), 0u);
+}
+
+// The client sent it to B before. What became of that says nothing about what A has proposed.
+TEST(HostSessions, WhatFoundNoSessionAtAnotherReplicaMayStillRunHere) {
+  SessionStage stage;
+  stage.start();
+  stage.request(1, "x");
+  stage.turn();
+  const std::vector<Proposal> ours = std::exchange(stage.undecided, {});
+  stage.proposer = kB;
+  EXPECT_THAT(stage.execute(ours), ElementsAre("applied 1")) << "nobody is told anything";
+  EXPECT_EQ(stage.host().counters().session_unknown, 1u);
+  stage.proposer = kA;
+  stage.open();
+
+  EXPECT_THAT(stage.execute(ours), ElementsAre("apply x", "executed: x", "applied 3"));
 }
 
 TEST(HostSessions, ARepetitionWhoseAnswerWasTooLargeToBeKeptIsToldThat) {

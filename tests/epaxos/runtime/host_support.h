@@ -277,9 +277,11 @@ class Blocks {
     encode_block(proposals, footprint, bytes);
     return bytes;
   }
-  void execute(std::span<const Proposal> proposals, Effects& out, Tick committed_at = 0) {
+  void execute(std::span<const Proposal> proposals, Effects& out, Tick committed_at = 0,
+               ReplicaId proposer = kA) {
     ++position_;
-    out.executions.push_back({position_, {kA, Slot(position_)}, committed_at, block(proposals)});
+    out.executions.push_back(
+        {position_, {proposer, Slot(position_)}, committed_at, block(proposals)});
   }
   /// A command of somebody else.
   void execute_foreign(std::string_view payload, Effects& out) {
