@@ -268,6 +268,7 @@ class EpaxosCore final : public Core {
   bool voting_;
   bool memory_lost_ = false;
   bool memory_loss_logged_ = false;
+  std::optional<RecordKey> last_restored_;
   bool storage_full_ = false;
 
   InstanceTable instances_;

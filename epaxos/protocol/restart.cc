@@ -23,6 +23,11 @@ Result<void> EpaxosCore::restore(const RecordKey& key, Bytes value) {
       key.slot.value() < 1 || key.slot.value() > kSlotMax) {
     return nonsense(id, "belongs to another group, epoch or cluster size");
   }
+  // What a record refers to comes before it.
+  if (last_restored_ && key <= *last_restored_) {
+    return nonsense(id, "comes out of order, or a second time");
+  }
+  last_restored_ = key;
   // Stores promise nothing about alignment; the codec needs it.
   aligned_.assign((value.size() + 7) / 8, 0);
   copy_bytes(value, aligned_.data());
@@ -79,12 +84,21 @@ Result<void> EpaxosCore::restore_vote(const InstanceId& id, Bytes value) {
   Instance& instance = *instances_.find_or_add(id);
   instances_.note_known(id);
   if (const Result<void> kept = restore_block(id, instance, record.block); !kept) return kept;
-  if (record.pre_accepted && !instance.pre_accepted()) {
-    if (!instance.recorded() ||
-        !record.pre_accept_dependencies.includes(instance.initial_dependencies())) {
+  if (record.pre_accepted) {
+    const Dependencies& vote = record.pre_accept_dependencies;
+    if (!instance.recorded() || !vote.includes(instance.initial_dependencies())) {
       return nonsense(id, "holds a vote without the proposal that it is for");
     }
-    instance.pre_accept(record.pre_accept_dependencies);
+    // An owner votes for its own proposal.
+    if (instance.pre_accepted() ? instance.pre_accept_dependencies() != vote
+                                : id.row == self_ && !instance.is_initial(vote)) {
+      return nonsense(id, "holds another first vote than an earlier record");
+    }
+    if (!instance.pre_accepted()) instance.pre_accept(vote);
+    note_dependencies(vote);
+  }
+  if (record.voted && record.vote_nop && record.accepted_ballot == kInitialBallot) {
+    return nonsense(id, "holds a vote for Nop that no recovery asked for");
   }
   if (record.voted && !record.vote_nop &&
       (!instance.payload_known() ||
@@ -95,6 +109,7 @@ Result<void> EpaxosCore::restore_vote(const InstanceId& id, Bytes value) {
   if (record.voted) {
     instance.promise(record.accepted_ballot);
     instance.accept({record.accepted_ballot, record.vote_nop, record.vote_dependencies});
+    if (!record.vote_nop) note_dependencies(record.vote_dependencies);
   }
   instance.promise(record.ballot);
   return {};

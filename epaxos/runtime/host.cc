@@ -12,6 +12,12 @@ constexpr std::size_t kApplyMax = 4096;
 /// Steps of one turn; each but the first follows from what became durable in the one before.
 constexpr int kStepsMax = 16;
 
+/// The record of how many batches were ever durable.
+constexpr RecordKey kCountKey{
+    .kind = kRecordKindMax, .group = {}, .epoch = {}, .row = {}, .slot = Slot(1)};
+/// No disk writes so many batches; it leaves room for those to come.
+constexpr std::uint64_t kDurableMax = std::uint64_t{1} << 62;
+
 std::size_t frame_counter(net::FrameType type) {
   return std::min<std::size_t>(type, HostCounters::kFrameTypes - 1);
 }
@@ -49,7 +55,7 @@ Host::Host(const HostConfig& config, Core& core, storage::Store& store, StateMac
 Result<void> Host::start(Tick now) {
   check(counters_.turns == 0 && !in_turn_, "a host is started once, before its first turn");
   const Result<void> loaded = store_.load([this](const RecordKey& key, Bytes value) {
-    return key.kind == kRecordKindMax ? restore_count(value) : core_.restore(key, value);
+    return key.kind == kRecordKindMax ? restore_count(key, value) : core_.restore(key, value);
   });
   if (!loaded) return loaded;
   if (config_.unsafe_rejoin) durable_before_ += std::uint64_t{1} << 48;
@@ -116,18 +122,19 @@ void Host::log_count() {
   Slice value;
   const std::uint64_t count = durable_before_ + effects_->batch;
   std::memcpy(effects_->allocate(sizeof count, value).data(), &count, sizeof count);
-  effects_->put({.kind = kRecordKindMax, .group = {}, .epoch = {}, .row = {}, .slot = Slot(1)},
-                value);
+  effects_->put(kCountKey, value);
 }
 
-Result<void> Host::restore_count(Bytes value) {
-  if (value.size() != sizeof durable_before_) {
-    return fail(ErrorCode::kCorrupted,
-                "the record of how many batches were written makes no sense; replace this replica, "
-                "or restore its whole directory");
+Result<void> Host::restore_count(const RecordKey& key, Bytes value) {
+  if (key == kCountKey && value.size() == sizeof durable_before_) {
+    std::memcpy(&durable_before_, value.data(), sizeof durable_before_);
+  } else {
+    durable_before_ = kDurableMax + 1;
   }
-  std::memcpy(&durable_before_, value.data(), sizeof durable_before_);
-  return {};
+  if (durable_before_ <= kDurableMax) return {};
+  return fail(ErrorCode::kCorrupted,
+              "the record of how many batches were written makes no sense; replace this replica, "
+              "or restore its whole directory");
 }
 
 void Host::end_turn() {

@@ -199,7 +199,7 @@ class Host {
   void give_proposals();
   void close_step();
   void log_count();
-  Result<void> restore_count(Bytes value);
+  Result<void> restore_count(const RecordKey& key, Bytes value);
   bool release_open();
   void flush_all();
   void execute_ready();

@@ -129,5 +129,6 @@ int main(int argc, char** argv) {
   add_noise(corpus, "core_fuzz", 600);
   add_noise(corpus, "record_fuzz", 300);
   add_noise(corpus, "key_value_fuzz", 300);
+  add_noise(corpus, "restart_fuzz", 900);
   return 0;
 }

@@ -6,14 +6,13 @@
 
 #include "deps/types/check.h"
 #include "epaxos/protocol/core.h"
-#include "tests/fuzz/message_source.h"
+#include "tests/fuzz/record_source.h"
 
 namespace epaxos::protocol {
 namespace {
 
 using fuzz::Exact;
 using fuzz::Input;
-using fuzz::MessageSource;
 
 template <class Record>
 void read(Bytes value, int rows) {
@@ -37,7 +36,7 @@ class Disk {
   void fill() {
     for (int count = 0; count < 64 && !input_.at_end(); ++count) {
       RecordKey key;
-      const Bytes value = record(key);
+      const Bytes value = source_.record(key);
       std::vector<std::byte> bytes(value.begin(), value.end());
       const std::uint8_t change = input_.byte();
       if (change % 4 == 3 && !bytes.empty()) {
@@ -77,58 +76,9 @@ class Disk {
   }
 
  private:
-  Bytes record(RecordKey& key) {
-    encoded_.clear();
-    const auto kind = static_cast<RecordKind>(1 + input_.below(5));
-    key.kind = static_cast<std::uint8_t>(kind);
-    Effects fields;  // A Commit, RecoverOk or PreAccept has what the record of its kind needs.
-    Slice slice;
-    switch (kind) {
-      case RecordKind::kMemoryLost:
-        set(key, {ReplicaId(0), Slot(1)});
-        break;
-      case RecordKind::kPreAccepted:
-      case RecordKind::kRecorded: {
-        slice = source_.body(MessageType::kPreAccept, encoded_);
-        PreAccept message;
-        if (!decode(encoded_.view(slice), n_, message)) break;
-        set(key, message.instance);
-        break;
-      }
-      case RecordKind::kVote: {
-        const Slice body = source_.body(MessageType::kRecoverOk, fields);
-        RecoverOk m;
-        if (!decode(fields.view(body), n_, m)) break;
-        set(key, m.instance);
-        const Bytes block = input_.flag() ? m.block : Bytes();
-        slice = encode(VoteRecord{m.ballot, m.pre_accepted, m.pre_accept_dependencies, m.voted,
-                                  m.vote_nop, m.accepted_ballot, m.vote_dependencies, block},
-                       encoded_);
-        break;
-      }
-      case RecordKind::kDecision: {
-        const Slice body = source_.body(MessageType::kCommit, fields);
-        Commit m;
-        if (!decode(fields.view(body), n_, m)) break;
-        set(key, m.instance);
-        slice = encode(DecisionRecord{m.kind == CommitKind::kNop, m.kind == CommitKind::kInitial,
-                                      m.dependencies, m.block},
-                       encoded_);
-        break;
-      }
-    }
-    return encoded_.view(slice);
-  }
-
-  static void set(RecordKey& key, const InstanceId& id) {
-    key.row = id.row;
-    key.slot = id.slot;
-  }
-
   Input& input_;
   const int n_;
-  MessageSource source_;
-  Effects encoded_;
+  RecordSource source_;
   std::map<RecordKey, std::vector<std::byte>> records_;
 };
 

@@ -1,11 +1,15 @@
 // Holes that close by asking, and what a restart may go on with: protocol.md 7.1, 13.2, 13.5, 14.6.
 
+#include <gmock/gmock.h>
+
 #include <gtest/gtest.h>
 
 #include "tests/epaxos/protocol/support.h"
 
 namespace epaxos::protocol {
 namespace {
+
+using ::testing::HasSubstr;
 
 const Tick kPatience = CoreConfig{}.question_us * 2;
 
@@ -248,6 +252,84 @@ TEST(Restart, RecordsThatMakeNoSenseAreRefusedByName) {
   const Slice alone = encode(DecisionRecord{false, true, {}, {}}, decision);
   EXPECT_FALSE(core.restore(key(RecordKind::kDecision, kA, 1), decision.view(alone)))
       << "a decision that refers to a proposal which is not there";
+}
+
+/// What a core says of records of one instance that are restored one after the other.
+class Records {
+ public:
+  explicit Records(ReplicaId self) : core_(config(self, 3)) {}
+
+  template <class Record>
+  std::string restore(RecordKind kind, const InstanceId& id, const Record& record) {
+    Effects effects;
+    const Slice value = encode(record, effects);
+    const Result<void> restored =
+        core_.restore({static_cast<std::uint8_t>(kind), GroupId(), Epoch(), id.row, id.slot},
+                      effects.view(value));
+    return restored ? "" : restored.error().message;
+  }
+  EpaxosCore& core() { return core_; }
+
+ private:
+  EpaxosCore core_;
+};
+
+VoteRecord first_vote(const Dependencies& dependencies) {
+  VoteRecord vote;
+  vote.pre_accepted = true;
+  vote.pre_accept_dependencies = dependencies;
+  return vote;
+}
+
+TEST(Restart, RecordsThatContradictEachOtherAreRefused) {
+  const auto block = block_of({write("x")});
+  const PreAccept proposal{id(kA, 1), {0, 0, 0}, block};
+
+  Records pre_accepted(kC);
+  EXPECT_EQ(pre_accepted.restore(RecordKind::kPreAccepted, id(kA, 1), proposal), "");
+  EXPECT_THAT(pre_accepted.restore(RecordKind::kVote, id(kA, 1), first_vote({0, 3, 0})),
+              HasSubstr("another first vote"));
+
+  Records own(kA);
+  EXPECT_EQ(own.restore(RecordKind::kRecorded, id(kA, 1), proposal), "");
+  EXPECT_THAT(own.restore(RecordKind::kVote, id(kA, 1), first_vote({0, 3, 0})),
+              HasSubstr("another first vote"))
+      << "an owner votes for what it proposed";
+
+  Records nop(kC);
+  VoteRecord vote;
+  vote.voted = vote.vote_nop = true;
+  EXPECT_THAT(nop.restore(RecordKind::kVote, id(kA, 1), vote), HasSubstr("Nop"));
+}
+
+TEST(Restart, RecordsOutOfOrderAreRefused) {
+  const PreAccept proposal{id(kA, 1), {0, 0, 0}, block_of({write("x")})};
+  Records records(kC);
+
+  EXPECT_EQ(records.restore(RecordKind::kDecision, id(kA, 1), DecisionRecord{true, false, {}, {}}),
+            "");
+  EXPECT_THAT(
+      records.restore(RecordKind::kDecision, id(kA, 1), DecisionRecord{true, false, {}, {}}),
+      HasSubstr("out of order"));
+  EXPECT_THAT(records.restore(RecordKind::kPreAccepted, id(kA, 1), proposal),
+              HasSubstr("out of order"));
+}
+
+// R5, 13.5: what a vote depends on was announced.
+TEST(Restart, AVoteThatNamesAnOwnSlotShowsThatTheDiskForgotIt) {
+  const auto block = block_of({write("x")});
+  VoteRecord vote;
+  vote.voted = true;
+  vote.vote_dependencies = {7, 0, 0};
+  vote.block = block;
+  Records records(kA);
+  EXPECT_EQ(records.restore(RecordKind::kVote, id(kB, 1), vote), "");
+  Effects out;
+  out.batch = 1;
+
+  records.core().start(0, out);
+
+  EXPECT_FALSE(records.core().voting());
 }
 
 // 13.5: peers know of a slot of ours that our disk does not.
