@@ -6,8 +6,7 @@
 #include <iterator>
 
 #include "epaxos/runtime/host.h"
-#include "executor/key_value_command.h"
-#include "executor/key_value_machine.h"
+#include "executor/state_machine.h"
 #include "tests/fuzz/record_source.h"
 #include "tests/fuzz/watched_replica.h"
 
@@ -151,6 +150,21 @@ class DeafSink final : public runtime::PeerSink {
   bool send(ReplicaId, Bytes) override { return true; }
 };
 
+/// Replies with the payload, whatever it is: nobody admitted what these peers propose.
+class EchoMachine final : public StateMachine {
+ public:
+  [[nodiscard]] Result<Footprint> admit(Bytes) const override { return Footprint(); }
+  void apply(std::span<const Command> batch, Replies& replies) override {
+    for (const Command& command : batch) replies.add(command.payload);
+  }
+  [[nodiscard]] Result<std::vector<std::byte>> query(Bytes) const override {
+    return fail(ErrorCode::kUnsupported, "no queries here");
+  }
+  [[nodiscard]] Result<void> save(const Sink&) const override { return {}; }
+  Result<void> load(const Source&) override { return {}; }
+  [[nodiscard]] std::uint64_t digest() const override { return 0; }
+};
+
 runtime::HostConfig host_config(int n) {
   runtime::HostConfig config;
   config.identity.incarnation = 2;
@@ -178,7 +192,7 @@ class HostLife {
       host.begin_turn(now * 250'000);
       if (!input_.at_end()) hear(source, host);
       if (now == 2) {
-        host.propose(kv::put("a", "1"), Footprint::write("a"), kNever,
+        host.propose({}, Footprint::write("a"), kNever,
                      [&outcomes](const Outcome&) { ++outcomes; });
       }
       host.end_turn();
@@ -206,7 +220,7 @@ class HostLife {
   const int n_;
   DiskStore store_;
   EpaxosCore core_;
-  KeyValueMachine machine_;
+  EchoMachine machine_;
   DeafSink sink_;
 };
 
