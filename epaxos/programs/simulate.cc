@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "deps/types/mutant.h"
+#include "epaxos/programs/simulate_chronicle.h"
 #include "epaxos/programs/simulate_options.h"
 #include "epaxos/programs/simulate_report.h"
 #include "epaxos/programs/simulate_workers.h"
@@ -104,7 +105,14 @@ class Simulation {
     const std::string text =
         options_.json ? to_json(report_, options_) : to_text(report_, options_);
     std::fputs(text.c_str(), stdout);
-    if (options_.shrink && !report_.failed.empty()) shrink_first();
+    if (options_.shrink && !report_.failed.empty()) {
+      const sim::SwarmPlan smallest = shrink_first();
+      const std::string seed = std::to_string(smallest.seed);
+      chronicle(smallest,
+                options_.chronicle.empty() ? "out/shrunk-" + seed + ".txt" : options_.chronicle);
+    } else if (!options_.chronicle.empty()) {
+      chronicle(runs_.plan(0), options_.chronicle);
+    }
     if (!options_.ledger.empty() && !write_ledger()) return kSimulateBadUsage;
     return report_.exit_status();
   }
@@ -129,7 +137,7 @@ class Simulation {
   }
 
   /// The smallest plan that the same checker complains about.
-  void shrink_first() {
+  sim::SwarmPlan shrink_first() {
     const sim::SwarmResult& failed = report_.failed.front();
     const std::string& checker = failed.violations.front().checker;
     std::uint64_t tries = 0;
@@ -144,6 +152,17 @@ class Simulation {
     const sim::SwarmPlan smallest = shrink(failed.plan, still_fails);
     std::fprintf(options_.json ? stderr : stdout, "After %s smaller runs:\n  %s\n",
                  grouped(tries).c_str(), options_.replay_line(smallest).c_str());
+    return smallest;
+  }
+
+  /// Runs it once more, and writes down all that happens.
+  void chronicle(const sim::SwarmPlan& plan, const std::string& path) const {
+    const Result<void> written =
+        write_chronicle(runs_, swarm_, protocol_.words, plan, options_.replay_line(plan), path);
+    std::FILE* const to = options_.json || !written ? stderr : stdout;
+    std::fprintf(to, "%s\n",
+                 written ? ("All that happens in it: " + path).c_str()
+                         : ("epaxos-sim: " + written.error().message).c_str());
   }
 
   [[nodiscard]] bool write_ledger() const {

@@ -3,6 +3,7 @@
 // epaxos-sim as a function: whoever brings more protocols gives it more entries. It is compiled
 // against the libraries NAME_mutable only, so that known bugs can be switched on in it.
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,11 +20,18 @@ enum SimulateStatus : int {
   kSimulateInterrupted = 3,  ///< What was run until then holds.
 };
 
+/// A frame or a record in words: what it is, and about which instance. One line.
+struct SimulatedWords {
+  std::function<std::string(const net::Frame& frame, int replicas)> frame;
+  std::function<std::string(const RecordKey& key, Bytes value, int replicas)> record;
+};
+
 struct SimulatedProtocol {
   /// All but the limits, which the command line gives.
   sim::SwarmOptions swarm;
   /// Counters that a run over many seeds must have moved, else it did not test what it should.
   std::vector<std::string> required_marks;
+  SimulatedWords words;  ///< Empty: numbers must do.
 };
 
 SimulatedProtocol simulated_epaxos();

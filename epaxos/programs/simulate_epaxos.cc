@@ -2,6 +2,7 @@
 // the protocol a long run must have reached. Source: docs/testing.md.
 
 #include "epaxos/programs/simulate.h"
+#include "epaxos/programs/simulate_epaxos_words.h"
 #include "epaxos/programs/simulate_speech_checker.h"
 #include "epaxos/protocol/core.h"
 #include "epaxos/protocol/message.h"
@@ -48,6 +49,7 @@ SimulatedProtocol simulated_epaxos() {
   simulated.swarm.zero_when_calm = {"slow_path_mismatch", "slow_path_timer"};
   simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   simulated.swarm.spins_max = 1'000;
+  simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   return simulated;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -96,6 +97,9 @@ void describe(CLI::App& app, SimulateOptions& options,
       },
       "The same with a plan, as it was printed");
   app.add_flag("--shrink", options.shrink, "Make a plan that fails as small as possible");
+  app.add_option("--chronicle", options.chronicle,
+                 "A file for all that happens in the run that is replayed, or that --shrink leaves "
+                 "(then out/shrunk-SEED.txt without it)");
   app.add_flag("!--no-permanent-faults", options.permanent_faults,
                "No replica is gone for good, and no disk forgets");
   app.add_option("--jobs", options.jobs, "Processes at a time")
@@ -143,6 +147,11 @@ std::optional<SimulateOptions> read_simulate_options(std::span<const SimulatedPr
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     exit_status = app.exit(error) == 0 ? kSimulateAllHold : kSimulateBadUsage;
+    return std::nullopt;
+  }
+  if (!options.chronicle.empty() && !options.shrink && !options.replay) {
+    std::fputs("--chronicle tells of one run: it needs --replay, --plan or --shrink.\n", stderr);
+    exit_status = kSimulateBadUsage;
     return std::nullopt;
   }
   return options;

@@ -26,6 +26,7 @@ struct SimulateOptions {
   bool json = false;
   bool keep_going = false;
   bool shrink = false;
+  std::string chronicle;  ///< A file for every event of the smallest run, or of the one replayed.
   bool permanent_faults = true;
   std::string ledger;
 

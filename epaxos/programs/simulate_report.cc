@@ -1,6 +1,7 @@
 #include "epaxos/programs/simulate_report.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <utility>
 
@@ -19,6 +20,13 @@ std::string hours(Tick us) {
 
 std::string rate(const SimulateReport& report) {
   return fixed(static_cast<double>(report.seeds) / std::max(report.seconds, 0.001), 1);
+}
+
+/// 16 digits. Numbers of 64 bits are not safe in JSON.
+std::string hexadecimal(std::uint64_t number) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
+  return digits;
 }
 
 std::string seeds_text(const SimulateOptions& options) {
@@ -56,6 +64,7 @@ void SimulateReport::add(const sim::SwarmResult& result) {
   ++seeds;
   simulated_us += result.simulated_us;
   events += result.events;
+  trace_hash += result.trace_hash;
   executed += static_cast<std::uint64_t>(result.outcomes.executed);
   rejected += static_cast<std::uint64_t>(result.outcomes.rejected);
   unknown += static_cast<std::uint64_t>(result.outcomes.unknown);
@@ -97,8 +106,9 @@ std::string to_text(const SimulateReport& report, const SimulateOptions& options
   text += grouped(report.seeds) + " of seeds " + seeds_text(options) + " in " +
           fixed(report.seconds, 1) + " s (" + rate(report) + " seeds/s), " +
           hours(report.simulated_us) + " simulated hours, " + grouped(report.events) +
-          " events.\n" + grouped(report.executed) + " commands executed, " +
-          grouped(report.rejected) + " rejected, " + grouped(report.unknown) + " unknown.\n";
+          " events, trace hash " + hexadecimal(report.trace_hash) + ".\n" +
+          grouped(report.executed) + " commands executed, " + grouped(report.rejected) +
+          " rejected, " + grouped(report.unknown) + " unknown.\n";
   text += faults_text(report) + marks_text(report);
   if (report.failed.empty()) return text + "\nNo violations.\n";
   text += "\n" + grouped(report.violations()) + " violations in " + grouped(report.failed.size()) +
@@ -116,6 +126,7 @@ std::string to_json(const SimulateReport& report, const SimulateOptions& options
                              {"seconds", report.seconds},
                              {"simulated_us", report.simulated_us},
                              {"events", report.events},
+                             {"trace_hash", hexadecimal(report.trace_hash)},
                              {"executed", report.executed},
                              {"rejected", report.rejected},
                              {"unknown", report.unknown},

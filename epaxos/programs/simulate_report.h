@@ -18,6 +18,7 @@ struct SimulateReport {
   double seconds = 0;
   Tick simulated_us = 0;
   std::uint64_t events = 0;
+  std::uint64_t trace_hash = 0;  ///< The sum of all, so that their order does not count.
   std::uint64_t executed = 0;
   std::uint64_t rejected = 0;
   std::uint64_t unknown = 0;

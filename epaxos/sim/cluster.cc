@@ -112,6 +112,9 @@ void Cluster::deliver(const Event& event) {
   trace(fingerprint(arrival.bundle));
   VirtualReplica& receiver = at_replica(arrival.to);
   const bool arrives = receiver.alive() && network_.passes(event.subject);
+  for (Observer* observer : observers_) {
+    observer->on_arrived(arrival.from, arrival.to, arrival.bundle, arrives);
+  }
   if (arrives) receiver.deliver(arrival.bundle);
   network_.release(event.subject, arrives);
 }

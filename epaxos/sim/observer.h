@@ -30,6 +30,8 @@ class Observer {
   /// A bundle leaves a replica. The disk shows what is durable there at this moment.
   virtual void on_sent(ReplicaId /*from*/, ReplicaId /*to*/, Bytes /*bundle*/,
                        const VirtualDisk& /*disk*/) {}
+  /// A bundle is at its end: its receiver takes it, or it is lost (also right after on_sent()).
+  virtual void on_arrived(ReplicaId /*from*/, ReplicaId /*to*/, Bytes /*bundle*/, bool /*taken*/) {}
   /// A state machine has applied a command.
   virtual void on_executed(ReplicaId, const Command&, Bytes /*reply*/) {}
   /// A client of the replica is told that its command is executed.

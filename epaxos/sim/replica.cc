@@ -242,7 +242,13 @@ bool VirtualReplica::has_crash_frame(ReplicaId to, Bytes bundle) const {
 bool VirtualReplica::on_send(ReplicaId to, Bytes bundle) {
   if (dying_) return true;
   for (Observer* observer : world_.observers) observer->on_sent(config_.self, to, bundle, disk_);
+  const std::uint64_t lost = world_.network.totals().lost;
   const bool taken = world_.network.send(config_.self, to, bundle);
+  if (world_.network.totals().lost > lost) {
+    for (Observer* observer : world_.observers) {
+      observer->on_arrived(config_.self, to, bundle, /*taken=*/false);
+    }
+  }
   effect(CrashPoint::kSend);
   if (crash_at_frame_ && crash_in_ > 0 && has_crash_frame(to, bundle)) {
     if (--crash_in_ == 0) dying_ = true;

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <gmock/gmock.h>
+#include <sstream>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -93,6 +94,23 @@ Ran run(std::vector<std::string> arguments) {
   return ran;
 }
 
+/// A file of a test's own. It vanishes with this.
+class File {
+ public:
+  explicit File(const std::string& name)
+      : path(::testing::TempDir() + "epaxos-" + std::to_string(::getpid()) + "-" + name) {}
+  ~File() { std::remove(path.c_str()); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  [[nodiscard]] std::string text() const {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  const std::string path;
+};
+
 /// What stands between two texts.
 std::string between(const std::string& text, const std::string& before, const std::string& after) {
   const std::size_t begin = text.find(before);
@@ -137,7 +155,9 @@ TEST(Simulate, AMachineThatForgetsIsNoticedAndItsSeedShowsItAgain) {
 }
 
 TEST(Simulate, APlanThatFailsIsMadeSmaller) {
-  const Ran ran = run({"--protocol", "forgetful", "--seeds", "1..100", "--shrink"});
+  const File file("shrunk.txt");
+  const Ran ran =
+      run({"--protocol", "forgetful", "--seeds", "1..100", "--shrink", "--chronicle", file.path});
 
   EXPECT_EQ(ran.status, kSimulateViolation);
   const std::string text = between(ran.out, "--plan '", "'");
@@ -150,6 +170,48 @@ TEST(Simulate, APlanThatFailsIsMadeSmaller) {
   const Ran again = run({"--protocol", "forgetful", "--plan", text});
   EXPECT_EQ(again.status, kSimulateViolation);
   EXPECT_THAT(again.out, HasSubstr("linearizability"));
+  EXPECT_THAT(ran.out, HasSubstr("All that happens in it: " + file.path));
+  EXPECT_THAT(file.text(),
+              AllOf(HasSubstr("--plan '" + text + "'"), HasSubstr(" is given "),
+                    HasSubstr(" tells its client "), HasSubstr("# linearizability: ")));
+}
+
+TEST(Simulate, AChronicleTellsAllThatHappensAndChangesNothing) {
+  const File file("chronicle.txt");
+  const std::string plan = "seed=7 replicas=3 commands=2 clients=1 classes=loss loss_ppm=300000";
+  const Ran alone = run({"--plan", plan});
+  const Ran told = run({"--plan", plan, "--chronicle", file.path});
+
+  EXPECT_EQ(told.status, kSimulateAllHold) << told.out << told.err;
+  EXPECT_EQ(between(told.out, "trace hash ", "."), between(alone.out, "trace hash ", "."));
+  const std::string text = file.text();
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("         0 R0 starts\n"), HasSubstr(" > R1 PreAccept R"),
+                  HasSubstr(" < R0 PreAccept"), HasSubstr(" durable: R"),
+                  HasSubstr("pre-accepted [0,0,0] "), HasSubstr(" executes "), HasSubstr(" x R")));
+  EXPECT_THAT(text, HasSubstr(" tells its client the reply to "));
+}
+
+// A check that does not hold ends the process of the run.
+TEST(Simulate, AChronicleTellsHowFarARunCame) {
+  const File file("aborting.txt");
+  run({"--protocol", "aborting", "--replay", "1", "--chronicle", file.path});
+
+  EXPECT_THAT(file.text(),
+              AllOf(HasSubstr(" executes "), HasSubstr("# check: "), HasSubstr("one too many")));
+}
+
+TEST(Simulate, ARunPrintsTheTraceHashThatTheTableHolds) {
+  std::ifstream table(EPAXOS_SOURCE_DIR "/tests/epaxos/seeds/trace_hashes.txt");
+  std::string profile, seed, hash;
+  while (std::getline(table, profile) && !profile.empty() && profile[0] == '#') {
+  }
+  std::istringstream(profile) >> profile >> seed >> hash;
+  ASSERT_EQ(hash.size(), 16u);
+
+  const Ran ran = run({"--profile", profile, "--replay", seed});
+
+  EXPECT_EQ(between(ran.out, "trace hash ", "."), hash);
 }
 
 TEST(Simulate, ARunThatEndsItsProcessIsAViolationAndTheOthersGoOn) {
@@ -200,6 +262,7 @@ TEST(Simulate, BadUsageSaysWhatIsWrong) {
   EXPECT_THAT(wrong({"--mutant", "nobody"}), HasSubstr("nobody"));
   EXPECT_THAT(wrong({"--plan", "speed=1"}), HasSubstr("speed=1"));
   EXPECT_THAT(wrong({"--jobs", "0"}), HasSubstr("--jobs"));
+  EXPECT_THAT(wrong({"--chronicle", "x"}), HasSubstr("--replay"));
 }
 
 TEST(Simulate, ABudgetOfTimeEndsARunWell) {
