@@ -7,18 +7,16 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stdlib.h>
 #include <string>
 
 #include <benchmark/benchmark.h>
 #include <lmdb.h>
 
+#include "bench/micro/bench_directory.h"
 #include "epaxos/storage/data_directory.h"
 #include "epaxos/storage/lmdb_layout.h"
 #include "epaxos/storage/lmdb_store.h"
@@ -26,35 +24,12 @@
 namespace epaxos::storage {
 namespace {
 
+using bench::BenchDirectory;
+using bench::must;
+
 constexpr std::size_t kValueBytes = 128;
 constexpr std::uint64_t kRows = 5;
 constexpr std::uint64_t kKinds = 3;
-
-void must(bool fine, const char* what) {
-  if (fine) return;
-  std::fprintf(stderr, "lmdb_bench: %s\n", what);
-  std::abort();
-}
-
-class BenchDirectory {
- public:
-  BenchDirectory() {
-    const char* root = std::getenv("EPAXOS_BENCH_DIR");
-    path_ = std::string(root == nullptr ? "." : root) + "/lmdb-bench-XXXXXX";
-    must(::mkdtemp(path_.data()) != nullptr, "the directory cannot be created");
-  }
-  ~BenchDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  BenchDirectory(const BenchDirectory&) = delete;
-  BenchDirectory& operator=(const BenchDirectory&) = delete;
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// The records of a turn: rows take turns, and each instance has one record of each kind.
 class Workload {
