@@ -28,11 +28,17 @@ class Chronicle final : public sim::Checker {
   [[nodiscard]] std::string_view name() const override { return "chronicle"; }
   [[nodiscard]] std::vector<std::string> violations() const override { return {}; }
 
-  void on_started(ReplicaId replica) override { line(replica) << " starts" << std::endl; }
-  void on_stopped(ReplicaId replica) override { line(replica) << " stops" << std::endl; }
+  void on_started(ReplicaId replica) override {
+    line(replica) << " starts"
+                  << "\n";
+  }
+  void on_stopped(ReplicaId replica) override {
+    line(replica) << " stops"
+                  << "\n";
+  }
   void on_proposed(ReplicaId replica, const Proposal& proposal) override {
     line(replica) << " is given " << epaxos::words_of(proposal.command.id)
-                  << (proposal.command.reads_only ? ", which only reads" : "") << std::endl;
+                  << (proposal.command.reads_only ? ", which only reads" : "") << "\n";
   }
   void on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::VirtualDisk&) override {
     tell(from, '>', from, to, bundle);
@@ -41,10 +47,10 @@ class Chronicle final : public sim::Checker {
     tell(to, taken ? '<' : 'x', from, to, bundle);
   }
   void on_executed(ReplicaId replica, const Command& command, Bytes) override {
-    line(replica) << " executes " << epaxos::words_of(command.id) << std::endl;
+    line(replica) << " executes " << epaxos::words_of(command.id) << "\n";
   }
   void on_acknowledged(ReplicaId replica, CommandId command, Bytes) override {
-    line(replica) << " tells its client the reply to " << epaxos::words_of(command) << std::endl;
+    line(replica) << " tells its client the reply to " << epaxos::words_of(command) << "\n";
   }
 
   /// What has reached the disks since the last look. After every event.
@@ -57,9 +63,11 @@ class Chronicle final : public sim::Checker {
         const auto known = before.find(key);
         if (known != before.end() && known->second == value) continue;
         if (key.kind == kRecordKindMax) continue;  // How many batches there were.
-        line(replica) << " durable: " << words_of(key, value) << std::endl;
+        line(replica) << " durable: " << words_of(key, value) << "\n";
       }
-      if (now.size() < before.size()) line(replica) << " lost what its disk held" << std::endl;
+      if (now.size() < before.size())
+        line(replica) << " lost what its disk held"
+                      << "\n";
       before = now;
     }
   }
@@ -74,11 +82,12 @@ class Chronicle final : public sim::Checker {
     const ReplicaId other = who == from && how == '>' ? to : from;
     net::BundleReader reader(cluster_.at_replica(to).identity(), cluster_.size());
     if (reader.open(bundle)) {
-      line(who) << " " << how << " " << to_string(other) << " a damaged bundle" << std::endl;
+      line(who) << " " << how << " " << to_string(other) << " a damaged bundle"
+                << "\n";
       return;
     }
     for (net::Frame frame; reader.next(frame);) {
-      line(who) << " " << how << " " << to_string(other) << " " << words_of(frame) << std::endl;
+      line(who) << " " << how << " " << to_string(other) << " " << words_of(frame) << "\n";
     }
   }
 
@@ -112,6 +121,7 @@ Result<void> write_chronicle(const SimulatedRuns& runs, const sim::SwarmOptions&
   watched.run = [&](const sim::SwarmPlan& one) {
     // Every line is written at once: the process may not live to see the last.
     std::ofstream to(path, std::ios::app);
+    to << std::unitbuf;
     sim::SwarmOptions options = swarm;
     Chronicle* chronicle = nullptr;
     options.checkers.insert(options.checkers.begin(), [&](sim::Cluster& cluster) {

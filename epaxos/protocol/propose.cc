@@ -128,6 +128,11 @@ void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
   }
 
   const InstanceId id{self_, allocate_slot()};
+  if (id.slot.value() > kSlotMax) {
+    next_slot_ = id.slot;
+    return reject(batch, ErrorCode::kUnavailable,
+                  "this replica has no slot left; use another one, and replace this one", out);
+  }
   Instance* const instance = instances_.find_or_add(id);
   if (instance == nullptr) {
     next_slot_ = id.slot;  // Not known to exist until it is recorded: nobody may hear of it.

@@ -178,14 +178,10 @@ class HostLife {
   HostLife(Input& input, int n, Disk disk)
       : input_(input), n_(n), store_(std::move(disk)), core_(watched_config(n)) {}
 
-  /// Whether it started.
-  bool run() {
+  /// Errors: why it did not start.
+  Result<void> run() {
     runtime::Host host(host_config(n_), core_, store_, machine_, sink_);
-    const Result<void> started = host.start(0);
-    if (!started) {
-      check(!started.error().message.empty(), "a refusal without a sentence");
-      return false;
-    }
+    if (Result<void> started = host.start(0); !started) return started;
     MessageSource source(input_, n_);
     int outcomes = 0;
     for (Tick now = 1; now < 8; ++now) {
@@ -199,7 +195,7 @@ class HostLife {
     }
     host.stop("the test is over");
     check(outcomes == 1, "a client has not one outcome");
-    return true;
+    return {};
   }
   [[nodiscard]] const Disk& disk() const { return store_.disk(); }
 
@@ -265,9 +261,12 @@ void run(Input& input) {
     disk[key].assign(count.begin(), count.end());
   }
   HostLife life(input, n, disk);
-  if (!life.run()) return;
+  if (const Result<void> ran = life.run(); !ran) {
+    return check(!ran.error().message.empty(), "a refusal without a sentence");
+  }
   check(started.has_value(), "a host started on what its core refuses");
-  check(HostLife(input, n, life.disk()).run(), "a host refuses what it has written itself");
+  const Result<void> again = HostLife(input, n, life.disk()).run();
+  check(again.has_value(), again ? "" : again.error().message.c_str());
 }
 
 }  // namespace

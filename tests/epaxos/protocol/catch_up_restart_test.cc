@@ -375,6 +375,18 @@ TEST(Restart, AnOwnSlotThatLiesFarAheadIsVisitedAtOnce) {
   EXPECT_TRUE(a->instance(id(kA, kSlotMax)).recorded());
 }
 
+TEST(Restart, BehindTheLastSlotNothingIsProposed) {
+  Subject b(kB, 3);
+  b.deliver(kA, Learn{id(kA, kSlotMax), {0, 0, 0}, block_of({write("x")})});
+  const auto a = restarted(b, config(kA, 3));
+
+  for (int i = 0; i < 2; ++i) {
+    const Effects& effects = a->propose({write("y")});
+    EXPECT_TRUE(effects.records.empty());
+    EXPECT_EQ(effects.rejections.at(0).code, ErrorCode::kUnavailable);
+  }
+}
+
 TEST(Restart, AnOperatorMayInsistOnTheVoteAndKnownSlotsAreNeverUsedAgain) {
   CoreConfig insisting = config(kC, 3);
   insisting.unsafe_rejoin = true;
