@@ -22,10 +22,30 @@ constexpr protocol::MessageType kTargets[] = {
 };
 
 constexpr const char* kMarks[] = {
-    "fast_path",     "slow_path_mismatch", "slow_path_timer", "resubmitted", "decided_nop",
-    "ranges_served", "recovery_c1",        "recovery_c2",     "recovery_c3", "recovery_c4",
-    "recovery_c5",   "recovery_v1",        "recovery_v2",     "recovery_v3", "recovery_v4",
-    "recovery_v5",   "recovery_v6",        "recovery_v7",
+    "fast_path",
+    "slow_path_mismatch",
+    "slow_path_timer",
+    "resubmitted",
+    "decided_nop",
+    "ranges_served",
+    "recovery_c1",
+    "recovery_c2",
+    "recovery_c3",
+    "recovery_c4",
+    "recovery_c5",
+    "recovery_v1",
+    "recovery_v2",
+    "recovery_v3",
+    "recovery_v4",
+    "recovery_v5",
+    "recovery_v6",
+    "recovery_v7",
+    // A repeated request: answered from the table; of a session that is closed or has expired; of a
+    // number that was acknowledged.
+    "session_duplicates",
+    "session_unknown",
+    "session_expired",
+    "session_stale",
 };
 
 // What no replica does to another one.

@@ -96,7 +96,9 @@ std::span<std::byte> InstanceTable::keep(const InstanceId& id, Bytes block) {
 
 std::size_t InstanceTable::held_undecided(ReplicaId row) const {
   const Row& r = rows_[row.value()];
-  return r.chunks * kChunkSlots - r.decided;
+  // Slot 0 has a place in its chunk, but is no instance: nobody will ever decide it.
+  const std::size_t nobodys = find_chunk(r, Slot()) == nullptr ? 0 : 1;
+  return r.chunks * kChunkSlots - nobodys - r.decided;
 }
 
 void InstanceTable::note_known(const InstanceId& id) {

@@ -17,6 +17,12 @@ std::uint64_t fingerprint(Bytes bundle) {
   return word ^ bundle.size();
 }
 
+std::int64_t skew(const ClusterConfig& config, std::uint64_t replica) {
+  const auto most = static_cast<std::int64_t>(config.session_ttl_us / 16);
+  Random random = stream(config.seed, Purpose::kClock, (1u << 16) + replica);
+  return static_cast<std::int64_t>(random.below(2 * config.session_ttl_us / 16 + 1)) - most;
+}
+
 }  // namespace
 
 Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory make_machine)
@@ -43,6 +49,8 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.turn_delay_us = config.turn_delay_us;
     replica.spins_max = config.spins_max;
     replica.core = config.core;
+    replica.session_ttl_us = config.session_ttl_us;
+    replica.wall_clock_skew_us = skew(config, id);
     replicas_.push_back(std::make_unique<VirtualReplica>(replica, world));
     replicas_.back()->disk().set_conditions(config.disks);
   }
@@ -128,13 +136,23 @@ void Cluster::run_action(std::uint64_t number) {
 
 // --- Load --------------------------------------------------------------------------------------
 
-CommandId Cluster::propose(ReplicaId replica, Bytes payload, Tick deadline,
-                           runtime::Completion done) {
+Footprint Cluster::admit(ReplicaId replica, Bytes payload) {
   const std::unique_ptr<StateMachine> nobodys = alive(replica) ? nullptr : make_machine_();
   const StateMachine& admits = alive(replica) ? machine(replica) : *nobodys;
   const Result<Footprint> footprint = admits.admit(payload);
   check(footprint.has_value(), "the state machine does not admit a proposed command");
-  return propose(replica, payload, *footprint, deadline, std::move(done));
+  return *footprint;
+}
+
+CommandId Cluster::propose(ReplicaId replica, Bytes payload, Tick deadline,
+                           runtime::Completion done) {
+  return propose(replica, payload, admit(replica, payload), deadline, std::move(done));
+}
+
+CommandId Cluster::propose(ReplicaId replica, Bytes payload, Tick deadline,
+                           const SessionRequest& request, runtime::Completion done) {
+  return at_replica(replica).propose(payload, admit(replica, payload), deadline, std::move(done),
+                                     request);
 }
 
 CommandId Cluster::propose(ReplicaId replica, Bytes payload, const Footprint& footprint,

@@ -31,6 +31,9 @@ struct ClusterConfig {
   Tick turn_delay_us = 20;  ///< Inputs of a replica that arrive within it share a turn.
   /// So many turns in a row without any input are a violation; 0: never.
   std::uint64_t spins_max = 0;
+  /// Of sessions, on wall clocks that are up to a sixteenth of it apart from the time of the world;
+  /// 0: as usual, on the clocks of the replicas.
+  Tick session_ttl_us = 0;
   CoreConfig core;  ///< A template: who it is for is filled in.
 };
 
@@ -67,6 +70,14 @@ class Cluster {
   CommandId propose(ReplicaId replica, Bytes payload, Tick deadline, runtime::Completion done);
   CommandId propose(ReplicaId replica, Bytes payload, const Footprint& footprint, Tick deadline,
                     runtime::Completion done);
+  /// The same for a request of a client's session.
+  CommandId propose(ReplicaId replica, Bytes payload, Tick deadline, const SessionRequest& request,
+                    runtime::Completion done);
+  /// As Host::control_session(). A replica that is down rejects.
+  void control_session(ReplicaId replica, SessionOperation operation, std::uint64_t session,
+                       runtime::Completion done) {
+    at_replica(replica).control_session(operation, session, std::move(done));
+  }
 
   // --- Faults.
 
@@ -128,6 +139,7 @@ class Cluster {
   [[nodiscard]] std::uint64_t events() const { return events_.taken(); }
 
  private:
+  [[nodiscard]] Footprint admit(ReplicaId replica, Bytes payload);
   void dispatch(const Event& event);
   void deliver(const Event& event);
   void run_action(std::uint64_t number);

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "deps/types/ids.h"
 #include "deps/types/outcome.h"
 #include "epaxos/sim/cluster.h"
+#include "epaxos/sim/session_clients.h"
 
 namespace epaxos::sim {
 
@@ -22,7 +25,7 @@ struct Outcomes {
   [[nodiscard]] int total() const { return executed + rejected + unknown; }
 };
 
-void note(Outcomes& outcomes, const Outcome& outcome);
+void note(Outcomes& outcomes, OutcomeKind kind);
 
 struct LoadOptions {
   int commands = 100;  ///< In all.
@@ -35,6 +38,7 @@ struct LoadOptions {
   bool rich = false;    ///< All operations, of several keys too.
   bool moves = false;   ///< A client whose replica is down goes to the next one.
   Tick timeout_us = 0;  ///< A client gives up after it; 0: it waits for ever.
+  SessionOptions sessions;
 };
 
 class Load {
@@ -45,7 +49,11 @@ class Load {
   virtual ~Load() = default;
 
   void start();
-  [[nodiscard]] bool done() const { return outcomes_.total() == options_.commands; }
+  [[nodiscard]] bool done() const {
+    return outcomes_.total() == options_.commands && (!sessions_ || sessions_->idle());
+  }
+  /// What clients were told and is not so, a sentence each.
+  [[nodiscard]] std::vector<std::string> violations() const;
   [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
 
  protected:
@@ -56,12 +64,13 @@ class Load {
  private:
   void next(int client);
   void propose(int client, ReplicaId replica, Bytes payload);
-  void ended(int client, const Outcome& outcome);
+  void ended(int client, OutcomeKind kind);
 
   Cluster& cluster_;
   const LoadOptions options_;
   Random random_;
-  std::vector<int> homes_;  // By client: its replica.
+  std::vector<int> homes_;                    // By client: its replica.
+  std::unique_ptr<SessionClients> sessions_;  // None: commands come without one.
   int proposed_ = 0;
   Outcomes outcomes_;
 };

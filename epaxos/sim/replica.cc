@@ -123,20 +123,6 @@ CoreConfig core_config(const ReplicaConfig& config, bool voting) {
   return core;
 }
 
-runtime::HostConfig host_config(const ReplicaConfig& config, std::uint64_t incarnation,
-                                bool voting) {
-  runtime::HostConfig host;
-  host.identity = identity_of(config, incarnation);
-  host.replica_count = config.replica_count;
-  host.durability = config.durability;
-  if (!voting) {
-    host.not_voting_reason =
-        "this replica stopped without a warning and may have forgotten what it promised; "
-        "use another one";
-  }
-  return host;
-}
-
 }  // namespace
 
 /// What a crash takes away.
@@ -150,8 +136,7 @@ struct VirtualReplica::Life {
                 }),
         store(replica.disk_, replica.dying_, [&replica] { replica.effect(CrashPoint::kSubmit); }),
         sink([&replica](ReplicaId to, Bytes bundle) { return replica.on_send(to, bundle); }),
-        host(host_config(replica.config_, replica.incarnation_, voting), core, store, machine,
-             sink) {}
+        host(replica.host_config(voting), core, store, machine, sink) {}
 
   WatchedCore core;
   WatchedMachine machine;
@@ -159,6 +144,27 @@ struct VirtualReplica::Life {
   LifeSink sink;
   runtime::Host host;
 };
+
+runtime::HostConfig VirtualReplica::host_config(bool voting) const {
+  runtime::HostConfig host;
+  host.identity = identity();
+  host.replica_count = config_.replica_count;
+  host.durability = config_.durability;
+  if (!voting) {
+    host.not_voting_reason =
+        "this replica stopped without a warning and may have forgotten what it promised; "
+        "use another one";
+  }
+  if (config_.session_ttl_us == 0) return host;
+  host.session_ttl_us = config_.session_ttl_us;
+  host.wall_clock_us = [this] {
+    // All replicas were there some time before the world began, so that no clock is below 0.
+    constexpr std::int64_t kBeginUs = 1'000'000'000'000;
+    return static_cast<std::uint64_t>(kBeginUs + static_cast<std::int64_t>(world_.events.now()) +
+                                      config_.wall_clock_skew_us);
+  };
+  return host;
+}
 
 VirtualReplica::VirtualReplica(const ReplicaConfig& config, const World& world)
     : config_(config),
@@ -266,15 +272,19 @@ void VirtualReplica::on_applied(std::span<const Command> batch, const Replies& r
   effect(CrashPoint::kApply);
 }
 
+void VirtualReplica::reject(runtime::Completion done) {
+  world_.later(world_.events.now(), [done = std::move(done)] {
+    done({.kind = OutcomeKind::kRejected,
+          .reply = {},
+          .code = ErrorCode::kUnavailable,
+          .reason = "the replica is down; use another one"});
+  });
+}
+
 CommandId VirtualReplica::propose(Bytes payload, const Footprint& footprint, Tick deadline,
-                                  runtime::Completion done) {
+                                  runtime::Completion done, const SessionRequest& request) {
   if (!alive()) {
-    world_.later(world_.events.now(), [done = std::move(done)] {
-      done({.kind = OutcomeKind::kRejected,
-            .reply = {},
-            .code = ErrorCode::kUnavailable,
-            .reason = "the replica is down; use another one"});
-    });
+    reject(std::move(done));
     return {};
   }
   const std::uint64_t number = next_call_++;
@@ -283,11 +293,23 @@ CommandId VirtualReplica::propose(Bytes payload, const Footprint& footprint, Tic
   const Tick now = world_.events.now();
   const Tick local_deadline =
       deadline == kNever ? kNever : local_now() + (std::max(deadline, now) - now);
-  call.command =
-      life_->host.propose(payload, footprint, local_deadline,
-                          [this, number](const Outcome& outcome) { finish(number, outcome); });
+  call.command = life_->host.propose(
+      payload, footprint, local_deadline,
+      [this, number](const Outcome& outcome) { finish(number, outcome); }, request);
+  // Also when it is answered at once, from the session table.
+  if (request.id.session != 0 && footprint.writes()) call.command = request.id;
   wake();
   return call.command;
+}
+
+void VirtualReplica::control_session(SessionOperation operation, std::uint64_t session,
+                                     runtime::Completion done) {
+  if (!alive()) return reject(std::move(done));
+  const std::uint64_t number = next_call_++;
+  calls_[number].done = std::move(done);
+  life_->host.control_session(operation, session, kNever,
+                              [this, number](const Outcome& outcome) { finish(number, outcome); });
+  wake();
 }
 
 void VirtualReplica::finish(std::uint64_t number, const Outcome& outcome) {
@@ -296,7 +318,7 @@ void VirtualReplica::finish(std::uint64_t number, const Outcome& outcome) {
   check(found != calls_.end(), "a proposal had two outcomes");
   const Call call = std::move(found->second);
   calls_.erase(found);
-  if (outcome.kind == OutcomeKind::kExecuted) {
+  if (outcome.kind == OutcomeKind::kExecuted && call.command.session != 0) {
     for (Observer* observer : world_.observers) {
       observer->on_acknowledged(config_.self, call.command, outcome.reply);
     }
@@ -411,15 +433,22 @@ void VirtualReplica::add_counters(Totals& totals) const {
   if (!alive()) return;
   CoreStatus status;
   life_->core.status(status);
-  for (const Counter& counter : status.counters) {
-    // Every counter has its place, also one that never counts.
-    const auto found = totals.find(counter.name);
+  // Every counter has its place, also one that never counts.
+  const auto add = [&totals](std::string_view name, std::uint64_t value) {
+    const auto found = totals.find(name);
     if (found == totals.end()) {
-      totals.emplace(counter.name, counter.value);
+      totals.emplace(name, value);
     } else {
-      found->second += counter.value;
+      found->second += value;
     }
-  }
+  };
+  for (const Counter& counter : status.counters) add(counter.name, counter.value);
+  const runtime::HostCounters& host = life_->host.counters();
+  add("session_duplicates", host.session_duplicates);
+  add("session_stale", host.session_stale);
+  add("session_beyond_window", host.session_beyond_window);
+  add("session_unknown", host.session_unknown);
+  add("session_expired", host.session_expired);
 }
 
 runtime::Host& VirtualReplica::host() {

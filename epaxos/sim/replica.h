@@ -37,6 +37,8 @@ struct ReplicaConfig {
   Durability durability = Durability::kSync;
   Tick turn_delay_us = 20;
   std::uint64_t spins_max = 0;
+  Tick session_ttl_us = 0;  ///< 0: as usual.
+  std::int64_t wall_clock_skew_us = 0;
   CoreConfig core;
 };
 
@@ -89,7 +91,9 @@ class VirtualReplica {
   /// As Host::propose(); a replica that is down rejects. The completion runs in an event of its
   /// own when this replica is down, else where the host tells it.
   CommandId propose(Bytes payload, const Footprint& footprint, Tick deadline,
-                    runtime::Completion done);
+                    runtime::Completion done, const SessionRequest& request = {});
+  /// As Host::control_session(), in the same way.
+  void control_session(SessionOperation operation, std::uint64_t session, runtime::Completion done);
 
   void deliver(Bytes bundle);
   void run_turn(std::uint64_t life);
@@ -116,10 +120,11 @@ class VirtualReplica {
  private:
   struct Life;
   struct Call {
-    CommandId command;
+    CommandId command;  // Session 0: it is about a session, and no command of a client.
     runtime::Completion done;
   };
 
+  [[nodiscard]] runtime::HostConfig host_config(bool voting) const;
   void wake_at(Tick time);
   [[nodiscard]] Tick global(Tick local) const;
   [[nodiscard]] bool has_crash_frame(ReplicaId to, Bytes bundle) const;
@@ -129,6 +134,7 @@ class VirtualReplica {
   bool on_send(ReplicaId to, Bytes bundle);
   void on_applied(std::span<const Command> batch, const Replies& replies);
   void finish(std::uint64_t call, const Outcome& outcome);
+  void reject(runtime::Completion done);
 
   const ReplicaConfig config_;
   const World world_;

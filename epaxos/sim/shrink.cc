@@ -109,7 +109,14 @@ class Shrinker {
                               &SwarmPlan::keys,
                               &SwarmPlan::rich,
                               &SwarmPlan::moves,
-                              &SwarmPlan::timeout_us}) {
+                              &SwarmPlan::timeout_us,
+                              &SwarmPlan::session_clients,
+                              &SwarmPlan::session_patience_us,
+                              &SwarmPlan::session_repeat_ppm,
+                              &SwarmPlan::session_commands,
+                              &SwarmPlan::session_kept,
+                              &SwarmPlan::session_gap,
+                              &SwarmPlan::session_ttl_us}) {
       SwarmPlan smaller = best_;
       smaller.*number = usual.*number;
       keep(smaller);

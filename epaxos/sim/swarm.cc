@@ -72,6 +72,9 @@ class Run {
     if (!cluster_.run_until_converged(300 * kSecond)) {
       violation("liveness", "something stays undecided, or is not executed" + when + hole());
     }
+    for (std::string& what : load_->violations()) {
+      violation("execution", std::move(what) + when);
+    }
     for (std::string& what : cluster_.final_violations()) {
       violation("execution", std::move(what) + when);
     }

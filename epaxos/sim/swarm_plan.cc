@@ -55,6 +55,13 @@ constexpr std::array kFields{
     Field{"rich", &SwarmPlan::rich},
     Field{"moves", &SwarmPlan::moves},
     Field{"timeout_us", &SwarmPlan::timeout_us},
+    Field{"session_clients", &SwarmPlan::session_clients},
+    Field{"session_patience_us", &SwarmPlan::session_patience_us},
+    Field{"session_repeat_ppm", &SwarmPlan::session_repeat_ppm},
+    Field{"session_commands", &SwarmPlan::session_commands},
+    Field{"session_kept", &SwarmPlan::session_kept},
+    Field{"session_gap", &SwarmPlan::session_gap},
+    Field{"session_ttl_us", &SwarmPlan::session_ttl_us},
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
@@ -127,6 +134,22 @@ void draw_load(Random& random, Profile profile, SwarmPlan& plan) {
   plan.timeout_us = scaled(random, 50'000, 5 * kSecond);
 }
 
+/// A quarter of the runs has sessions. From a stream of its own: all others stay as they are.
+void draw_sessions(Random random, SwarmPlan& plan) {
+  if (random.below(4) != 0 || plan.calm()) return;
+  plan.session_clients = random.between(1, 4);
+  plan.session_patience_us = scaled(random, 10'000, 2 * kSecond);
+  plan.session_repeat_ppm = std::array<std::uint64_t, 3>{0, 20'000, 300'000}[random.below(3)];
+  plan.session_commands = scaled(random, 4, 256);
+  plan.session_kept = random.below(2) == 0 ? 0 : random.below(8);
+  plan.session_gap = std::array<std::uint64_t, 4>{0, 0, 3, 1'500}[random.below(4)];
+  const Tick ttl = scaled(random, kSecond, 20 * kSecond);
+  // Replicas take care of sessions by commands of their own, and who comes back with an old disk
+  // must hear before it proposes (decision record 13).
+  const bool expire = random.below(2) == 0 && !plan.has(FaultClass::kForget);
+  if (expire) plan.session_ttl_us = ttl;
+}
+
 /// A world in which nothing goes wrong and nothing is slow.
 void calm_down(SwarmPlan& plan) {
   plan.classes = 0;
@@ -167,6 +190,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   if (random.below(2) == 0) plan.think_us = std::min(lasting, 10 * kSecond);
   plan.tail_us = random.below(8) == 0 ? 30 * kSecond : 0;
   if (random.below(20) == 0) calm_down(plan);
+  draw_sessions(stream(seed, Purpose::kConfiguration, 1), plan);
   return plan;
 }
 
@@ -188,6 +212,7 @@ ClusterConfig SwarmPlan::cluster() const {
   config.links.tail_us = late_us;
   config.links.reported_failed_ppm = share(FaultClass::kReportedFailed, reported_failed_ppm);
   config.links.corrupt_ppm = share(FaultClass::kCorrupt, corrupt_ppm);
+  config.session_ttl_us = session_ttl_us;
   config.disks.latency_us = disk_latency_us;
   config.disks.jitter_us = disk_jitter_us;
   config.core.batch_commands_max = batch_commands_max;
@@ -217,6 +242,14 @@ LoadOptions SwarmPlan::load() const {
   options.rich = rich != 0;
   options.moves = moves != 0;
   options.timeout_us = has(FaultClass::kTimeout) ? timeout_us : 0;
+  options.sessions.clients_each = session_clients;
+  if (session_patience_us > 0) options.sessions.patience_us = session_patience_us;
+  options.sessions.timeout_us = options.timeout_us;
+  options.sessions.repeat_ppm = static_cast<std::uint32_t>(session_repeat_ppm);
+  options.sessions.commands_max = session_commands;
+  options.sessions.kept_numbers = session_kept;
+  options.sessions.gap_max = session_gap;
+  options.sessions.ttl_us = session_ttl_us;
   return options;
 }
 

@@ -98,6 +98,14 @@ struct SwarmPlan {
   std::uint64_t moves = 0;
   std::uint64_t timeout_us = 0;
 
+  std::uint64_t session_clients = 0;  ///< That share a session; 0: no client has one.
+  std::uint64_t session_patience_us = 0;
+  std::uint64_t session_repeat_ppm = 0;
+  std::uint64_t session_commands = 0;  ///< 0: no session is left.
+  std::uint64_t session_kept = 0;
+  std::uint64_t session_gap = 0;
+  std::uint64_t session_ttl_us = 0;  ///< 0: as usual.
+
   friend bool operator==(const SwarmPlan&, const SwarmPlan&) = default;
 
   [[nodiscard]] bool has(FaultClass fault) const {

@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "deps/types/session.h"
+
 namespace epaxos::sim {
 namespace {
 
@@ -25,17 +27,20 @@ Bytes bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
+/// A replica's own session, for commands that came without one.
+constexpr std::uint64_t kOwn = kOwnSessionBit | 1;
+
 /// Histories in words. A command's payload is its name, and so is its reply.
 class History {
  public:
-  History() {
+  explicit History(std::uint64_t session = kOwn) : session_(session) {
     checker.on_started(kA);
     checker.on_started(kB);
   }
 
   void propose(std::string_view name, const Footprint& footprint) {
-    const CommandId id{1, numbers_.size() + 1};
-    numbers_[std::string(name)] = id;
+    const CommandId fresh{session_, numbers_.size() + 1};
+    const CommandId id = numbers_.try_emplace(std::string(name), fresh).first->second;
     checker.on_proposed(kA, {{id, 0, !footprint.writes(), bytes_of(name)}, footprint});
   }
   void execute(ReplicaId at, std::string_view name) { execute(at, name, name, name); }
@@ -58,6 +63,7 @@ class History {
   ExecutionChecker checker;
 
  private:
+  const std::uint64_t session_;
   std::map<std::string, CommandId> numbers_;
 };
 
@@ -188,6 +194,30 @@ TEST(ExecutionChecker, AnAcknowledgementNeedsItsExecutionItsReplyAndToBeTheOnlyO
   EXPECT_THAT(history.checker.violations(), Contains(HasSubstr("another reply than it gave")));
   history.acknowledge(kA, "w");
   EXPECT_THAT(history.checker.violations(), Contains(HasSubstr("acknowledged twice")));
+}
+
+TEST(ExecutionChecker, ARequestOfASessionMayBeAnsweredTwiceButOnlyAlike) {
+  History history(/*session=*/7);
+  history.propose("append", Footprint::write("x"));
+  history.execute(kA, "append");
+  history.execute(kB, "append");
+  history.acknowledge(kA, "append");
+
+  history.acknowledge(kB, "append");
+  EXPECT_THAT(history.checker.violations(), IsEmpty());
+  history.acknowledge(kB, "append", "appended once more");
+  EXPECT_THAT(history.checker.violations(), ElementsAre(HasSubstr("another reply than it gave")));
+}
+
+TEST(ExecutionChecker, ARepeatedRequestThatTakesEffectAgainIsSeen) {
+  History history(/*session=*/7);
+  history.propose("append", Footprint::write("x"));
+  history.propose("append", Footprint::write("x"));
+  history.execute(kA, "append");
+
+  history.execute(kA, "append");
+
+  EXPECT_THAT(history.checker.violations(), ElementsAre(HasSubstr("executed twice at R0")));
 }
 
 TEST(ExecutionChecker, AnAcknowledgedCommandThatALaterLifeDoesNotKnowIsMissing) {

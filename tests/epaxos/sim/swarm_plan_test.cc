@@ -50,6 +50,25 @@ TEST(SwarmPlan, NobodyGoesForGoodUnlessItIsAllowed) {
   }
 }
 
+TEST(SwarmPlan, AQuarterHasSessionsAndNothingElseDependsOnThat) {
+  int with = 0;
+  int expiring = 0;
+  for (std::uint64_t seed = 1; seed <= 1'000; ++seed) {
+    const SwarmPlan plan = draw_plan(seed, {});
+    if (plan.session_clients == 0) continue;
+    ++with;
+    if (plan.session_ttl_us > 0) ++expiring;
+    EXPECT_FALSE(plan.calm()) << "a repeated command may not take the fast path";
+    EXPECT_FALSE(plan.session_ttl_us > 0 && plan.has(FaultClass::kForget)) << "seed " << seed;
+    EXPECT_EQ(plan.load().sessions.clients_each, plan.session_clients);
+    EXPECT_EQ(plan.cluster().session_ttl_us, plan.session_ttl_us);
+  }
+
+  EXPECT_GT(with, 180);
+  EXPECT_LT(with, 300);
+  EXPECT_GT(expiring, 60);
+}
+
 TEST(SwarmPlan, TextSaysAllOfIt) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     const SwarmPlan plan = draw_plan(seed, {.profile = Profile::kNightly});
