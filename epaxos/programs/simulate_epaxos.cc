@@ -21,39 +21,24 @@ constexpr protocol::MessageType kTargets[] = {
     protocol::MessageType::kValidateOk,
 };
 
+// A repeated request is answered from the session table; or its session is closed or has expired,
+// or its number was acknowledged.
 constexpr const char* kMarks[] = {
-    "fast_path",
-    "slow_path_mismatch",
-    "slow_path_timer",
-    "resubmitted",
-    "decided_nop",
-    "ranges_served",
-    "recovery_c1",
-    "recovery_c2",
-    "recovery_c3",
-    "recovery_c4",
-    "recovery_c5",
-    "recovery_v1",
-    "recovery_v2",
-    "recovery_v3",
-    "recovery_v4",
-    "recovery_v5",
-    "recovery_v6",
-    "recovery_v7",
-    // A repeated request: answered from the table; of a session that is closed or has expired; of a
-    // number that was acknowledged.
-    "session_duplicates",
-    "session_unknown",
-    "session_expired",
-    "session_stale",
+    "fast_path",       "slow_path_mismatch", "slow_path_timer",    "resubmitted",
+    "decided_nop",     "ranges_served",      "recovery_c1",        "recovery_c2",
+    "recovery_c3",     "recovery_c4",        "recovery_c5",        "recovery_v1",
+    "recovery_v2",     "recovery_v3",        "recovery_v4",        "recovery_v5",
+    "recovery_v6",     "recovery_v7",        "session_duplicates", "session_unknown",
+    "session_expired", "session_stale",
 };
 
-// What no replica does to another one.
+// What no replica does to another one. A bit that the world flips is found by the checksum of its
+// bundle, before anybody looks at a frame.
 constexpr const char* kAlwaysZero[] = {
-    "refused_malformed_block",      "refused_wrong_group",      "refused_wrong_epoch",
-    "refused_unknown_type",         "refused_not_the_owner",    "refused_not_the_ballots_owner",
-    "refused_contradicts_record",   "refused_contradicts_vote", "refused_contradicts_decision",
-    "refused_shrinks_dependencies",
+    "refused_malformed_frame",       "refused_malformed_block",      "refused_wrong_group",
+    "refused_wrong_epoch",           "refused_unknown_type",         "refused_not_the_owner",
+    "refused_not_the_ballots_owner", "refused_contradicts_record",   "refused_contradicts_vote",
+    "refused_contradicts_decision",  "refused_shrinks_dependencies",
 };
 
 }  // namespace

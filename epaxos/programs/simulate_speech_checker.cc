@@ -120,6 +120,8 @@ SpeechChecker::Durable SpeechChecker::durable(const sim::VirtualDisk& disk,
 /// others stay right, is checked elsewhere; its own words are not worth a look.
 void SpeechChecker::on_started(ReplicaId replica) {
   const sim::VirtualDisk& disk = cluster_.disk(replica);
+  if (disk.was_set_back()) forgetful_.insert(replica);
+  if (!forgetful_.contains(replica)) expect_promises_kept(replica, disk);
   for (auto vote = votes_.lower_bound({replica, InstanceId()});
        vote != votes_.end() && vote->first.first == replica; ++vote) {
     const Durable on_disk = durable(disk, vote->first.second);
@@ -201,6 +203,11 @@ void SpeechChecker::check_message(const protocol::PreAccept& message) {
   expect(on_disk.recorded && on_disk.pre_accepted, id, "PreAccept, without its record");
   expect(!on_disk.recorded || (on_disk.initial == message.initial && on_disk.block == block), id,
          "PreAccept, with another record");
+  if (!proposals_.contains(id)) {
+    Slot& highest = own_slots_[from_];
+    expect(id.slot > highest, id, "PreAccept, in a slot below one that it has used before (C10)");
+    highest = std::max(highest, id.slot);
+  }
   expect_proposal(id, message.initial, message.block);
   // The owner's own vote.
   if (!votes_.contains({from_, id})) expect_lemmas(id, message.initial);
@@ -224,6 +231,8 @@ void SpeechChecker::check_message(const protocol::Accept& message) {
   const Durable on_disk = durable(*disk_, id);
   const bool covered = on_disk.voted && on_disk.accepted_ballot >= message.ballot;
   expect(covered, id, "Accept, without its own vote");
+  note_promise(id, message.ballot);
+  note_vote(id, message.ballot);
   if (covered && on_disk.accepted_ballot == message.ballot && !message.nop) {
     expect(on_disk.vote_dependencies == message.dependencies, id, "Accept, with another vote");
   }
@@ -244,12 +253,14 @@ void SpeechChecker::check_message(const protocol::Recover& message) {
   const Durable on_disk = durable(*disk_, message.instance);
   expect(on_disk.ballot >= message.ballot || on_disk.decided, message.instance,
          "Recover, without its promise");
+  note_promise(message.instance, message.ballot);
 }
 
 void SpeechChecker::check_message(const protocol::RecoverOk& message) {
   const InstanceId& id = message.instance;
   const Durable on_disk = durable(*disk_, id);
   expect(on_disk.ballot >= message.ballot, id, "RecoverOk, without its promise");
+  note_promise(id, message.ballot);
   if (message.recorded) {
     expect(on_disk.recorded, id, "RecoverOk, without its record");
     expect_proposal(id, message.initial, message.block);
@@ -293,6 +304,8 @@ void SpeechChecker::check_message(const protocol::AcceptOk& message) {
   expect(on_disk.voted && on_disk.accepted_ballot >= message.ballot, message.instance,
          "AcceptOk, without its vote");
   expect(on_disk.ballot >= message.ballot, message.instance, "AcceptOk, without its promise");
+  note_promise(message.instance, message.ballot);
+  note_vote(message.instance, message.ballot);
 }
 
 void SpeechChecker::check_message(const protocol::Commit& message) {
@@ -325,6 +338,33 @@ void SpeechChecker::check_message(const protocol::Frontier& message) {
       return expect(false, id, "executed, by gossip, without its decision");
     }
   }
+}
+
+/// Messages overtake each other, so a lower ballot may well be said after a higher one. But what
+/// was ever promised and voted is on disk for ever, whatever lies between: a crash, a restart.
+void SpeechChecker::expect_promises_kept(ReplicaId replica, const sim::VirtualDisk& disk) {
+  from_ = replica;
+  for (auto each = promises_.lower_bound({replica, InstanceId()});
+       each != promises_.end() && each->first.first == replica; ++each) {
+    const InstanceId& id = each->first.second;
+    const Promise& told = each->second;
+    const Durable on_disk = durable(disk, id);
+    if (on_disk.decided) continue;
+    expect(on_disk.ballot >= told.ballot, id, "a promise that its disk has lost (C10)");
+    expect(!told.voted || (on_disk.voted && on_disk.accepted_ballot >= told.accepted_ballot), id,
+           "a vote that its disk has lost (C10)");
+  }
+}
+
+void SpeechChecker::note_promise(const InstanceId& id, Ballot ballot) {
+  Ballot& promised = promises_[{from_, id}].ballot;
+  promised = std::max(promised, ballot);
+}
+
+void SpeechChecker::note_vote(const InstanceId& id, Ballot ballot) {
+  Promise& promise = promises_[{from_, id}];
+  promise.voted = true;
+  promise.accepted_ballot = std::max(promise.accepted_ballot, ballot);
 }
 
 /// Whichever of two conflicting proposals a replica voted for second, that vote has the first one,

@@ -2,8 +2,10 @@
 
 // Holds every word of every replica against its disk: no message may say what a power loss would
 // take back (I9, protocol.md 13.1), and nobody ever says two different things about the same
-// (I1, I2, I4, I8). First votes keep the two lemmas that recovery rests on (I6, I7). Decodes what
-// leaves with the real codec and reads the records of the virtual disk. Source: protocol.md 9.
+// (I1, I2, I4, I8), nor falls back behind what it ever promised, across restarts (I4;
+// reliability.md 3.7, C10). First votes keep the two lemmas that recovery rests on (I6, I7).
+// Decodes what leaves with the real codec and reads the records of the virtual disk. Source:
+// protocol.md 9.
 
 #include <cstdint>
 #include <map>
@@ -77,6 +79,9 @@ class SpeechChecker : public sim::Checker {
     std::vector<InstanceId> blockers;
   };
   void expect_validation(const Validation& validation, const InstanceId& voted);
+  void expect_promises_kept(ReplicaId replica, const sim::VirtualDisk& disk);
+  void note_promise(const InstanceId& id, Ballot ballot);
+  void note_vote(const InstanceId& id, Ballot ballot);
   void expect_lemmas(const InstanceId& id, const Dependencies& vote);
   void expect_proposal(const InstanceId& id, const Dependencies& initial, Bytes block);
   /// Notes a fact that must be the same whenever it is told.
@@ -96,6 +101,14 @@ class SpeechChecker : public sim::Checker {
   std::map<std::pair<InstanceId, Ballot>, std::pair<bool, Dependencies>> accepts_;
   std::map<InstanceId, Ballot> highest_accepts_;
   std::map<InstanceId, std::pair<bool, Dependencies>> decisions_;
+  /// The most that a replica ever said of an instance, in all lives.
+  struct Promise {
+    Ballot ballot;
+    bool voted = false;
+    Ballot accepted_ballot;
+  };
+  std::map<std::pair<ReplicaId, InstanceId>, Promise> promises_;
+  std::map<ReplicaId, Slot> own_slots_;  // The highest that an owner ever proposed in.
   std::map<CommandId, std::vector<InstanceId>> instances_;
   std::map<InstanceId, Footprint> footprints_;
   std::map<ReplicaId, std::vector<Validation>> validations_;

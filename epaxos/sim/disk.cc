@@ -1,6 +1,9 @@
 #include "epaxos/sim/disk.h"
 
+#include <iterator>
+
 #include "deps/types/check.h"
+#include "epaxos/storage/lmdb_layout.h"
 
 namespace epaxos::sim {
 
@@ -21,6 +24,52 @@ void VirtualDisk::fail() {
 const std::vector<std::byte>* VirtualDisk::find(const RecordKey& key) const {
   const auto found = image_.find(key);
   return found == image_.end() ? nullptr : &found->second;
+}
+
+std::uint64_t VirtualDisk::checksum(const RecordKey& key, Bytes value) const {
+  storage::DirectoryIdentity identity;
+  identity.replica = replica_;
+  return storage::record_checksum(identity, key, value);
+}
+
+bool VirtualDisk::damage(Random& random) {
+  if (image_.empty()) return false;
+  const auto nth = [this, &random] {
+    return std::next(image_.begin(), static_cast<std::ptrdiff_t>(random.below(image_.size())));
+  };
+  const auto one = nth();
+  const auto other = nth();
+  Stored stored{checksum(one->first, one->second), one->second};
+  if (one != other && random.below(2) == 0) {
+    damaged_[one->first] = {checksum(other->first, other->second), other->second};
+    damaged_[other->first] = std::move(stored);
+    return true;
+  }
+  const std::uint64_t bit = random.below(64 + 8 * stored.value.size());
+  if (bit < 64) {
+    stored.checksum ^= std::uint64_t{1} << bit;
+  } else {
+    stored.value[bit / 8 - 8] ^= static_cast<std::byte>(1u << bit % 8);
+  }
+  damaged_[one->first] = std::move(stored);
+  return true;
+}
+
+Result<void> VirtualDisk::read(const storage::Store::RecordVisitor& visit) const {
+  for (const auto& [key, written] : image_) {
+    const auto damaged = damaged_.find(key);
+    // What was written has the checksum that it was written with.
+    if (damaged != damaged_.end() &&
+        damaged->second.checksum != checksum(key, damaged->second.value)) {
+      return epaxos::fail(ErrorCode::kCorrupted, "the virtual disk is damaged: the record of " +
+                                                     storage::describe(key) +
+                                                     " fails its checksum");
+    }
+    const Result<void> seen =
+        visit(key, damaged == damaged_.end() ? written : damaged->second.value);
+    if (!seen) return seen;
+  }
+  return {};
 }
 
 void VirtualDisk::open() {
@@ -80,6 +129,7 @@ bool VirtualDisk::complete(std::uint64_t life) {
 void VirtualDisk::keep_first() {
   Batch& batch = line_.front();
   for (Change& change : batch.changes) {
+    damaged_.erase(change.key);
     if (change.erase) {
       image_.erase(change.key);
     } else {
@@ -97,10 +147,7 @@ storage::StoreState VirtualDisk::state() const {
 }
 
 Result<void> VirtualStore::load(const RecordVisitor& visit) {
-  for (const auto& [key, value] : disk_.image()) {
-    if (const Result<void> seen = visit(key, value); !seen) return seen;
-  }
-  return {};
+  return disk_.read(visit);
 }
 
 std::string VirtualStore::error() const {

@@ -50,9 +50,21 @@ class VirtualDisk {
   /// The replica stops without a warning.
   void crash();
   /// Everything is gone, as when a disk is replaced. Between two lives.
-  void wipe() { image_.clear(); }
+  void wipe() { set_back({}); }
   /// It holds what it held once, as when an old copy is restored. Between two lives.
-  void set_back(Image image) { image_ = std::move(image); }
+  void set_back(Image image) {
+    image_ = std::move(image);
+    damaged_.clear();
+    was_set_back_ = true;
+  }
+  /// Whether it is not what its replica has written: set back or wiped, ever.
+  [[nodiscard]] bool was_set_back() const { return was_set_back_; }
+  /// One bit of a record is another one, or two records lie in each other's place. Between two
+  /// lives; image() stays what was written. False when the disk is empty.
+  bool damage(Random& random);
+  /// Streams what lies on the disk, as the real store does: every record with its checksum.
+  /// Errors: corrupted.
+  Result<void> read(const storage::Store::RecordVisitor& visit) const;
   /// The event of this disk; false when it belongs to another life. True: durable() has moved.
   bool complete(std::uint64_t life);
 
@@ -73,6 +85,13 @@ class VirtualDisk {
     std::uint64_t bytes = 0;
   };
 
+  /// A record that is not what was written.
+  struct Stored {
+    std::uint64_t checksum = 0;
+    std::vector<std::byte> value;
+  };
+
+  [[nodiscard]] std::uint64_t checksum(const RecordKey& key, Bytes value) const;
   void begin_first();
   void keep_first();
 
@@ -81,6 +100,7 @@ class VirtualDisk {
   Random random_;
   DiskConditions conditions_;
   Image image_;
+  std::map<RecordKey, Stored> damaged_;  // What is found in the places of these records.
   std::deque<Batch> line_;
   BatchNumber submitted_ = 0;
   BatchNumber durable_ = 0;
@@ -89,6 +109,7 @@ class VirtualDisk {
   bool busy_ = false;  // The first batch is being written.
   bool fail_next_ = false;
   bool failed_ = false;
+  bool was_set_back_ = false;
 };
 
 /// The store of one life.

@@ -38,7 +38,7 @@ struct LoadOptions {
   bool rich = false;    ///< All operations, of several keys too.
   bool moves = false;   ///< A client whose replica is down goes to the next one.
   Tick timeout_us = 0;  ///< A client gives up after it; 0: it waits for ever.
-  SessionOptions sessions;
+  SessionOptions sessions = {};
 };
 
 class Load {

@@ -27,8 +27,13 @@ Nemesis::Nemesis(Cluster& cluster, const SwarmPlan& plan, std::vector<net::Frame
 void Nemesis::moment(std::uint64_t number) {
   Random random = stream(plan_.seed, Purpose::kCrash, number);
   cluster_.run_for(random.below(plan_.pause_us + 1));
-  const auto fault = static_cast<FaultClass>(random.between(kFirstTimedFault, kFaultClasses - 1));
-  if (plan_.has(fault) && (plan_.fault_mask >> number % 64 & 1) != 0) strike(fault, random);
+  const auto fault = static_cast<FaultClass>(random.between(kFirstTimedFault, kLastOfFirst));
+  const bool due = (plan_.fault_mask >> number % 64 & 1) != 0;
+  if (plan_.has(fault) && due) strike(fault, random);
+  Random rot = stream(plan_.seed, Purpose::kDisk, (1u << 16) + number);
+  if (plan_.has(FaultClass::kDiskRot) && due && rot.below(8) == 0) {
+    strike(FaultClass::kDiskRot, rot);
+  }
   Random repairs = stream(plan_.seed, Purpose::kClock, number);
   repair(repairs);
 }
@@ -58,6 +63,8 @@ void Nemesis::strike(FaultClass fault, Random& random) {
       return cluster_.fail_disk(anybody(random));
     case FaultClass::kForget:
       return forget(random);
+    case FaultClass::kDiskRot:
+      return damage_disk(random);
     case FaultClass::kPermanent:
       return remove_for_good(random);
     default:
@@ -305,6 +312,25 @@ bool Nemesis::others_know_more(ReplicaId replica, const VirtualDisk::Image& imag
   return false;
 }
 
+/// What a disk no longer holds as it was written its replica must not run on: it refuses to start,
+/// as on the real store, and is gone for good.
+void Nemesis::damage_disk(Random& random) {
+  const ReplicaId victim = anybody(random);
+  if (!may_remove() || is_gone(victim)) return;
+  if (cluster_.alive(victim)) cluster_.kill(victim);
+  if (!cluster_.disk(victim).damage(random)) return;
+  gone_ |= bit(victim);
+  damaged_ |= bit(victim);
+  expect_refusal(victim);
+}
+
+void Nemesis::expect_refusal(ReplicaId replica) {
+  if (cluster_.alive(replica)) return;  // It did not refuse the last time.
+  const Result<void> started = cluster_.at_replica(replica).start();
+  if (!started && started.error().code == ErrorCode::kCorrupted) return;
+  unnoticed_.push_back(to_string(replica) + " does not refuse its disk, which is damaged");
+}
+
 // --- The end -----------------------------------------------------------------------------------
 
 void Nemesis::settle() {
@@ -345,11 +371,18 @@ std::vector<std::string> Nemesis::confront_with_what_was_forgotten() {
   return violations;
 }
 
+std::vector<std::string> Nemesis::confront_with_damage() {
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if ((damaged_ & bit(replica)) != 0) expect_refusal(replica);
+  }
+  return unnoticed_;
+}
+
 void Nemesis::bring_back() {
   for (const ReplicaId replica : cluster_.replicas()) {
-    if (is_gone(replica) && (forgot_ & bit(replica)) == 0) cluster_.restart(replica);
+    if (is_gone(replica) && ((forgot_ | damaged_) & bit(replica)) == 0) cluster_.restart(replica);
   }
-  gone_ = forgot_;
+  gone_ = forgot_ | damaged_;
 }
 
 }  // namespace epaxos::sim

@@ -29,7 +29,9 @@ class Nemesis {
   /// Starts those whose disk was wiped or set back. Each must find out that it forgot; then it
   /// stops for good. Returns what was wrong.
   std::vector<std::string> confront_with_what_was_forgotten();
-  /// Those that were gone for good come back, unless they forgot.
+  /// Starts those whose disks are damaged. Each must refuse. Returns what was wrong, also before.
+  std::vector<std::string> confront_with_damage();
+  /// Those that were gone for good come back, unless they forgot or their disks are damaged.
   void bring_back();
 
   /// How often each kind of fault came.
@@ -50,6 +52,8 @@ class Nemesis {
   void fill_disk(Random& random);
   void remove_for_good(Random& random);
   void forget(Random& random);
+  void damage_disk(Random& random);
+  void expect_refusal(ReplicaId replica);
 
   void cut(ReplicaId one, ReplicaId other);
   void hear_only_neighbours(std::size_t reach);
@@ -76,6 +80,8 @@ class Nemesis {
   std::array<std::uint64_t, kFaultClasses> counts_{};
   std::uint64_t gone_ = 0;                      // One bit a replica: down until the end.
   std::uint64_t forgot_ = 0;                    // Of these: its disk is not what it was.
+  std::uint64_t damaged_ = 0;                   // The same: its disk is damaged.
+  std::vector<std::string> unnoticed_;          // Damages; a sentence each.
   std::vector<VirtualDisk::Image> old_images_;  // By replica.
   bool settled_ = false;
 };

@@ -44,6 +44,9 @@ class Run {
       violation("forgetting", std::move(what));
     }
     finish(", after disks that forgot came back");
+    for (std::string& what : nemesis_.confront_with_damage()) {
+      violation("damage", std::move(what));
+    }
     if (plan_.return_at_end != 0) {
       nemesis_.bring_back();
       finish(", after all came back");

@@ -9,7 +9,7 @@ namespace {
 constexpr std::array<std::string_view, kFaultClasses> kNames{
     "loss",  "duplicate", "tail",      "reported-failed", "corrupt", "tiny-limits", "timeout",
     "haste", "crash",     "target",    "partition",       "clog",    "pause",       "speed",
-    "clock", "disk-slow", "disk-full", "disk-error",      "forget",  "permanent"};
+    "clock", "disk-slow", "disk-full", "disk-error",      "forget",  "permanent",   "disk-rot"};
 
 struct Field {
   std::string_view name;
@@ -77,7 +77,7 @@ std::uint64_t scaled(Random& random, std::uint64_t least, std::uint64_t most) {
 }
 
 void draw_classes(Random& random, const SwarmLimits& limits, SwarmPlan& plan) {
-  for (std::size_t fault = 0; fault < kFaultClasses; ++fault) {
+  for (std::size_t fault = 0; fault <= kLastOfFirst; ++fault) {
     if (random.below(2) == 0) plan.classes |= std::uint64_t{1} << fault;
   }
   // Rare, as each of them changes all of a run.
@@ -150,6 +150,11 @@ void draw_sessions(Random random, SwarmPlan& plan) {
   if (expire) plan.session_ttl_us = ttl;
 }
 
+void draw_rot(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
+  const bool possible = limits.permanent_faults && plan.permanent > 0 && !plan.calm();
+  if (possible && random.below(8) == 0) plan.classes |= bit(FaultClass::kDiskRot);
+}
+
 /// A world in which nothing goes wrong and nothing is slow.
 void calm_down(SwarmPlan& plan) {
   plan.classes = 0;
@@ -191,6 +196,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   plan.tail_us = random.below(8) == 0 ? 30 * kSecond : 0;
   if (random.below(20) == 0) calm_down(plan);
   draw_sessions(stream(seed, Purpose::kConfiguration, 1), plan);
+  draw_rot(stream(seed, Purpose::kConfiguration, 2), limits, plan);
   return plan;
 }
 

@@ -39,10 +39,13 @@ enum class FaultClass : std::uint8_t {
   kDiskError,  ///< A write fails.
   kForget,     ///< A disk is wiped or set back.
   kPermanent,  ///< A replica is gone for good.
+  kDiskRot,    ///< A disk gives back other records than were written; its replica is gone for good.
   kCount,
 };
 inline constexpr std::size_t kFaultClasses = static_cast<std::size_t>(FaultClass::kCount);
 inline constexpr auto kFirstTimedFault = static_cast<std::size_t>(FaultClass::kCrash);
+/// The kinds after this one have streams of their own, so that runs without them stay as they were.
+inline constexpr auto kLastOfFirst = static_cast<std::size_t>(FaultClass::kPermanent);
 
 /// "loss", "duplicate", ...
 std::string_view to_string(FaultClass fault);
@@ -123,7 +126,7 @@ struct SwarmPlan {
 struct SwarmLimits {
   Profile profile = Profile::kSmoke;
   int replicas = 0;              ///< 0: drawn.
-  bool permanent_faults = true;  ///< kPermanent and kForget: only with recovery.
+  bool permanent_faults = true;  ///< kPermanent, kForget and kDiskRot: only with recovery.
 };
 SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits);
 

@@ -43,6 +43,16 @@ TEST(Bounds, ASlotThatWasRefusedIsToldToNobody) {
 }
 
 // The one peer that can fill the hole may have been away for a long time.
+TEST(Bounds, WhatIsDecidedIsNotHeldUndecidedHoweverLongARowIs) {
+  InstanceTable table(1);
+  table.limit_held_undecided(1);
+  for (std::uint64_t slot = 1; slot <= 300; ++slot) {
+    const InstanceId id{ReplicaId(0), Slot(slot)};
+    ASSERT_NE(table.find_or_add(id), nullptr) << slot;
+    table.note_decided(id);
+  }
+}
+
 TEST(Bounds, AHoleIsAskedForFromEveryPeerForEver) {
   Subject c(kC, 5);
   c.deliver(kB, Frontier{Dependencies(5), Dependencies(5), {5, 0, 0, 0, 0}});

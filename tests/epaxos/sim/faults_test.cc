@@ -18,6 +18,31 @@ using ::testing::IsEmpty;
 
 constexpr auto kCommit = static_cast<net::FrameType>(MessageType::kCommit);
 
+// --- Disks -------------------------------------------------------------------------------------
+
+TEST(VirtualDisk, WhateverIsDamagedItsReplicaDoesNotStart) {
+  KeyValueCluster cluster(sim::ClusterConfig{});
+  for (int i = 0; i < 20; ++i) cluster.put(kA, "x", std::to_string(i));
+  ASSERT_TRUE(cluster.run_until_converged(10 * kSecond));
+  cluster.kill(kC);
+  const sim::VirtualDisk::Image written = cluster.disk(kC).image();
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    sim::Random random(seed);
+    ASSERT_TRUE(cluster.disk(kC).damage(random));
+
+    const Result<void> started = cluster.at_replica(kC).start();
+
+    ASSERT_FALSE(started) << "seed " << seed;
+    EXPECT_EQ(started.error().code, ErrorCode::kCorrupted);
+    EXPECT_EQ(cluster.disk(kC).image(), written);
+    cluster.disk(kC).set_back(written);
+  }
+
+  cluster.restart(kC);
+  ASSERT_TRUE(cluster.run_until_converged(10 * kSecond));
+  EXPECT_THAT(cluster.final_violations(), IsEmpty());
+}
+
 // --- Links -------------------------------------------------------------------------------------
 
 TEST(VirtualNetwork, ASenderMayBeToldThatABundleWasDroppedWhichArrives) {

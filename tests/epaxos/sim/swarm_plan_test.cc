@@ -46,7 +46,8 @@ TEST(SwarmPlan, EverySizeAndEveryKindOfFaultIsDrawn) {
 TEST(SwarmPlan, NobodyGoesForGoodUnlessItIsAllowed) {
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {
     const SwarmPlan plan = draw_plan(seed, {.permanent_faults = false});
-    EXPECT_FALSE(plan.has(FaultClass::kPermanent) || plan.has(FaultClass::kForget));
+    EXPECT_FALSE(plan.has(FaultClass::kPermanent) || plan.has(FaultClass::kForget) ||
+                 plan.has(FaultClass::kDiskRot));
   }
 }
 
