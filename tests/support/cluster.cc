@@ -35,7 +35,8 @@ KeyValueCluster::KeyValueCluster(int replica_count, std::uint64_t seed)
 }
 
 void KeyValueCluster::put(ReplicaId at, std::string_view key, std::string_view value) {
-  propose(at, kv::put(key, value), [this](const Outcome& outcome) { note(outcomes_, outcome.kind); });
+  propose(at, kv::put(key, value),
+          [this](const Outcome& outcome) { note(outcomes_, outcome.kind); });
 }
 
 std::string KeyValueCluster::value(ReplicaId at, std::string_view key) {
