@@ -1,6 +1,7 @@
 #include "executor/dependency_graph.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "deps/types/mutant.h"
 
@@ -92,6 +93,7 @@ void DependencyGraph::decide_nop(InstanceId instance) {
   if (is_done(instance)) return;
   const NodeIndex index = find_or_add(instance);
   Node& node = nodes_[index];
+  if (mutant(Mutant::kNopWithoutPayloadBlocks) && !node.recorded) return;
   check(!node.decided, "an instance was decided twice, and differently");
   if (node.recorded) list_touches(node, false);
   retry_waiters(index);
@@ -420,7 +422,7 @@ bool DependencyGraph::collect_row(const Node& node, ReplicaId row) {
       write = std::max(write, writes[count - 1]);
       if (write > above && !add_edge({row, write}, node)) return false;
     }
-    if (!access.writes()) continue;
+    if (!access.writes() || mutant(Mutant::kWritesIgnoreReads)) continue;
     const SlotList& reads = lists[keys_.column(row, false)];
     if (!collect_slots(reads, reads.count_up_to(write), reads.count_up_to(last), row, node)) {
       return false;
@@ -431,6 +433,7 @@ bool DependencyGraph::collect_row(const Node& node, ReplicaId row) {
 
 bool DependencyGraph::collect_slots(const SlotList& list, std::size_t from, std::size_t to,
                                     ReplicaId row, const Node& node) {
+  if (mutant(Mutant::kLatestReadOnly) && from < to) from = to - 1;
   for (std::size_t i = from; i < to; ++i) {
     if (!add_edge({row, list[i]}, node)) return false;
   }
@@ -443,6 +446,8 @@ bool DependencyGraph::add_edge(InstanceId to, const Node& from) {
   check(index != kNone, "a list of waiting instances names one that does not wait");
   if (!nodes_[index].decided) {
     if (mutant(Mutant::kUncommittedSatisfied)) return true;
+    const bool is_younger = std::pair(to.slot, to.row) > std::pair(from.id.slot, from.id.row);
+    if (mutant(Mutant::kYoungerUndecidedSkipped) && is_younger) return true;
     return block(index, WaitsFor::kDecision);
   }
   edges_.push_back(index);

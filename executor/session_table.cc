@@ -5,6 +5,7 @@
 
 #include <xxhash.h>
 
+#include "deps/types/mutant.h"
 #include "executor/saved_state.h"
 
 namespace epaxos::executor {
@@ -33,6 +34,8 @@ SessionTable::Admission SessionTable::admit(const Command& command) {
   acknowledge(*session, std::min(command.acknowledged_up_to, number - 1));
   const std::size_t place = place_of(*session, number);
   if (place < session->replies.size() && session->replies[place].number == number) {
+    if (mutant(Mutant::kRetryRunsAgain) && forget_reply(*session, place))
+      return {Verdict::kRun, {}};
     return answer(session->replies[place]);
   }
   if (number - session->low > kWindow) return {Verdict::kBeyondWindow, {}};
@@ -76,6 +79,19 @@ SessionTable::Admission SessionTable::look_up(CommandId id) const {
     return {Verdict::kRun, {}};
   }
   return answer(session->replies[place]);
+}
+
+/// As a known bug would have it: what has run is to run again.
+bool SessionTable::forget_reply(Session& session, std::size_t place) {
+  Reply& reply = session.replies[place];
+  if (reply.running) return false;
+  digest_ -= hash_of(session, reply);
+  session.bytes -= reply.bytes.size();
+  reply = {.number = reply.number, .running = true, .too_large = false, .bytes = {}};
+  --replies_;
+  ++running_;
+  ++session.running;
+  return true;
 }
 
 SessionTable::Admission SessionTable::answer(const Reply& reply) {

@@ -109,6 +109,7 @@ class SessionTable {
 
   [[nodiscard]] const Session* find(std::uint64_t session) const;
   [[nodiscard]] Session* find(std::uint64_t session);
+  bool forget_reply(Session& session, std::size_t place);
   [[nodiscard]] static Admission answer(const Reply& reply);
   [[nodiscard]] static std::size_t place_of(const Session& session, std::uint64_t number);
   Session& add(std::uint64_t session);

@@ -15,10 +15,18 @@ enum class Mutant : std::uint8_t {
   kOneBallotVariable,            // R1
   kFastDecisionBeforeDurable,    // R2
   kPreAcceptOkBeforeDurable,     // R3, E13
+  kPreAcceptBeforeDurable,       // R4
   kSlotReuse,                    // R5, E18
   kNopLeavesIndex,               // R6
+  kReplyAtCommit,                // R11
   kExecutorSkipsUnknown,         // R12
+  kYoungerUndecidedSkipped,      // R14
+  kWritesIgnoreReads,            // R15
+  kLatestReadOnly,               // R16
+  kBatchTouchesFirstOnly,        // R17
   kDuplicateValidateForgesVote,  // R21
+  kDecidedKeepsSilent,           // R22
+  kPrunesByDecision,             // R24
   kOldRepliesCounted,            // R26
   kFastPathComparesReplies,      // R27, E2
   kWrongFastQuorum,              // R32, E1
@@ -27,6 +35,16 @@ enum class Mutant : std::uint8_t {
   kPromiseNotDurable,            // R35, E14
   kAcceptOkBeforeDurable,        // R35
   kOwnVoteNotDurable,            // R35
+  kNopWithoutPayloadBlocks,      // R39
+  kValidateOkBeforeBlockers,     // R41
+  kRecoverBeforeDurable,         // 13.1
+  kValidateOkBeforeDurable,      // 13.1
+  kFrontierBeforeDurable,        // 13.1
+  kReplyBeforeDurable,           // 13.1
+  kNeverFast,                    // 6.3
+  kGateOpensOnSubmit,            // S1
+  kForgetfulVotes,               // S5
+  kOldLifeHeard,                 // S6
   kOwnerAnswerIgnored,           // C3
   kRecoveryRepeatsPreAccept,     // E10
   kNoValidation,                 // E11
@@ -37,15 +55,18 @@ enum class Mutant : std::uint8_t {
   kIndexForgetsCommitted,        // E6
   kUncommittedSatisfied,         // E15
   kAnswersCountedTwice,          // E21
+  kRetryRunsAgain,               // E24
+  kLocalReads,                   // E26
   kBlockedNeverRecovers,         // E27
   kNoBackOff,                    // E28
+  kWaitsForQuiet,                // E30
   kCount,
 };
 
 struct MutantInfo {
   Mutant mutant = Mutant::kNone;
   std::string_view name;    ///< What --mutant takes.
-  std::string_view source;  ///< protocol.md 20 (R...), or the row of 7.4 that it breaks.
+  std::string_view source;  ///< protocol.md 20 (R...), or the row of 7.4 or 13.1 that it breaks.
   std::string_view what;    ///< The wrong behaviour, in a clause.
 };
 

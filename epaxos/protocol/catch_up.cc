@@ -33,7 +33,7 @@ void EpaxosCore::note_known(const InstanceId& id) {
   if (id.row != self_ || id.slot < next_slot_) return;
   // Slots become known to others only after they are durable here. A replica whose disk was wiped
   // or rolled back must not vote under its old name (13.5), nor use these slots again (R5).
-  if (config_.unsafe_rejoin || mutant(Mutant::kSlotReuse)) {
+  if (config_.unsafe_rejoin || mutant(Mutant::kSlotReuse) || mutant(Mutant::kForgetfulVotes)) {
     next_slot_ = id.slot.next();
     return;
   }
@@ -77,14 +77,16 @@ void EpaxosCore::gossip(ReplicaSet to, Effects& out) {
   for (int row = 0; row < n_; ++row) {
     if (peers_[static_cast<std::size_t>(row)].forgot) forgetful.add(replica(row));
   }
-  send(to, Frontier{executed, floor_, known, !voting_, forgetful.bits()}, out);
+  send(to, Frontier{executed, floor_, known, !voting_, forgetful.bits()}, out,
+       gated_without(Mutant::kFrontierBeforeDurable));
 }
 
 void EpaxosCore::on_frontier(ReplicaId from, const Frontier& message, Effects& out) {
   // The highest slots of a row come from whoever has seen them; our own row is only ours to extend.
   note_dependencies(message.known);
   peers_[from.value()].votes = !message.non_voting && !peers_[from.value()].forgot;
-  if (ReplicaSet::of_bits(message.forgetful).contains(self_) && !config_.unsafe_rejoin) {
+  if (ReplicaSet::of_bits(message.forgetful).contains(self_) && !config_.unsafe_rejoin &&
+      !mutant(Mutant::kForgetfulVotes)) {
     voting_ = false;
     memory_lost_ = true;
   }

@@ -22,6 +22,7 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
     if (is_ours && instance.recorded()) resubmit_.push_back(id);
   } else {
     instance.decide(*dependencies);
+    if (mutant(Mutant::kReplyAtCommit) && id.row == self_) tell_at_commit(instance, out);
     graph_.decide(id, *dependencies);
     note_dependencies(*dependencies);
   }
@@ -33,6 +34,13 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
   }
   instances_.note_decided(id);
   if (log) log_decision(id, instance, out);
+}
+
+/// As a known bug would have it: an outcome without a reason, which is none of a rejection.
+void EpaxosCore::tell_at_commit(const Instance& instance, Effects& out) const {
+  std::vector<Command> commands;
+  decode_block_commands(instance.block(), commands);
+  for (const Command& command : commands) out.rejections.push_back({command.id, {}, ""});
 }
 
 void EpaxosCore::log_decision(const InstanceId& id, const Instance& instance, Effects& out) const {

@@ -160,7 +160,7 @@ void EpaxosCore::tick(Tick now, Effects& out) {
 }
 
 Tick EpaxosCore::next_deadline() const {
-  if (ready_next_ < ready_.size()) return 0;
+  if (ready_next_ < ready_.size() && !mutant(Mutant::kWaitsForQuiet)) return 0;
   if ((!resubmit_.empty() || !released_.empty()) && !storage_full_) return 0;
   Tick next = std::min({retransmit_.next(), fast_wait_.next(), question_due_, recovery_due_,
                         fence_due_, stall_due_});
@@ -211,10 +211,20 @@ void EpaxosCore::walk_executor(Effects& out) {
     const Instance* const instance = instances_.find(id);
     check(instance != nullptr && instance->decided() && !instance->decided_nop(),
           "the executor ran what is not decided");
+    if (mutant(Mutant::kWaitsForQuiet) && !is_quiet(*instance)) return;
     counters_.add(Count::kExecutedInstances);
     out.executions.push_back({++position_, id, instance->committed_at, instance->block()});
     handed_over_.push_back(id);
   }
+}
+
+bool EpaxosCore::is_quiet(const Instance& instance) const {
+  Dependencies highest(n_);
+  conflicts_.merge_conflicts(kept_footprint(instance), highest);
+  for (std::uint16_t row = 0; row < n_; ++row) {
+    if (undecided({ReplicaId(row), highest[ReplicaId(row)]})) return false;
+  }
+  return true;
 }
 
 /// What the graph has released may still wait for the disk or the state machine.
@@ -317,7 +327,7 @@ void EpaxosCore::release_progress(Instance& instance) {
 bool EpaxosCore::answered_by_decision(ReplicaId to, const InstanceId& id, Effects& out) {
   const Instance* const instance = instances_.find(id);
   if (instance == nullptr || !instance->decided()) return false;
-  answer_commit(to, id, *instance, out);  // G3
+  if (!mutant(Mutant::kDecidedKeepsSilent)) answer_commit(to, id, *instance, out);  // G3
   return true;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "deps/conflict_index.h"
+#include "deps/types/mutant.h"
 #include "epaxos/contract/core.h"
 #include "epaxos/protocol/counters.h"
 #include "epaxos/protocol/instance_table.h"
@@ -113,6 +114,9 @@ class EpaxosCore final : public Core {
   void on_pre_accept_ok(ReplicaId from, const PreAcceptOk& message, Effects& out);
   void vote_pre_accept(const InstanceId& id, Instance& instance, bool newly_recorded, Bytes body,
                        Effects& out);
+  /// As a known bug would have it: what is decided to come after the instance is left out.
+  void prune_decided(const InstanceId& id, const Footprint& footprint, const Dependencies& initial,
+                     Dependencies& dependencies) const;
   void evaluate(const InstanceId& id, Instance& instance, Effects& out);
   void decide_fast(const InstanceId& id, Instance& instance, Effects& out);
 
@@ -131,7 +135,10 @@ class EpaxosCore final : public Core {
   void log_decision(const InstanceId& id, const Instance& instance, Effects& out) const;
   [[nodiscard]] bool matches_decision(const Instance& instance, const Commit& message) const;
   [[nodiscard]] Commit full_commit(const InstanceId& id, const Instance& instance) const;
+  void tell_at_commit(const Instance& instance, Effects& out) const;
   void walk_executor(Effects& out);
+  /// Whether nothing undecided conflicts with an instance; only a known bug asks.
+  [[nodiscard]] bool is_quiet(const Instance& instance) const;
 
   // catch_up.cc: no hole stays open. 7.1 (1)-(2), 14.1 and 14.6
   void on_status(ReplicaId from, const Status& message, Effects& out);
@@ -248,6 +255,10 @@ class EpaxosCore final : public Core {
             Release release = Release::kGated) const;
   void send_body(ReplicaSet to, MessageType type, Slice body, Effects& out,
                  Release release = Release::kGated) const;
+  /// When the disk has it, but with a known bug.
+  [[nodiscard]] static Release gated_without(Mutant bug) {
+    return mutant(bug) ? Release::kNow : Release::kGated;
+  }
   void put(RecordKind kind, const InstanceId& id, Slice value, Effects& out) const;
 
   // restart.cc: 13.2

@@ -5,6 +5,7 @@
 
 #include "deps/types/mutant.h"
 #include "epaxos/protocol/core.h"
+#include "epaxos/protocol/kept_footprint.h"
 
 namespace epaxos::protocol {
 
@@ -33,6 +34,9 @@ void EpaxosCore::on_pre_accept(ReplicaId from, const PreAccept& message, Bytes b
     Dependencies dependencies = message.initial;
     dependencies.merge(floor_);
     if (!mutant(Mutant::kNoOwnConflicts)) conflicts_.merge_conflicts(*footprint, dependencies);
+    if (mutant(Mutant::kPrunesByDecision)) {
+      prune_decided(id, *footprint, message.initial, dependencies);
+    }
     dependencies[id.row] = message.initial[id.row];
     instance->pre_accept(dependencies);
     vote_pre_accept(id, *instance, newly_recorded, body, out);
@@ -49,8 +53,24 @@ void EpaxosCore::on_pre_accept(ReplicaId from, const PreAccept& message, Bytes b
   // vote is durable.
   PreAcceptOk answer{id, instance->pre_accepted_initial(), {}};
   if (!answer.initial) answer.dependencies = instance->pre_accept_dependencies();
-  const bool too_early = mutant(Mutant::kPreAcceptOkBeforeDurable);
-  send(ReplicaSet::only(from), answer, out, too_early ? Release::kNow : Release::kGated);
+  send(ReplicaSet::only(from), answer, out, gated_without(Mutant::kPreAcceptOkBeforeDurable));
+}
+
+void EpaxosCore::prune_decided(const InstanceId& id, const Footprint& footprint,
+                               const Dependencies& initial, Dependencies& dependencies) const {
+  for (std::uint16_t index = 0; index < n_; ++index) {
+    const ReplicaId row(index);
+    while (dependencies[row] > initial[row]) {
+      const Slot slot = dependencies[row];
+      const Instance* const other = instances_.find({row, slot});
+      const bool in_conflict = other != nullptr && other->payload_known() &&
+                               conflicts(kept_footprint(*other), footprint);
+      const bool comes_after = in_conflict && other->decided() && !other->decided_nop() &&
+                               other->decided_dependencies().covers(id);
+      if (in_conflict && !comes_after) break;
+      dependencies[row] = Slot(slot.value() - 1);
+    }
+  }
 }
 
 void EpaxosCore::vote_pre_accept(const InstanceId& id, Instance& instance, bool newly_recorded,
@@ -85,7 +105,8 @@ void EpaxosCore::on_pre_accept_ok(ReplicaId from, const PreAcceptOk& message, Ef
   }
   // Compared with the owner's own proposal, never with each other (R27).
   progress->tally.answered.add(from);
-  if (message.initial || instance->is_initial(message.dependencies)) {
+  const bool matches = message.initial || instance->is_initial(message.dependencies);
+  if (matches && !mutant(Mutant::kNeverFast)) {
     progress->tally.matched.add(from);
   }
   evaluate(id, *instance, out);

@@ -46,7 +46,9 @@ void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
       continue;
     }
     const auto batch = proposals.subspan(begin, batch_of(proposals.subspan(begin), initial));
-    if (batch.size() == 1) {
+    if (mutant(Mutant::kBatchTouchesFirstOnly)) {
+      submit(batch, batch.front().footprint, dependencies_of(batch.front().footprint), out);
+    } else if (batch.size() == 1) {
       submit(batch, batch.front().footprint, initial, out);
     } else {
       submit(batch, merged_footprint(batch), initial, out);
@@ -155,8 +157,9 @@ void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
 
   put(RecordKind::kPreAccepted, id, body, out);
   awaits_durable_.push_back({out.batch, DurableStep::kProposal, id.slot});
-  const bool too_early = mutant(Mutant::kSlotReuse);  // A crash may forget what others have heard.
-  const Release release = too_early ? Release::kNow : Release::kGated;
+  // Otherwise a crash may forget what others have heard.
+  const Release release = gated_without(
+      mutant(Mutant::kSlotReuse) ? Mutant::kSlotReuse : Mutant::kPreAcceptBeforeDurable);
   if (others_.size() > 0) send_body(others_, MessageType::kPreAccept, body, out, release);
   retransmit_.push(out.now, id.slot, 0);
   counters_.add(Count::kProposedInstances);

@@ -139,7 +139,7 @@ void EpaxosCore::start_recovery(const InstanceId& id, Instance& instance, Recove
   add_promise(self_, promise_of(id, instance, recovery.ballot), recovery);
   instance.promise(recovery.ballot);
   if (!mutant(Mutant::kPromiseNotDurable)) log_vote(id, instance, out);
-  send(others_, Recover{id, recovery.ballot}, out);
+  send(others_, Recover{id, recovery.ballot}, out, gated_without(Mutant::kRecoverBeforeDurable));
   recovery.resend_at = out.now + config_.question_us;
   recovery.give_up_at = out.now + recovery_patience(attempts - 1);
   recovery_due_ = std::min({recovery_due_, recovery.resend_at, recovery.give_up_at});

@@ -149,7 +149,7 @@ void EpaxosCore::start(Tick now, Effects& out) {
   // not restored means that this disk has lost something (13.5).
   const RowState& own = instances_.row(self_);
   memory_lost_ = memory_loss_logged_ || own.highest_known > own.highest_recorded;
-  if (mutant(Mutant::kSlotReuse)) memory_lost_ = false;
+  if (mutant(Mutant::kSlotReuse) || mutant(Mutant::kForgetfulVotes)) memory_lost_ = false;
   if (mutant(Mutant::kIndexForgetsCommitted)) {
     rebuild_conflicts([](const Instance& each) { return !each.decided(); });
   }

@@ -102,6 +102,7 @@ void EpaxosCore::on_validate(ReplicaId from, const Validate& message, Effects& o
     return counters_.add(Count::kContradictsRecord);
   }
   std::vector<ValidationBlocker> blockers;
+  const bool was_recorded = instance->recorded();
   if (!mutant(Mutant::kValidateDoesNotRecord)) {
     // A conflicting command that is pre-accepted here later must see this one (R34).
     learn_payload(id, *instance, message.block, *footprint);
@@ -113,7 +114,9 @@ void EpaxosCore::on_validate(ReplicaId from, const Validate& message, Effects& o
   }
   // It reflects the records of the blockers too: the gate holds it until all of them are durable
   // (R41).
-  send(ReplicaSet::only(from), ValidateOk{id, message.ballot, std::move(blockers)}, out);
+  const Release release = gated_without(was_recorded ? Mutant::kValidateOkBeforeBlockers
+                                                     : Mutant::kValidateOkBeforeDurable);
+  send(ReplicaSet::only(from), ValidateOk{id, message.ballot, std::move(blockers)}, out, release);
 }
 
 void EpaxosCore::on_validate_ok(ReplicaId from, const ValidateOk& message, Effects& out) {

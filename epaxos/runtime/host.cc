@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "deps/types/mutant.h"
+
 namespace epaxos::runtime {
 namespace {
 
@@ -89,7 +91,8 @@ void Host::receive_bundle(Bytes bundle) {
   if (stopped_) return;
   if (const auto refusal = reader_.open(bundle)) return refusals_.count(*refusal);
   const net::BundleHeader& header = reader_.header();
-  if (header.incarnation < lives_[header.from.value()].incarnation) {
+  const bool is_old = header.incarnation < lives_[header.from.value()].incarnation;
+  if (is_old && !mutant(Mutant::kOldLifeHeard)) {
     return refusals_.count(net::Refusal::kOldIncarnation);
   }
   note_life(header);
@@ -204,8 +207,12 @@ void Host::close_step() {
   std::unique_ptr<Effects> closed = std::exchange(effects_, std::move(next));
   tell_rejections(*closed);
   if (stopped_) return;
+  if (mutant(Mutant::kReplyBeforeDurable)) {
+    execute(*closed);
+    closed->executions.clear();
+  }
   if (waits_for_disk(*closed)) {
-    gate_.hold(submitted_, std::move(closed));
+    gate_.hold(mutant(Mutant::kGateOpensOnSubmit) ? 0 : submitted_, std::move(closed));
   } else {
     gate_.recycle(std::move(closed));
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "deps/types/mutant.h"
 #include "epaxos/runtime/host.h"
 
 namespace epaxos::runtime {
@@ -41,6 +42,12 @@ CommandId Host::propose(Bytes payload, const Footprint& footprint, Tick deadline
     return propose_in_session(payload, footprint, deadline, std::move(done), request);
   }
   if (refused(payload, done)) return {};
+  if (mutant(Mutant::kLocalReads) && !footprint.writes()) {
+    const CommandId id{session_, pending_.add(kNever, {})};
+    pending_.take(id.number);
+    answered_.push_back({std::move(done), *machine_.query(payload)});
+    return id;
+  }
   const CommandId id{session_, pending_.add(deadline, std::move(done))};
   enqueue({id, 0, !footprint.writes(), payload}, footprint, id.number);
   return id;
@@ -138,7 +145,9 @@ void Host::tell_rejections(const Effects& turn) {
       const Completion done = pending_.take(ticket);
       if (!done) continue;  // Its deadline has passed.
       ++counters_.rejected_by_core;
-      tell(done, OutcomeKind::kRejected, rejection.code, rejection.reason);
+      const bool is_decided = mutant(Mutant::kReplyAtCommit) && *rejection.reason == '\0';
+      tell(done, is_decided ? OutcomeKind::kExecuted : OutcomeKind::kRejected, rejection.code,
+           rejection.reason);
       if (stopped_) return;
     }
   }

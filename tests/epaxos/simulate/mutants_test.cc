@@ -1,5 +1,6 @@
 // Every known bug is still noticed: each row of the table in docs/testing.md 1 names a bug, the
-// seed that shows it and the checker that says so. The same seed holds without the bug.
+// seed that shows it and the checker that says so. The same seed holds without the bug. What no
+// seed can show has a test here, which the row names instead.
 
 #include <fstream>
 #include <gmock/gmock.h>
@@ -10,55 +11,144 @@
 
 #include "deps/types/mutant.h"
 #include "epaxos/programs/simulate.h"
+#include "executor/key_value_command.h"
+#include "executor/session_table.h"
 
 namespace epaxos::testing {
 namespace {
 
-struct Kill {
+using executor::SessionTable;
+
+constexpr Tick kSecond = 1'000'000;
+
+struct Row {
   std::string mutant;
-  std::string checker;
-  std::uint64_t seed = 0;
+  std::string source;
+  std::string checker;  ///< Or the test, if there is no seed.
+  std::optional<std::uint64_t> seed;
+  std::string what;
 };
 
-std::vector<Kill> table() {
+std::vector<Row> table() {
   std::ifstream page(EPAXOS_SOURCE_DIR + std::string("/") + "docs/testing.md");
-  const std::regex row(R"(\| `([a-z-]+)` \| [^|]+ \| `([a-z]+)` \| ([0-9]+) \|.*)");
-  std::vector<Kill> kills;
+  const std::regex form(
+      R"(\| `([a-z-]+)` \| ([^|]+) \| `([A-Za-z.]+)` \| ([0-9]+|test) \| ([^|]+) \|)");
+  std::vector<Row> rows;
   std::smatch match;
   for (std::string line; std::getline(page, line);) {
-    if (!std::regex_match(line, match, row)) continue;
-    kills.push_back({match[1], match[2], std::stoull(match[3])});
+    if (!std::regex_match(line, match, form)) continue;
+    Row& row = rows.emplace_back(Row{match[1], match[2], match[3], {}, match[5]});
+    if (match[4] != "test") row.seed = std::stoull(match[4]);
   }
-  return kills;
+  return rows;
 }
+
+/// The bug of this process, for a while.
+class Active {
+ public:
+  explicit Active(Mutant mutant) { active_mutant = mutant; }
+  ~Active() { active_mutant = Mutant::kNone; }
+  Active(const Active&) = delete;
+  Active& operator=(const Active&) = delete;
+};
 
 /// What is wrong with one run under a known bug.
 std::vector<sim::Violation> run(Mutant mutant, std::uint64_t seed) {
-  active_mutant = mutant;
-  const sim::SwarmResult result = sim::run_swarm(simulated_epaxos().swarm, seed);
-  active_mutant = Mutant::kNone;
-  return result.violations;
+  const Active active(mutant);
+  return sim::run_swarm(simulated_epaxos().swarm, seed).violations;
 }
 
-TEST(Mutants, EachIsInTheTable) {
-  std::set<std::string> named;
-  for (const Kill& kill : table()) named.insert(kill.mutant);
+bool is_test(const std::string& name) {
+  const ::testing::UnitTest& all = *::testing::UnitTest::GetInstance();
+  for (int i = 0; i < all.total_test_suite_count(); ++i) {
+    const ::testing::TestSuite& suite = *all.GetTestSuite(i);
+    for (int j = 0; j < suite.total_test_count(); ++j) {
+      if (std::string(suite.name()) + "." + suite.GetTestInfo(j)->name() == name) return true;
+    }
+  }
+  return false;
+}
+
+TEST(Mutants, TheTableSaysOfEachWhatTheProgramSays) {
+  std::map<std::string, Row> rows;
+  for (const Row& row : table()) {
+    EXPECT_TRUE(rows.emplace(row.mutant, row).second) << row.mutant << " has two rows";
+    EXPECT_TRUE(row.seed || is_test(row.checker)) << "there is no test " << row.checker;
+  }
   for (const MutantInfo& each : mutants()) {
-    EXPECT_TRUE(named.contains(std::string(each.name))) << each.name << " has no row";
+    const auto row = rows.find(std::string(each.name));
+    ASSERT_NE(row, rows.end()) << each.name << " has no row";
+    EXPECT_EQ(row->second.source, each.source) << each.name;
+    EXPECT_EQ(row->second.what, each.what) << each.name;
   }
 }
 
 TEST(Mutants, EachIsStillNoticedByItsCheckerAndTheSeedHoldsWithoutIt) {
-  for (const Kill& kill : table()) {
-    SCOPED_TRACE(kill.mutant + ", seed " + std::to_string(kill.seed));
-    const auto known = std::ranges::find(mutants(), kill.mutant, &MutantInfo::name);
+  for (const Row& row : table()) {
+    if (!row.seed) continue;
+    SCOPED_TRACE(row.mutant + ", seed " + std::to_string(*row.seed));
+    const auto known = std::ranges::find(mutants(), row.mutant, &MutantInfo::name);
     ASSERT_NE(known, mutants().end()) << "there is no such bug";
-    const std::vector<sim::Violation> violations = run(known->mutant, kill.seed);
+    const std::vector<sim::Violation> violations = run(known->mutant, *row.seed);
     EXPECT_TRUE(std::ranges::any_of(violations, [&](const sim::Violation& violation) {
-      return violation.checker == kill.checker;
+      return violation.checker == row.checker;
     })) << (violations.empty() ? "nothing was noticed" : violations.front().checker);
-    EXPECT_TRUE(run(Mutant::kNone, kill.seed).empty());
+    EXPECT_TRUE(run(Mutant::kNone, *row.seed).empty());
   }
+}
+
+/// How long a command of a storm on one key waits between its decision and its execution, at most.
+/// An open loop: new ones come whether or not earlier ones have ended.
+Tick longest_wait_in_a_storm(Mutant mutant, Tick duration_us) {
+  const Active active(mutant);
+  const sim::SwarmOptions swarm = simulated_epaxos().swarm;
+  sim::ClusterConfig config;
+  config.links.delay_us = 20'000;
+  config.links.jitter_us = 10'000;
+  sim::Cluster cluster(config, swarm.protocol, swarm.make_machine);
+  Tick longest = 0;
+  for (Tick at = 0; at < duration_us; at += 5'000) {
+    for (const ReplicaId replica : cluster.replicas()) {
+      cluster.at(at, [&cluster, &longest, replica] {
+        cluster.propose(replica, kv::increment("hot", 1), [&longest](const Outcome& outcome) {
+          EXPECT_EQ(outcome.kind, OutcomeKind::kExecuted);
+          longest = std::max(longest, outcome.execution_wait_us);
+        });
+      });
+    }
+  }
+  cluster.run_for(duration_us);
+  EXPECT_TRUE(cluster.run_until_converged(60 * kSecond));
+  return longest;
+}
+
+// Whatever waits for quiet runs as soon as the clients of a run have all asked and wait: only a
+// load that goes on shows it.
+TEST(Mutants, WhatWaitsForQuietWaitsLongInAStorm) {
+  EXPECT_LT(longest_wait_in_a_storm(Mutant::kNone, 3 * kSecond), kSecond / 2);
+  EXPECT_GT(longest_wait_in_a_storm(Mutant::kWaitsForQuiet, 3 * kSecond), kSecond);
+}
+
+/// How often a request runs that two replicas have proposed.
+int runs_of_a_repeated_request(Mutant mutant) {
+  const Active active(mutant);
+  constexpr std::uint64_t kSession = 7;
+  const std::vector<std::byte> payload = kv::increment("sum", 1);
+  const Command request{{kSession, 1}, 0, false, payload};
+  SessionTable table;
+  table.control({SessionOperation::kOpen, kSession, 1, 0});
+  int runs = 0;
+  for (int instance = 0; instance < 2; ++instance) {
+    if (table.admit(request).verdict != SessionTable::Verdict::kRun) continue;
+    ++runs;
+    table.store(request.id, bytes_of("1"));
+  }
+  return runs;
+}
+
+TEST(Mutants, ARepeatedRequestRunsOnceUnlessRetriesRunAgain) {
+  EXPECT_EQ(runs_of_a_repeated_request(Mutant::kNone), 1);
+  EXPECT_EQ(runs_of_a_repeated_request(Mutant::kRetryRunsAgain), 2);
 }
 
 }  // namespace
