@@ -221,8 +221,10 @@ void EpaxosCore::walk_executor(Effects& out) {
 bool EpaxosCore::is_quiet(const Instance& instance) const {
   Dependencies highest(n_);
   conflicts_.merge_conflicts(kept_footprint(instance), highest);
-  for (std::uint16_t row = 0; row < n_; ++row) {
-    if (undecided({ReplicaId(row), highest[ReplicaId(row)]})) return false;
+  for (std::uint16_t index = 0; index < n_; ++index) {
+    const InstanceId latest{ReplicaId(index), highest[ReplicaId(index)]};
+    const Instance* const other = instances_.find(latest);
+    if (latest.slot > Slot() && other != nullptr && !other->decided()) return false;
   }
   return true;
 }
