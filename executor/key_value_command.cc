@@ -245,6 +245,8 @@ std::string_view to_string(ReplyStatus status) {
       return "overflow";
     case ReplyStatus::kValueTooLarge:
       return "value_too_large";
+    case ReplyStatus::kReplyTooLarge:
+      return "reply_too_large";
   }
   return "unknown";
 }
@@ -284,7 +286,7 @@ Result<KeyValueReply> decode_reply(Bytes reply) {
   std::uint8_t status = 0;
   std::uint8_t shape = 0;
   if (!in.number(status) || !in.number(shape)) return bad;
-  if (status > static_cast<std::uint8_t>(ReplyStatus::kValueTooLarge) || shape > kList) return bad;
+  if (status > static_cast<std::uint8_t>(ReplyStatus::kReplyTooLarge) || shape > kList) return bad;
   out.status = static_cast<ReplyStatus>(status);
   std::uint16_t count = 0;
   if (shape == kOne) count = 1;

@@ -23,6 +23,7 @@ namespace epaxos::kv {
 
 inline constexpr std::size_t kKeyBytesMax = 1024;
 inline constexpr std::size_t kValueBytesMax = 64 * 1024;
+inline constexpr std::size_t kReplyBytesMax = 1000 * 1024;  ///< Of the values of a multi-get.
 inline constexpr std::size_t kKeysMax = 1024;  ///< Of one multi-key command.
 
 enum class Operation : std::uint8_t {
@@ -75,6 +76,7 @@ enum class ReplyStatus : std::uint8_t {
   kNotANumber = 3,     ///< Increment: the value is no decimal number; nothing changed.
   kOverflow = 4,       ///< Increment: the sum does not fit; nothing changed.
   kValueTooLarge = 5,  ///< Append: the value would exceed its limit; nothing changed.
+  kReplyTooLarge = 6,  ///< Multi-get: the values together exceed kReplyBytesMax.
 };
 
 std::string_view to_string(ReplyStatus status);

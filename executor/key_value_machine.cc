@@ -106,7 +106,15 @@ void KeyValueMachine::read(const kv::KeyValueCommand& command, kv::Payload& repl
                             reply);
   }
   std::vector<std::optional<std::string_view>> values;
-  for (const auto& [key, unused] : command.entries) values.push_back(find(key));
+  std::size_t bytes = 0;
+  for (const auto& [key, unused] : command.entries) {
+    values.push_back(find(key));
+    if (values.back()) bytes += values.back()->size();
+    // Every replica builds the reply, so a small request must not make it large.
+    if (bytes > kv::kReplyBytesMax) {
+      return kv::encode_reply(kv::ReplyStatus::kReplyTooLarge, {}, reply);
+    }
+  }
   kv::encode_reply(values, reply);
 }
 

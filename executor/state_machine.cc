@@ -18,6 +18,8 @@ Bytes Replies::operator[](std::size_t index) const {
 }
 
 void Replies::clear() {
+  constexpr std::size_t kKeptBytes = std::size_t{1} << 20;
+  if (bytes_.capacity() > kKeptBytes) bytes_ = {};
   bytes_.clear();
   ends_.clear();
 }

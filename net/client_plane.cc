@@ -160,7 +160,11 @@ void ClientPlane::reply(ClientId client, const ClientReply& reply) {
         "The request was carried out, but its answer is too large to be sent. Ask for less at "
         "once.";
   }
-  waiting_for(client).add(shortened);
+  Waiting& waiting = waiting_for(client);
+  waiting.add(shortened);
+  if (waiting.bytes.size() < kReplyCloseBytes) return;
+  send(waiting);
+  waiting.clear();
 }
 
 void ClientPlane::flush() {

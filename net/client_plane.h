@@ -69,7 +69,7 @@ class ClientPlane {
   /// requests are answered here. Returns how many messages there were.
   std::size_t receive(const Handler& handler, std::size_t limit = kReceiveMax);
 
-  /// Collects one reply; everything is copied.
+  /// Collects one reply; everything is copied. A client's leave at once when they fill a message.
   void reply(ClientId client, const ClientReply& reply);
 
   /// Sends what was collected. Once a turn.

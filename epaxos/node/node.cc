@@ -109,20 +109,22 @@ void Node::Parts::give_up() {
 
 Result<void> Node::Parts::open_disk() {
   const Durability durability = config.cluster.durability;
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const auto clock_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
   if (!config.data_directory.empty()) {
     auto opened = storage::DataDirectory::open(
         {.path = config.data_directory,
          .identity = {config.cluster.id, config.self, config.cluster.replica_count()},
          .durability = durability,
+         .clock_ms = clock_ms,
          .unsafe_rejoin = config.unsafe_rejoin});
     if (!opened) return fail(opened.error());
     directory = *std::move(opened);
     incarnation = directory->incarnation();
   } else {
     // Nothing remembers the runs before; the wall clock is higher at each of them.
-    const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-    incarnation = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
+    incarnation = clock_ms;
   }
   if (durability == Durability::kNone) {
     store = std::make_unique<storage::MemoryStore>();

@@ -146,8 +146,12 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   out.voting = host.core.role.find("non-voting") == std::string::npos;
   if (!out.voting && out.non_voting_reason.empty()) {
     out.non_voting_reason =
-        "Other replicas know instances of this one that it has forgotten, so its disk has lost "
-        "something. Replace it, or restore its whole directory.";
+        "Other replicas know more of this one than its disk does, so it has forgotten promises: it "
+        "learns, and does not vote. If an old or an empty directory was started by mistake, stop "
+        "it, "
+        "put the newest one back unchanged, restart the other replicas one after the other, as "
+        "they "
+        "remember, and start it then.";
   }
   out.rows = host.core.rows;
   if (on_disk) out.store.state = store_state(host.store);

@@ -92,6 +92,9 @@ std::string_view sentence_of(const kv::KeyValueReply& reply) {
       return "overflow: the sum does not fit into 64 bits, and nothing changed";
     case kv::ReplyStatus::kValueTooLarge:
       return "value too large: the limit is 65,536 bytes, and nothing changed";
+    case kv::ReplyStatus::kReplyTooLarge:
+      return "reply too large: the values have more than 1,024,000 bytes; ask for fewer keys at "
+             "once";
   }
   return "an answer of another version";
 }

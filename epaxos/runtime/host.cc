@@ -10,7 +10,7 @@ namespace epaxos::runtime {
 namespace {
 
 /// Commands given to the state machine at once.
-constexpr std::size_t kApplyMax = 4096;
+constexpr std::size_t kApplyMax = 128;  // Their replies are held together.
 /// Steps of one turn; each but the first follows from what became durable in the one before.
 constexpr int kStepsMax = 16;
 

@@ -128,9 +128,7 @@ void SessionClients::answered(std::size_t client, CommandId id, int attempt,
     if (group.session == id.session) leave(group);
     return give_up(client);
   }
-  // A replica that executes one attempt beyond the window refuses its own one too, which is still
-  // under way: only who asked once knows.
-  if (outcome.kind == OutcomeKind::kUnknown || attempt > 0) asks.uncertain = true;
+  if (outcome.kind == OutcomeKind::kUnknown) asks.uncertain = true;
   later(kAfterRefusalUs, [this, client, id, attempt] { again(client, id, attempt); });
 }
 

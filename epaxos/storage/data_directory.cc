@@ -278,7 +278,7 @@ Result<void> DataDirectory::begin_run() {
              .memory_lost = stamp->memory_lost};
   }
   memory_lost_ = memory_is_lost(past_, options_.durability) && !options_.unsafe_rejoin;
-  ++incarnation_;
+  incarnation_ = std::max(incarnation_ + 1, options_.clock_ms);
   return write_stamp(false);
 }
 

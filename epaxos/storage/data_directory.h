@@ -55,6 +55,9 @@ struct DataDirectoryOptions {
   std::string path;
   DirectoryIdentity identity;
   Durability durability = Durability::kSync;
+  /// Milliseconds since the epoch. Incarnations follow it, so that a directory that was emptied, or
+  /// set back to an older copy, does not take up a number that peers have heard already.
+  std::uint64_t clock_ms = 0;
   /// Vote although memory was lost. Agreement may break; for experiments.
   bool unsafe_rejoin = false;
   /// Accept network and user-space file systems, where locks and memory maps may not hold.

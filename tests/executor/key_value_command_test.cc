@@ -262,9 +262,10 @@ TEST(KeyValueCommand, ReadsWhatItReadsAndWritesTheRest) {
             (Footprint{Access::read(hash_key("a")), Access::read(hash_key("b"))}));
 }
 
-constexpr std::array kStatuses = {ReplyStatus::kOk,       ReplyStatus::kNotFound,
-                                  ReplyStatus::kMismatch, ReplyStatus::kNotANumber,
-                                  ReplyStatus::kOverflow, ReplyStatus::kValueTooLarge};
+constexpr std::array kStatuses = {ReplyStatus::kOk,           ReplyStatus::kNotFound,
+                                  ReplyStatus::kMismatch,     ReplyStatus::kNotANumber,
+                                  ReplyStatus::kOverflow,     ReplyStatus::kValueTooLarge,
+                                  ReplyStatus::kReplyTooLarge};
 
 std::vector<Payload> replies_of_each_shape() {
   std::vector<Payload> replies(3);
@@ -304,7 +305,7 @@ TEST(KeyValueReply, WhatIsNoneIsRefused) {
     longer.push_back(std::byte{0});
     EXPECT_FALSE(decode_reply(longer));
     Payload bad_status = whole;
-    bad_status[0] = std::byte{6};
+    bad_status[0] = std::byte{kStatuses.size()};
     EXPECT_FALSE(decode_reply(bad_status));
     Payload bad_shape = whole;
     bad_shape[1] = std::byte{3};
@@ -322,7 +323,7 @@ TEST(KeyValueReply, EveryStatusHasItsWord) {
   for (const ReplyStatus status : kStatuses) words.push_back(to_string(status));
 
   EXPECT_THAT(words, ::testing::ElementsAre("ok", "not_found", "mismatch", "not_a_number",
-                                            "overflow", "value_too_large"));
+                                            "overflow", "value_too_large", "reply_too_large"));
 }
 
 }  // namespace

@@ -125,6 +125,21 @@ TEST(KeyValueMachine, AppendRepliesWithTheLength) {
   EXPECT_EQ(machine.find("k"), "abcde");
 }
 
+// A request of a few bytes could ask for any amount, and every replica would build the answer.
+TEST(KeyValueMachine, AMultiGetStopsWhereItsReplyWouldBeTooLarge) {
+  KeyValueMachine machine;
+  run(machine, kv::put("large", std::string(kv::kValueBytesMax, 'v')));
+  const auto read = [&](std::size_t times) {
+    const std::vector<std::string> keys(times, "large");
+    return run(machine, kv::multi_get(std::vector<std::string_view>(keys.begin(), keys.end())));
+  };
+  constexpr std::size_t kFit = kv::kReplyBytesMax / kv::kValueBytesMax;
+
+  EXPECT_EQ(read(kFit).values.size(), kFit);
+  EXPECT_EQ(read(kFit + 1).status, ReplyStatus::kReplyTooLarge);
+  EXPECT_TRUE(read(kFit + 1).values.empty());
+}
+
 TEST(KeyValueMachine, AppendStopsAtTheLimitAndChangesNothing) {
   KeyValueMachine machine;
   const std::string almost(kv::kValueBytesMax - 1, 'v');

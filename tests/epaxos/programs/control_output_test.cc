@@ -65,6 +65,7 @@ TEST(ControlOutput, EveryOutcomeHasItsExitStatus) {
     EXPECT_EQ(print(executed(kv::ReplyStatus::kNotANumber), format).status, kControlRefused);
     EXPECT_EQ(print(executed(kv::ReplyStatus::kOverflow), format).status, kControlRefused);
     EXPECT_EQ(print(executed(kv::ReplyStatus::kValueTooLarge), format).status, kControlRefused);
+    EXPECT_EQ(print(executed(kv::ReplyStatus::kReplyTooLarge), format).status, kControlRefused);
     EXPECT_EQ(print(failed(OutcomeKind::kRejected), format).status, kControlRejected);
     EXPECT_EQ(print(failed(OutcomeKind::kUnknown), format).status, kControlUnknown);
   }

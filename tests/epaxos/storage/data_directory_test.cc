@@ -49,6 +49,20 @@ TEST(DataDirectory, EveryStartIsANewIncarnation) {
   }
 }
 
+// An emptied directory must not start with the number of the life that peers know.
+TEST(DataDirectory, IncarnationsFollowTheClockAndNeverGoBack) {
+  const TemporaryDirectory parent;
+  const auto at = [&](std::uint64_t clock_ms) {
+    DataDirectoryOptions options = directory_options(parent.path());
+    options.clock_ms = clock_ms;
+    return must(DataDirectory::open(options))->incarnation();
+  };
+  EXPECT_EQ(at(1'000), 1'000U);
+  EXPECT_EQ(at(2'000), 2'000U);
+  EXPECT_EQ(at(500), 2'001U) << "a clock that was set back";
+  EXPECT_EQ(at(2'500), 2'500U);
+}
+
 TEST(DataDirectory, TellsHowTheRunBeforeEndedAndAtWhichDurability) {
   const TemporaryDirectory parent;
   run_once(parent.path(), Durability::kAsync, true);
