@@ -2,6 +2,7 @@
 // the protocol a long run must have reached. Source: docs/testing.md.
 
 #include "epaxos/programs/simulate.h"
+#include "epaxos/programs/simulate_disk_scan.h"
 #include "epaxos/programs/simulate_epaxos_words.h"
 #include "epaxos/programs/simulate_speech_checker.h"
 #include "epaxos/protocol/core.h"
@@ -51,6 +52,8 @@ SimulatedProtocol simulated_epaxos() {
   }
   simulated.swarm.checkers.push_back(
       [](sim::Cluster& cluster) { return std::make_unique<SpeechChecker>(cluster); });
+  simulated.swarm.checkers.push_back(
+      [](sim::Cluster& cluster) { return std::make_unique<DiskScan>(cluster); });
   simulated.swarm.zero_when_calm = {"slow_path_mismatch", "slow_path_timer"};
   simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   simulated.swarm.spins_max = 1'000;

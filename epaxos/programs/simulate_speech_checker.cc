@@ -1,7 +1,6 @@
 #include "epaxos/programs/simulate_speech_checker.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "epaxos/protocol/message_codec.h"
 
@@ -9,26 +8,6 @@ namespace epaxos {
 namespace {
 
 using protocol::MessageType;
-using protocol::RecordKind;
-
-RecordKey key(RecordKind kind, const InstanceId& id) {
-  return {static_cast<std::uint8_t>(kind), GroupId(), Epoch(), id.row, id.slot};
-}
-
-/// A copy that starts at a multiple of 8 bytes.
-class Aligned {
- public:
-  explicit Aligned(Bytes bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
-    copy_bytes(bytes, words_.data());
-  }
-  [[nodiscard]] Bytes bytes() const {
-    return {reinterpret_cast<const std::byte*>(words_.data()), size_};
-  }
-
- private:
-  std::vector<std::uint64_t> words_;
-  std::size_t size_;
-};
 
 }  // namespace
 
@@ -64,58 +43,6 @@ void SpeechChecker::told(std::map<Key, Value>& facts, const Key& fact, const Val
   violations_.push_back(to_string(from_) + " contradicts what was said: " + what);
 }
 
-// --- What is on disk ---------------------------------------------------------------------------
-
-void SpeechChecker::read_payload(const std::vector<std::byte>& record, bool pre_accepted,
-                                 Durable& out) const {
-  const Aligned aligned(record);
-  protocol::PreAccept payload;
-  check(decode(aligned.bytes(), n_, payload), "a payload record does not decode");
-  out.recorded = true;
-  out.initial = payload.initial;
-  out.block.assign(payload.block.begin(), payload.block.end());
-  if (!pre_accepted) return;
-  out.pre_accepted = true;
-  out.pre_accept_dependencies = payload.initial;
-}
-
-void SpeechChecker::read_vote(const std::vector<std::byte>& record, Durable& out) const {
-  const Aligned aligned(record);
-  protocol::VoteRecord vote;
-  check(decode(aligned.bytes(), n_, vote), "a vote record does not decode");
-  out.ballot = vote.ballot;
-  if (vote.pre_accepted) {
-    out.pre_accepted = true;
-    out.pre_accept_dependencies = vote.pre_accept_dependencies;
-  }
-  out.voted = vote.voted;
-  out.accepted_ballot = vote.accepted_ballot;
-  out.vote_dependencies = vote.vote_dependencies;
-}
-
-void SpeechChecker::read_decision(const std::vector<std::byte>& record, Durable& out) const {
-  const Aligned aligned(record);
-  protocol::DecisionRecord decision;
-  check(decode(aligned.bytes(), n_, decision), "a decision record does not decode");
-  out.decided = true;
-  out.decided_nop = decision.nop;
-  out.decision = decision.initial ? out.initial : decision.dependencies;
-}
-
-SpeechChecker::Durable SpeechChecker::durable(const sim::VirtualDisk& disk,
-                                              const InstanceId& id) const {
-  Durable out;
-  if (const auto* found = disk.find(key(RecordKind::kPreAccepted, id))) {
-    read_payload(*found, true, out);
-  }
-  if (const auto* found = disk.find(key(RecordKind::kRecorded, id))) {
-    read_payload(*found, false, out);
-  }
-  if (const auto* found = disk.find(key(RecordKind::kVote, id))) read_vote(*found, out);
-  if (const auto* found = disk.find(key(RecordKind::kDecision, id))) read_decision(*found, out);
-  return out;
-}
-
 /// A replica whose disk was wiped or set back keeps no promise. That it must find out, and that the
 /// others stay right, is checked elsewhere; its own words are not worth a look.
 void SpeechChecker::on_started(ReplicaId replica) {
@@ -124,7 +51,7 @@ void SpeechChecker::on_started(ReplicaId replica) {
   if (!forgetful_.contains(replica)) expect_promises_kept(replica, disk);
   for (auto vote = votes_.lower_bound({replica, InstanceId()});
        vote != votes_.end() && vote->first.first == replica; ++vote) {
-    const Durable on_disk = durable(disk, vote->first.second);
+    const DurableInstance on_disk = durable_instance(disk.image(), n_, vote->first.second);
     if (!on_disk.pre_accepted) forgetful_.insert(replica);
   }
 }
@@ -199,7 +126,7 @@ void SpeechChecker::expect_proposal(const InstanceId& id, const Dependencies& in
 void SpeechChecker::check_message(const protocol::PreAccept& message) {
   const InstanceId& id = message.instance;
   const Words block(message.block.begin(), message.block.end());
-  const Durable on_disk = durable(*disk_, id);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, id);
   expect(on_disk.recorded && on_disk.pre_accepted, id, "PreAccept, without its record");
   expect(!on_disk.recorded || (on_disk.initial == message.initial && on_disk.block == block), id,
          "PreAccept, with another record");
@@ -216,7 +143,7 @@ void SpeechChecker::check_message(const protocol::PreAccept& message) {
 
 void SpeechChecker::check_message(const protocol::PreAcceptOk& message) {
   const InstanceId& id = message.instance;
-  const Durable on_disk = durable(*disk_, id);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, id);
   expect(on_disk.recorded && on_disk.pre_accepted, id, "PreAcceptOk, without its record");
   if (!on_disk.pre_accepted || !on_disk.recorded) return;
   const Dependencies& said = message.initial ? on_disk.initial : message.dependencies;
@@ -228,7 +155,7 @@ void SpeechChecker::check_message(const protocol::PreAcceptOk& message) {
 
 void SpeechChecker::check_message(const protocol::Accept& message) {
   const InstanceId& id = message.instance;
-  const Durable on_disk = durable(*disk_, id);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, id);
   const bool covered = on_disk.voted && on_disk.accepted_ballot >= message.ballot;
   expect(covered, id, "Accept, without its own vote");
   note_promise(id, message.ballot);
@@ -250,7 +177,7 @@ void SpeechChecker::check_message(const protocol::Accept& message) {
 }
 
 void SpeechChecker::check_message(const protocol::Recover& message) {
-  const Durable on_disk = durable(*disk_, message.instance);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, message.instance);
   expect(on_disk.ballot >= message.ballot || on_disk.decided, message.instance,
          "Recover, without its promise");
   note_promise(message.instance, message.ballot);
@@ -258,7 +185,7 @@ void SpeechChecker::check_message(const protocol::Recover& message) {
 
 void SpeechChecker::check_message(const protocol::RecoverOk& message) {
   const InstanceId& id = message.instance;
-  const Durable on_disk = durable(*disk_, id);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, id);
   expect(on_disk.ballot >= message.ballot, id, "RecoverOk, without its promise");
   note_promise(id, message.ballot);
   if (message.recorded) {
@@ -281,13 +208,13 @@ void SpeechChecker::check_message(const protocol::Validate& message) {
 }
 
 void SpeechChecker::check_message(const protocol::ValidateOk& message) {
-  const Durable on_disk = durable(*disk_, message.instance);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, message.instance);
   expect(on_disk.recorded, message.instance, "ValidateOk, without its record");
   Validation& validation = validations_[from_].emplace_back();
   validation.instance = message.instance;
   for (const protocol::ValidationBlocker& blocker : message.blockers) {
     validation.blockers.push_back(blocker.instance);
-    const Durable other = durable(*disk_, blocker.instance);
+    const DurableInstance other = durable_instance(disk_->image(), n_, blocker.instance);
     expect(!blocker.matched || other.pre_accepted, blocker.instance,
            "a blocker with a first vote that is not on disk");
     expect(!blocker.committed || other.decided, blocker.instance,
@@ -300,7 +227,7 @@ void SpeechChecker::check_message(const protocol::ValidateOk& message) {
 }
 
 void SpeechChecker::check_message(const protocol::AcceptOk& message) {
-  const Durable on_disk = durable(*disk_, message.instance);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, message.instance);
   expect(on_disk.voted && on_disk.accepted_ballot >= message.ballot, message.instance,
          "AcceptOk, without its vote");
   expect(on_disk.ballot >= message.ballot, message.instance, "AcceptOk, without its promise");
@@ -310,7 +237,7 @@ void SpeechChecker::check_message(const protocol::AcceptOk& message) {
 
 void SpeechChecker::check_message(const protocol::Commit& message) {
   const InstanceId& id = message.instance;
-  const Durable on_disk = durable(*disk_, id);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, id);
   const bool nop = message.kind == protocol::CommitKind::kNop;
   Dependencies said = message.dependencies;
   if (message.kind == protocol::CommitKind::kInitial) said = on_disk.initial;
@@ -324,7 +251,7 @@ void SpeechChecker::check_message(const protocol::Commit& message) {
 }
 
 void SpeechChecker::check_message(const protocol::Learn& message) {
-  const Durable on_disk = durable(*disk_, message.instance);
+  const DurableInstance on_disk = durable_instance(disk_->image(), n_, message.instance);
   expect(on_disk.recorded, message.instance, "Learn, without its record");
   expect_proposal(message.instance, message.initial, message.block);
 }
@@ -334,7 +261,7 @@ void SpeechChecker::check_message(const protocol::Frontier& message) {
     Slot& known = decided_up_to_[{from_, ReplicaId(row)}];
     for (; known < message.executed[ReplicaId(row)]; known = known.next()) {
       const InstanceId id{ReplicaId(row), known.next()};
-      if (disk_->find(key(RecordKind::kDecision, id)) != nullptr) continue;
+      if (is_decided(disk_->image(), id)) continue;
       return expect(false, id, "executed, by gossip, without its decision");
     }
   }
@@ -348,7 +275,7 @@ void SpeechChecker::expect_promises_kept(ReplicaId replica, const sim::VirtualDi
        each != promises_.end() && each->first.first == replica; ++each) {
     const InstanceId& id = each->first.second;
     const Promise& told = each->second;
-    const Durable on_disk = durable(disk, id);
+    const DurableInstance on_disk = durable_instance(disk.image(), n_, id);
     if (on_disk.decided) continue;
     expect(on_disk.ballot >= told.ballot, id, "a promise that its disk has lost (C10)");
     expect(!told.voted || (on_disk.voted && on_disk.accepted_ballot >= told.accepted_ballot), id,
@@ -376,8 +303,10 @@ void SpeechChecker::expect_lemmas(const InstanceId& id, const Dependencies& vote
   if (proposal == proposals_.end()) return;
   const Dependencies& initial = proposal->second.first;
   for (const Access access : footprints_[id].accesses()) {
-    std::vector<InstanceId>& earlier = votes_on_key_[{from_, access.key()}];
-    const std::size_t first = earlier.size() > kWindow ? earlier.size() - kWindow : 0;
+    OnKey& on_key = votes_on_key_.try_emplace({from_, access.key()}, n_).first->second;
+    const std::vector<InstanceId>& earlier = on_key.ids();
+    std::size_t first = earlier.size() > kWindow ? earlier.size() - kWindow : 0;
+    if (on_key.all_in(vote, access)) first = earlier.size();  // And so they are no rivals (I7).
     for (std::size_t i = first; i < earlier.size(); ++i) {
       const InstanceId& other = earlier[i];
       if (!conflicts(footprints_[other], footprints_[id])) continue;
@@ -388,7 +317,7 @@ void SpeechChecker::expect_lemmas(const InstanceId& id, const Dependencies& vote
       expect(!apart || vote != initial || others_vote != proposals_[other].first, id,
              "first votes for two proposals that exclude each other (I7)");
     }
-    earlier.push_back(id);
+    on_key.add(id, access);
   }
 }
 
@@ -410,20 +339,33 @@ void SpeechChecker::expect_validation(const Validation& validation, const Instan
 }
 
 void SpeechChecker::finish() {
-  std::map<std::uint64_t, std::vector<InstanceId>> on_key;
+  // In about the order in which they were proposed, so that most include all before them.
+  std::vector<std::pair<std::uint64_t, InstanceId>> in_order;
   for (const auto& [id, decision] : decisions_) {
     if (decision.first) continue;  // Nop.
-    for (const Access access : footprints_[id].accesses()) on_key[access.key()].push_back(id);
+    std::uint64_t slots = 0;
+    for (std::uint16_t row = 0; row < n_; ++row) slots += decision.second[ReplicaId(row)].value();
+    in_order.emplace_back(slots, id);
   }
-  for (const auto& [key, ids] : on_key) {
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      for (std::size_t j = 0; j < i; ++j) {
-        if (!conflicts(footprints_[ids[i]], footprints_[ids[j]])) continue;
-        if (decisions_[ids[i]].second.covers(ids[j])) continue;
-        expect(decisions_[ids[j]].second.covers(ids[i]), ids[i],
-               "a decision; a conflicting one and this do not know of each other");
-      }
+  std::ranges::sort(in_order);
+  std::map<std::uint64_t, OnKey> on_keys;
+  for (const auto& [slots, id] : in_order) {
+    const Dependencies& decision = decisions_[id].second;
+    for (const Access access : footprints_[id].accesses()) {
+      OnKey& on_key = on_keys.try_emplace(access.key(), n_).first->second;
+      if (!on_key.all_in(decision, access)) expect_known(id, decision, on_key.ids());
+      on_key.add(id, access);
     }
+  }
+}
+
+/// Of two conflicting decisions one includes the other (I3).
+void SpeechChecker::expect_known(const InstanceId& id, const Dependencies& decision,
+                                 const std::vector<InstanceId>& others) {
+  for (const InstanceId& other : others) {
+    if (!conflicts(footprints_[id], footprints_[other]) || decision.covers(other)) continue;
+    expect(decisions_[other].second.covers(id), id,
+           "a decision; a conflicting one and this do not know of each other");
   }
 }
 
@@ -433,7 +375,7 @@ void SpeechChecker::on_acknowledged(ReplicaId replica, CommandId command, Bytes)
   if (n_ == 1) return;  // Nobody ever heard in which instance it is.
   const std::vector<InstanceId>& instances = instances_[command];
   const bool decided = std::ranges::any_of(instances, [&](const InstanceId& id) {
-    const Durable on_disk = durable(disk, id);
+    const DurableInstance on_disk = durable_instance(disk.image(), n_, id);
     return on_disk.decided && !on_disk.decided_nop;
   });
   expect(decided, instances.empty() ? InstanceId() : instances.front(),

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "epaxos/programs/simulate_disk_view.h"
 #include "epaxos/protocol/message.h"
-#include "epaxos/protocol/record.h"
 #include "epaxos/sim/cluster.h"
 
 namespace epaxos {
@@ -26,7 +26,7 @@ class SpeechChecker : public sim::Checker {
 
   [[nodiscard]] std::string_view name() const override { return "speech"; }
   /// Looks for pairs of conflicting decisions that do not know of each other (I3).
-  /// Cost: quadratic in the decisions of a key.
+  /// Cost: at worst quadratic in the decisions of a key.
   void finish() override;
 
   void on_started(ReplicaId replica) override;
@@ -40,26 +40,6 @@ class SpeechChecker : public sim::Checker {
 
  private:
   using Words = std::vector<std::byte>;
-
-  /// What one replica's disk holds about one instance.
-  struct Durable {
-    bool recorded = false;
-    bool pre_accepted = false;
-    bool voted = false;
-    bool decided = false;
-    bool decided_nop = false;
-    Dependencies initial;
-    Dependencies pre_accept_dependencies;
-    Dependencies vote_dependencies;
-    Dependencies decision;
-    Ballot ballot;
-    Ballot accepted_ballot;
-    Words block;
-  };
-  [[nodiscard]] Durable durable(const sim::VirtualDisk& disk, const InstanceId& id) const;
-  void read_payload(const std::vector<std::byte>& record, bool pre_accepted, Durable& out) const;
-  void read_vote(const std::vector<std::byte>& record, Durable& out) const;
-  void read_decision(const std::vector<std::byte>& record, Durable& out) const;
 
   void check_frame(const net::Frame& frame);
   void check_message(const protocol::PreAccept& message);
@@ -82,6 +62,8 @@ class SpeechChecker : public sim::Checker {
   void expect_promises_kept(ReplicaId replica, const sim::VirtualDisk& disk);
   void note_promise(const InstanceId& id, Ballot ballot);
   void note_vote(const InstanceId& id, Ballot ballot);
+  void expect_known(const InstanceId& id, const Dependencies& decision,
+                    const std::vector<InstanceId>& others);
   void expect_lemmas(const InstanceId& id, const Dependencies& vote);
   void expect_proposal(const InstanceId& id, const Dependencies& initial, Bytes block);
   /// Notes a fact that must be the same whenever it is told.
@@ -114,7 +96,7 @@ class SpeechChecker : public sim::Checker {
   std::map<ReplicaId, std::vector<Validation>> validations_;
   std::set<ReplicaId> forgetful_;
   /// First votes of a replica, by the keys that they touch, oldest first.
-  std::map<std::pair<ReplicaId, std::uint64_t>, std::vector<InstanceId>> votes_on_key_;
+  std::map<std::pair<ReplicaId, std::uint64_t>, OnKey> votes_on_key_;
   std::map<std::pair<ReplicaId, ReplicaId>, Slot> decided_up_to_;  // By (disk, row).
   std::map<std::pair<ReplicaId, protocol::MessageType>, std::uint64_t> said_;
   std::map<std::string, int> of_kind_;

@@ -40,7 +40,9 @@ int SessionClients::anybody() {
 }
 
 Tick SessionClients::rest() {
-  return random_.below(32) == 0 ? 4 * options_.ttl_us : 0;
+  if (random_.below(32) != 0 || rests_left_ == 0) return 0;
+  --rests_left_;
+  return 4 * options_.ttl_us;
 }
 
 // --- Commands ----------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ class SessionClients {
   Cluster& cluster_;
   const SessionOptions options_;
   Random random_;
+  int rests_left_ = 8;  // So that a run ends.
   std::vector<Client> clients_;
   std::vector<Group> groups_;
   std::map<std::uint64_t, Session> sessions_;
