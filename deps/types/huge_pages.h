@@ -29,8 +29,7 @@ class HugePageAllocator {
     return static_cast<T*>(room);
   }
   void deallocate(T* room, std::size_t count) noexcept {
-    const std::size_t bytes = rounded(count);
-    ::operator delete(room, bytes, alignment(bytes));
+    ::operator delete(room, alignment(rounded(count)));
   }
 
   friend bool operator==(const HugePageAllocator&, const HugePageAllocator&) { return true; }
