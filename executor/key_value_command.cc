@@ -20,7 +20,8 @@ class Writer {
     out_.insert(out_.end(), data, data + bytes.size());
   }
   void key(std::string_view key) {
-    // A key that is too long keeps its wrong length class, so that the machine refuses it by name.
+    // A key that is too long keeps its wrong length class, so that the machine refuses it by name:
+    // "or more", as only who builds the command knows its size.
     number(static_cast<std::uint16_t>(std::min<std::size_t>(key.size(), UINT16_MAX)));
     bytes(key.substr(0, UINT16_MAX));
   }
@@ -64,16 +65,13 @@ Payload start(Operation operation) {
   return {static_cast<std::byte>(operation)};
 }
 
-Failure malformed(const char* what) {
-  return fail(ErrorCode::kMalformed,
-              std::string("not a command of the key-value machine: ") + what);
+Failure malformed(const std::string& what) {
+  return fail(ErrorCode::kMalformed, "not a command of the key-value machine: " + what);
 }
 
-Result<void> check_key(std::string_view key) {
-  if (key.empty()) return fail(ErrorCode::kInvalidArgument, "the key is empty; give it a name");
-  if (key.size() <= kKeyBytesMax) return {};
-  return fail(ErrorCode::kTooLarge, "the key has " + std::to_string(key.size()) +
-                                        " bytes; the limit is " + std::to_string(kKeyBytesMax));
+/// A number from a field of 16 bits, in which every larger one looks like the largest.
+std::string in_words(std::size_t number, const char* of_what) {
+  return std::to_string(number) + " " + of_what + (number == UINT16_MAX ? " or more" : "");
 }
 
 Result<void> check_value(std::string_view value) {
@@ -95,6 +93,16 @@ Result<void> check_limits(const KeyValueCommand& command) {
     if (Result<void> fine = check_value(value); !fine) return fine;
   }
   return {};
+}
+
+/// Why the command of several keys that follows is none. Precondition: read_entries() failed.
+std::string about_entries(Reader in) {
+  std::uint16_t count = 0;
+  const std::string limit = std::to_string(kKeysMax);
+  if (!in.number(count)) return "it is cut off";
+  if (count == 0) return "it names no key, and takes 1 to " + limit;
+  if (count > kKeysMax) return "it names " + in_words(count, "keys") + "; the limit is " + limit;
+  return "it is cut off";
 }
 
 bool read_entries(Reader& in, bool with_values, std::vector<Entry>& out) {
@@ -135,6 +143,13 @@ bool read_fields(Reader& in, KeyValueCommand& out) {
 }
 
 }  // namespace
+
+Result<void> check_key(std::string_view key) {
+  if (key.empty()) return fail(ErrorCode::kInvalidArgument, "the key is empty; give it a name");
+  if (key.size() <= kKeyBytesMax) return {};
+  return fail(ErrorCode::kTooLarge, "the key has " + in_words(key.size(), "bytes") +
+                                        "; the limit is " + std::to_string(kKeyBytesMax));
+}
 
 Payload get(std::string_view key) {
   Payload out = start(Operation::kGet);
@@ -209,11 +224,11 @@ Result<void> decode_command(Bytes payload, KeyValueCommand& out) {
     return malformed("the operation is not known");
   }
   out.operation = static_cast<Operation>(operation);
+  const Reader fields = in;
   if (!read_fields(in, out)) {
     const bool several =
         out.operation == Operation::kMultiPut || out.operation == Operation::kMultiGet;
-    return malformed(several ? "it is cut off, or names no key or more than 1024"
-                             : "it is cut off");
+    return malformed(several ? about_entries(fields) : "it is cut off");
   }
   if (!in.at_end()) return malformed("bytes follow its end");
   return check_limits(out);

@@ -40,6 +40,11 @@ enum class Operation : std::uint8_t {
 using Entry = std::pair<std::string_view, std::string_view>;
 using Payload = std::vector<std::byte>;
 
+/// Whether a key has a size that the machine takes. A command keeps no longer one than 65535 bytes,
+/// so that only who builds it can tell the size of one beyond.
+/// Errors: invalid argument - empty; too large.
+Result<void> check_key(std::string_view key);
+
 Payload get(std::string_view key);
 Payload put(std::string_view key, std::string_view value);
 Payload erase(std::string_view key);

@@ -184,6 +184,17 @@ TEST(KeyValueCommand, KeysHaveALimitThatTheRefusalNames) {
       EXPECT_THAT(refusal(command).message, HasSubstr("the limit is 1024")) << bytes;
     }
   }
+  EXPECT_THAT(refusal(get(std::string(1025, 'k'))).message, HasSubstr("the key has 1025 bytes;"));
+  EXPECT_THAT(refusal(get(std::string(100'000, 'k'))).message,
+              HasSubstr("the key has 65535 bytes or more;"));
+}
+
+TEST(KeyValueCommand, WhoBuildsACommandLearnsTheSizeOfAKeyThatDoesNotFitIt) {
+  EXPECT_TRUE(check_key(kLongestKey));
+  EXPECT_EQ(check_key("").error().code, ErrorCode::kInvalidArgument);
+  const Error error = check_key(std::string(100'000, 'k')).error();
+  EXPECT_EQ(error.code, ErrorCode::kTooLarge);
+  EXPECT_EQ(error.message, "the key has 100000 bytes; the limit is 1024");
 }
 
 TEST(KeyValueCommand, AnEmptyKeyIsRefused) {
@@ -226,6 +237,15 @@ TEST(KeyValueCommand, SeveralKeysAreOneTo1024) {
       EXPECT_THAT(refusal(command).message, HasSubstr("1024")) << count;
     }
   }
+  const auto why = [](std::size_t count) {
+    return refusal(multi_get(std::vector<std::string_view>(count, "k"))).message;
+  };
+  EXPECT_THAT(why(0), HasSubstr("it names no key, and takes 1 to 1024"));
+  EXPECT_THAT(why(2000), HasSubstr("it names 2000 keys; the limit is 1024"));
+  EXPECT_THAT(why(70'000), HasSubstr("it names 65535 keys or more; the limit is 1024"));
+  Payload cut = multi_get(kKeys);
+  cut.pop_back();
+  EXPECT_THAT(refusal(cut).message, ::testing::EndsWith(": it is cut off"));
 }
 
 // Retries and recoveries compare payloads byte by byte.
