@@ -88,7 +88,9 @@ void explain_mistakes(CLI::App& app) {
 
 Result<std::int64_t> whole_number_from(std::string_view text) {
   std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool plus = text.starts_with('+') && !text.starts_with("+-");
+  const char* const begin = text.data() + (plus ? 1 : 0);
+  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size()) return number;
   return fail(ErrorCode::kInvalidArgument,
               "\"" + std::string(text) +

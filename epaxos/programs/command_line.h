@@ -17,7 +17,7 @@ namespace epaxos {
 /// Lets `app` explain mistakes. Its name stands before each sentence.
 void explain_mistakes(CLI::App& app);
 
-/// A whole number of 64 bits in decimal digits, nothing more and nothing less.
+/// A whole number of 64 bits in decimal digits, with a sign or without one.
 Result<std::int64_t> whole_number_from(std::string_view text);
 
 }  // namespace epaxos

@@ -2,9 +2,8 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
-#include <iostream>
-#include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "epaxos/programs/command_line.h"
 #include "epaxos/programs/control_output.h"
 #include "epaxos/programs/duration.h"
+#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/process.h"
 #include "epaxos/programs/programs.h"
 #include "epaxos/programs/text_table.h"
@@ -200,31 +200,80 @@ class Control {
 
 using Action = std::function<int(Control&)>;
 
-/// "-" is the standard input, whole.
-std::string value_or_input(const std::string& value) {
+/// "-" is the standard input, whole; no more of it is read than a value may have.
+Result<std::string> value_or_input(const std::string& value) {
   if (value != "-") return value;
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  std::string input(kv::kValueBytesMax + 1, '\0');
+  input.resize(std::fread(input.data(), 1, input.size(), stdin));
+  if (std::ferror(stdin) != 0) {
+    return fail(ErrorCode::kIo,
+                "the standard input cannot be read: " + std::string(std::strerror(errno)) + ".");
+  }
+  if (input.size() <= kv::kValueBytesMax) return input;
+  return fail(ErrorCode::kTooLarge, "the standard input has more than " +
+                                        std::to_string(kv::kValueBytesMax) +
+                                        " bytes, the limit of a value. Nothing was sent.");
+}
+
+/// Runs the command that has this value.
+int with_value(const std::string& value, const std::function<int(std::string_view)>& run) {
+  const Result<std::string> whole = value_or_input(value);
+  if (whole) return run(*whole);
+  std::fprintf(stderr, "epaxosctl: %s\n", whole.error().message.c_str());
+  return kControlBadUsage;
+}
+
+/// What is wrong with a key. Checked here too, as a command does not keep how long one was that is
+/// longer than it can say.
+std::string about_key(const std::string& key) {
+  const Result<void> checked = kv::check_key(key);
+  return checked ? std::string() : checked.error().message;
+}
+
+CLI::Option* add_key(CLI::App& command, ControlOptions& o) {
+  return command.add_option("KEY", o.key)->required()->check(about_key);
+}
+
+void check_pairs(const std::vector<std::string>& words) {
+  std::set<std::string_view> keys;
+  for (const std::string& word : words) {
+    const std::size_t at = word.find('=');
+    if (at == std::string::npos) {
+      throw CLI::ValidationError("mput", "\"" + word + "\" has no '='; write KEY=VALUE");
+    }
+    const std::string key = word.substr(0, at);
+    if (const std::string wrong = about_key(key); !wrong.empty()) {
+      throw CLI::ValidationError("mput", wrong);
+    }
+    if (!keys.insert(std::string_view(word).substr(0, at)).second) {
+      throw CLI::ValidationError("mput",
+                                 "the key \"" + key + "\" is named twice; give it one value");
+    }
+  }
 }
 
 void add_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
   auto* const get = app.add_subcommand("get", "The value of a key");
-  get->add_option("KEY", o.key)->required();
+  add_key(*get, o);
   get->add_flag("--stale", o.stale, "Read one replica without asking the others");
   get->callback([&] { action = [&o](Control& c) { return c.run(kv::get(o.key), true); }; });
 
   auto* const put = app.add_subcommand("put", "Set a key");
-  put->add_option("KEY", o.key)->required();
+  add_key(*put, o);
   put->add_option("VALUE", o.value)->required();
   put->callback([&] {
-    action = [&o](Control& c) { return c.run(kv::put(o.key, value_or_input(o.value)), false); };
+    action = [&o](Control& c) {
+      return with_value(
+          o.value, [&](std::string_view value) { return c.run(kv::put(o.key, value), false); });
+    };
   });
 
   auto* const erase = app.add_subcommand("delete", "Remove a key");
-  erase->add_option("KEY", o.key)->required();
+  add_key(*erase, o);
   erase->callback([&] { action = [&o](Control& c) { return c.run(kv::erase(o.key), false); }; });
 
   auto* const cas = app.add_subcommand("cas", "Set a key if it holds EXPECTED");
-  cas->add_option("KEY", o.key)->required();
+  add_key(*cas, o);
   cas->add_option("VALUE", o.value)->required();
   auto* const expected = cas->add_option("--expected", o.expected, "What it must hold");
   cas->add_flag("--absent", o.absent, "It must hold nothing")->excludes(expected);
@@ -235,19 +284,24 @@ void add_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
     action = [&o](Control& c) {
       const std::optional<std::string_view> wanted =
           o.absent ? std::nullopt : std::optional<std::string_view>(o.expected);
-      return c.run(kv::compare_and_set(o.key, wanted, value_or_input(o.value)), false);
+      return with_value(o.value, [&](std::string_view value) {
+        return c.run(kv::compare_and_set(o.key, wanted, value), false);
+      });
     };
   });
 
   auto* const append = app.add_subcommand("append", "Add to the end of a value");
-  append->add_option("KEY", o.key)->required();
+  add_key(*append, o);
   append->add_option("VALUE", o.value)->required();
   append->callback([&] {
-    action = [&o](Control& c) { return c.run(kv::append(o.key, value_or_input(o.value)), false); };
+    action = [&o](Control& c) {
+      return with_value(
+          o.value, [&](std::string_view value) { return c.run(kv::append(o.key, value), false); });
+    };
   });
 
   auto* const incr = app.add_subcommand("incr", "Add to a number");
-  incr->add_option("KEY", o.key)->required();
+  add_key(*incr, o);
   incr->add_option("DELTA", o.delta, "May be negative")
       ->check([](const std::string& text) {
         const Result<std::int64_t> delta = whole_number_from(text);
@@ -265,11 +319,7 @@ void add_multi_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
   auto* const mput = app.add_subcommand("mput", "Set several keys at once");
   mput->add_option("KEY=VALUE", o.words)->required();
   mput->callback([&] {
-    for (const std::string& word : o.words) {
-      if (word.find('=') == std::string::npos) {
-        throw CLI::ValidationError("mput", "\"" + word + "\" has no '='; write KEY=VALUE");
-      }
-    }
+    check_pairs(o.words);
     action = [&o](Control& c) {
       std::vector<kv::Entry> entries;
       for (const std::string_view word : o.words) {
@@ -281,7 +331,7 @@ void add_multi_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
   });
 
   auto* const mget = app.add_subcommand("mget", "The values of several keys, at one moment");
-  mget->add_option("KEY", o.words)->required();
+  mget->add_option("KEY", o.words)->required()->check(about_key);
   mget->add_flag("--stale", o.stale, "Read one replica without asking the others");
   mget->callback([&] {
     action = [&o](Control& c) {
@@ -301,11 +351,12 @@ void add_questions(CLI::App& app, ControlOptions& o, Action& action) {
 
 void describe(CLI::App& app, ControlOptions& o, Action& action) {
   explain_mistakes(app);
+  app.set_version_flag("--version", version_line("epaxosctl"), "Print the version");
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--config", o.config_path, "The cluster file, in TOML")->required();
-  app.add_option("--replica", o.replica, "Ask this replica and no other");
-  app.add_option("--timeout", o.timeout, "How long an answer is waited for: 5s, 500ms, 2m")
+  app.add_option("--replica", o.replica, "Ask this replica and no other")->check(refuse_empty);
+  app.add_option("--timeout", o.timeout, "How long an answer is waited for: 5s, 500ms, 2m, 1h")
       ->check([](const std::string& text) {
         const Result<Tick> duration = duration_from(text);
         return duration ? std::string() : duration.error().message;
@@ -321,10 +372,7 @@ void describe(CLI::App& app, ControlOptions& o, Action& action) {
   add_questions(app, o, action);
 }
 
-}  // namespace
-
-int control(int argc, char** argv) {
-  open_standard_streams();
+int run_control(int argc, char** argv) {
   CLI::App app("epaxosctl: commands and questions for the replicas of a cluster.", "epaxosctl");
   ControlOptions options;
   Action action;
@@ -344,10 +392,15 @@ int control(int argc, char** argv) {
     std::fprintf(stderr, "epaxosctl: %s\n", opened.error().message.c_str());
     return kControlBadUsage;
   }
-  const int exit_status = action(control);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_status;
-  std::fprintf(stderr, "epaxosctl: the answer could not be written: %s.\n", std::strerror(errno));
-  return kControlNotWritten;
+  return action(control);
+}
+
+}  // namespace
+
+int control(int argc, char** argv) {
+  open_standard_streams();
+  const int exit_status = run_control(argc, argv);
+  return output_written("epaxosctl") ? exit_status : kControlNotWritten;
 }
 
 }  // namespace epaxos

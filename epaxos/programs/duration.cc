@@ -8,8 +8,8 @@
 namespace epaxos {
 
 Result<Tick> duration_from(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, double>, 5> kUnits{
-      {{"", 1e6}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}}};
+  constexpr std::array<std::pair<std::string_view, double>, 6> kUnits{
+      {{"", 1e6}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}, {"h", 3600e6}}};
   const auto wrong = [&text](const char* why) {
     return fail(ErrorCode::kInvalidArgument, "\"" + std::string(text) + "\" " + why);
   };
@@ -24,7 +24,7 @@ Result<Tick> duration_from(std::string_view text) {
     }
     return static_cast<Tick>(number * microseconds);
   }
-  return wrong("is no duration. Write 5s, 500ms or 2m.");
+  return wrong("is no duration. Write 5s, 500ms, 2m or 1h.");
 }
 
 }  // namespace epaxos

@@ -9,8 +9,8 @@
 
 namespace epaxos {
 
-/// Microseconds of "500us", "20ms", "5s" or "2m"; a number alone means seconds. Fractions are fine.
-/// Errors: invalid argument - something else, or not within 1 ms to 1 h.
+/// Microseconds of "500us", "20ms", "5s", "2m" or "1h"; a number alone means seconds. Fractions are
+/// fine. Errors: invalid argument - something else, or not within 1 ms to 1 h.
 Result<Tick> duration_from(std::string_view text);
 
 }  // namespace epaxos

@@ -4,13 +4,21 @@
 #include <fcntl.h>
 #include <initializer_list>
 #include <poll.h>
+#include <string>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <vector>
 
 #include "deps/types/check.h"
 
 namespace epaxos {
+namespace {
+
+// One of nine replicas has about 45 open before the others and its first client have come.
+constexpr std::size_t kOpenFilesMin = 64;
+
+}  // namespace
 
 void open_standard_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -18,6 +26,22 @@ void open_standard_streams() {
     // The lowest free number is this one, as those below it are open.
     static_cast<void>(::open("/dev/null", O_RDWR));
   }
+}
+
+Result<void> check_open_files() {
+  std::vector<int> files;
+  int file = 0;
+  while (files.size() < kOpenFilesMin && file >= 0) {
+    file = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) files.push_back(file);
+  }
+  for (const int each : files) ::close(each);
+  if (files.size() == kOpenFilesMin) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "it may open only " + std::to_string(files.size()) + " more files, and a replica needs " +
+          std::to_string(kOpenFilesMin) +
+          " to start. Raise the limit of open files (ulimit -n); each client needs one more.");
 }
 
 StopSignals::StopSignals() {

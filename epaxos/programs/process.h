@@ -5,11 +5,18 @@
 
 #include <csignal>
 
+#include "deps/types/result.h"
+
 namespace epaxos {
 
 /// Gives every closed standard stream the null device. Otherwise the next file or socket would get
 /// its number, and what is printed would go there.
 void open_standard_streams();
+
+/// Whether this process may open as many files as a server needs to start and to take some clients.
+/// What it starts with ends the process where it gets none.
+/// Errors: invalid argument.
+Result<void> check_open_files();
 
 /// SIGTERM and SIGINT as a file descriptor, and as usual again once they were released: then
 /// another one ends the process at once. One that the process was started with ignoring stays

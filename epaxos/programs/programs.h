@@ -15,6 +15,7 @@ enum ServeStatus : int {
   kServeBadUsage = 1,    ///< The command line or the cluster file.
   kServeCannotOpen = 2,  ///< Data directory, addresses.
   kServeFailed = 3,      ///< It ran, and then could not persist any more, or not at its end.
+  kServeNotWritten = 4,  ///< What --print-config and the like print got lost on the way.
 };
 
 /// Exit statuses of epaxosctl.

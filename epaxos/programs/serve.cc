@@ -7,6 +7,7 @@
 
 #include "deps/types/check.h"
 #include "epaxos/node/node.h"
+#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/log.h"
 #include "epaxos/programs/process.h"
 #include "epaxos/programs/programs.h"
@@ -37,7 +38,8 @@ std::string ready_line(const NodeStatus& status) {
 /// neither a slow disk nor a log that nobody reads holds up the other.
 class Server {
  public:
-  explicit Server(const ServeOptions& options) : log_(options.replica, options.log_level) {}
+  /// Precondition: it is said which replica this is.
+  explicit Server(const ServeOptions& options) : log_(*options.replica, options.log_level) {}
 
   int run(NodeConfig config) {
     for (const std::string& note : config.cluster.notes) log_.warn(note);
@@ -142,15 +144,24 @@ int show_config(const ServeOptions& options, const ClusterConfig& cluster) {
 int serve(std::span<const Protocol> protocols, int argc, char** argv) {
   check(!protocols.empty(), "a server was given no protocol");
   open_standard_streams();
+  const auto said = [](int status) {
+    return output_written("epaxosd") || status != kServeStopped ? status : kServeNotWritten;
+  };
   int exit_status = kServeStopped;
   const auto options = read_serve_options(protocols, argc, argv, exit_status);
-  if (!options) return exit_status;
+  if (!options) return said(exit_status);
   auto config = node_config(protocols, *options);
   if (!config) {
     std::fprintf(stderr, "epaxosd: %s\n", config.error().message.c_str());
     return kServeBadUsage;
   }
-  if (options->check_config || options->print_config) return show_config(*options, config->cluster);
+  if (options->check_config || options->print_config) {
+    return said(show_config(*options, config->cluster));
+  }
+  if (const Result<void> enough = check_open_files(); !enough) {
+    std::fprintf(stderr, "epaxosd: %s\n", enough.error().message.c_str());
+    return kServeBadUsage;
+  }
   return Server(*options).run(*std::move(config));
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "epaxos/programs/command_line.h"
+#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/log.h"
 #include "epaxos/programs/programs.h"
 
@@ -21,26 +22,31 @@ Exit status:
   0  stopped as it was told
   1  the command line or the cluster file is wrong
   2  the data directory or an address cannot be used
-  3  the disk failed while it ran, or what it promised could not be written at its end)";
+  3  the disk failed while it ran, or what it promised could not be written at its end
+  4  what was asked for could not be written to the standard output)";
 
 void describe(CLI::App& app, ServeOptions& options, std::span<const Protocol> protocols) {
   explain_mistakes(app);
+  app.set_version_flag("--version", version_line("epaxosd"), "Print the version");
   std::vector<std::string> names;
   for (const Protocol& protocol : protocols) names.push_back(protocol.name);
   options.protocol = names.front();
   const auto levels = severity_names();
   app.add_option("--config", options.config_path, "The cluster file, in TOML")->required();
-  app.add_option("--replica", options.replica, "Which replica this is: its place in the file");
+  app.add_option("--replica", options.replica, "Which replica this is: its place in the file")
+      ->check(refuse_empty);
   app.add_option("--data", options.data,
-                 "Directory in which it keeps what it promised; needed unless durability is none");
+                 "Directory in which it keeps what it promised; needed unless durability is none")
+      ->check(refuse_empty);
   app.add_option("--durability", options.durability, "sync, async or none; else as in the file")
       ->check(CLI::IsMember({"sync", "async", "none"}));
   app.add_option("--protocol", options.protocol, "Who decides")
       ->check(CLI::IsMember(names))
       ->capture_default_str();
   app.add_option("--bind-peer", options.bind_peer,
-                 "Listen here for replicas, when that is not the address in the file");
-  app.add_option("--bind-client", options.bind_client, "The same for clients");
+                 "Listen here for replicas, when that is not the address in the file")
+      ->check(refuse_empty);
+  app.add_option("--bind-client", options.bind_client, "The same for clients")->check(refuse_empty);
   app.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember(std::vector<std::string>(levels.begin(), levels.end())))
       ->capture_default_str();
@@ -53,12 +59,11 @@ void describe(CLI::App& app, ServeOptions& options, std::span<const Protocol> pr
 
 Result<void> check_replica(const ServeOptions& options, int replicas) {
   const bool serves = !options.check_config && !options.print_config;
-  if (options.replica >= 0 && options.replica < replicas) return {};
-  if (options.replica == -1 && !serves) return {};
+  if (options.replica ? *options.replica >= 0 && *options.replica < replicas : !serves) return {};
   return fail(ErrorCode::kInvalidArgument,
-              (options.replica == -1 ? std::string("Say which replica this is")
-                                     : "There is no replica " + std::to_string(options.replica) +
-                                           ": say which it is") +
+              (options.replica
+                   ? "There is no replica " + std::to_string(*options.replica) + ": say which it is"
+                   : std::string("Say which replica this is")) +
                   " with --replica 0 to --replica " + std::to_string(replicas - 1) +
                   ", as the file lists them.");
 }
@@ -96,7 +101,7 @@ Result<NodeConfig> node_config(std::span<const Protocol> protocols, const ServeO
   if (const auto checked = check_replica(options, config.cluster.replica_count()); !checked) {
     return fail(checked.error());
   }
-  config.self = ReplicaId(static_cast<std::uint16_t>(std::max(options.replica, 0)));
+  config.self = ReplicaId(static_cast<std::uint16_t>(options.replica.value_or(0)));
   if (!options.durability.empty()) {
     config.cluster.durability = *durability_from(options.durability);
   }

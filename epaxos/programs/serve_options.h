@@ -13,7 +13,7 @@ namespace epaxos {
 
 struct ServeOptions {
   std::string config_path;
-  int replica = -1;
+  std::optional<int> replica;
   std::string data;
   std::string durability;  ///< Empty: as in the file.
   std::string protocol;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "deps/types/mutant.h"
+#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/simulate_chronicle.h"
 #include "epaxos/programs/simulate_options.h"
 #include "epaxos/programs/simulate_report.h"
@@ -105,16 +106,19 @@ class Simulation {
     const std::string text =
         options_.json ? to_json(report_, options_) : to_text(report_, options_);
     std::fputs(text.c_str(), stdout);
+    bool chronicle_written = true;
     if (options_.shrink && !report_.failed.empty()) {
       const sim::SwarmPlan smallest = shrink_first();
       const std::string seed = std::to_string(smallest.seed);
-      chronicle(smallest,
-                options_.chronicle.empty() ? "out/shrunk-" + seed + ".txt" : options_.chronicle);
+      chronicle_written =
+          chronicle(smallest, options_.chronicle.empty() ? "out/shrunk-" + seed + ".txt"
+                                                         : options_.chronicle);
     } else if (!options_.chronicle.empty()) {
-      chronicle(runs_.plan(0), options_.chronicle);
+      chronicle_written = chronicle(runs_.plan(0), options_.chronicle);
     }
     if (!options_.ledger.empty() && !write_ledger()) return kSimulateBadUsage;
-    return report_.exit_status();
+    const int exit_status = report_.exit_status();
+    return chronicle_written || exit_status != kSimulateAllHold ? exit_status : kSimulateBadUsage;
   }
 
  private:
@@ -156,13 +160,14 @@ class Simulation {
   }
 
   /// Runs it once more, and writes down all that happens.
-  void chronicle(const sim::SwarmPlan& plan, const std::string& path) const {
+  [[nodiscard]] bool chronicle(const sim::SwarmPlan& plan, const std::string& path) const {
     const Result<void> written =
         write_chronicle(runs_, swarm_, protocol_.words, plan, options_.replay_line(plan), path);
     std::FILE* const to = options_.json || !written ? stderr : stdout;
     std::fprintf(to, "%s\n",
                  written ? ("All that happens in it: " + path).c_str()
                          : ("epaxos-sim: " + written.error().message).c_str());
+    return written.has_value();
   }
 
   [[nodiscard]] bool write_ledger() const {
@@ -183,9 +188,7 @@ class Simulation {
   SimulateReport report_;
 };
 
-}  // namespace
-
-int simulate(std::span<const SimulatedProtocol> protocols, int argc, char** argv) {
+int run_simulations(std::span<const SimulatedProtocol> protocols, int argc, char** argv) {
   int exit_status = kSimulateAllHold;
   const std::optional<SimulateOptions> options =
       read_simulate_options(protocols, argc, argv, exit_status);
@@ -194,11 +197,25 @@ int simulate(std::span<const SimulatedProtocol> protocols, int argc, char** argv
     list_mutants();
     return kSimulateAllHold;
   }
+  if (!options->ledger.empty()) {
+    if (const Result<void> checked = check_ledger(options->ledger); !checked) {
+      std::fprintf(stderr, "epaxos-sim: %s\n", checked.error().message.c_str());
+      return kSimulateBadUsage;
+    }
+  }
   switch_mutant_on(options->mutant);
   const auto chosen = std::ranges::find_if(protocols, [&](const SimulatedProtocol& each) {
     return each.swarm.protocol.name == options->protocol;
   });
   return Simulation(*chosen, *options).run();
+}
+
+}  // namespace
+
+int simulate(std::span<const SimulatedProtocol> protocols, int argc, char** argv) {
+  const int exit_status = run_simulations(protocols, argc, argv);
+  return output_written("epaxos-sim") || exit_status != kSimulateAllHold ? exit_status
+                                                                         : kSimulateNotWritten;
 }
 
 }  // namespace epaxos

@@ -18,6 +18,7 @@ enum SimulateStatus : int {
   kSimulateViolation = 1,  ///< A run went wrong, or a required mark was never reached.
   kSimulateBadUsage = 2,
   kSimulateInterrupted = 3,  ///< What was run until then holds.
+  kSimulateNotWritten = 4,   ///< All hold, but the result got lost on the way to standard output.
 };
 
 /// A frame or a record in words: what it is, and about which instance. One line.

@@ -115,7 +115,11 @@ Result<void> write_chronicle(const SimulatedRuns& runs, const sim::SwarmOptions&
   std::error_code ignored;  // The file cannot be written then.
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (!folder.empty()) std::filesystem::create_directories(folder, ignored);
-  std::ofstream(path) << "# " << replay_line << "\n" << kHead;
+  const Failure not_written = fail(ErrorCode::kIo, "The chronicle " + path + " cannot be written.");
+  std::ofstream head(path);
+  head << "# " << replay_line << "\n" << kHead;
+  head.close();
+  if (!head.good()) return not_written;
 
   SimulatedRuns watched = runs;
   watched.run = [&](const sim::SwarmPlan& one) {
@@ -143,7 +147,7 @@ Result<void> write_chronicle(const SimulatedRuns& runs, const sim::SwarmOptions&
   }
   file.flush();
   if (file.good()) return {};
-  return fail(ErrorCode::kIo, "The chronicle " + path + " cannot be written.");
+  return not_written;
 }
 
 }  // namespace epaxos

@@ -7,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "epaxos/programs/every_program.h"
+
 namespace epaxos {
 namespace {
 
@@ -18,7 +20,8 @@ Exit status:
   0  all runs hold
   1  a run does not, or --profile nightly never reached a part of the protocol that it must reach
   2  the command line is wrong
-  3  interrupted; what was run until then holds)";
+  3  interrupted; what was run until then holds
+  4  all runs hold, but the result could not be written to the standard output)";
 
 bool read_number(std::string_view text, std::uint64_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -50,42 +53,31 @@ std::vector<std::string> mutant_names() {
   return names;
 }
 
-void describe(CLI::App& app, SimulateOptions& options,
-              std::span<const SimulatedProtocol> protocols) {
-  std::vector<std::string> names;
-  for (const SimulatedProtocol& each : protocols) names.push_back(each.swarm.protocol.name);
-  options.protocol = names.front();
-  app.add_option("--protocol", options.protocol, "Who decides")
-      ->check(CLI::IsMember(names))
-      ->capture_default_str();
-  app.add_option("--replicas", options.replicas, "How many, 1 to 9, or swarm: drawn")
-      ->check(check_replicas)
-      ->capture_default_str();
-  app.add_option_function<std::string>(
-         "--seeds",
-         [&options](const std::string& text) {
-           if (const std::string wrong = read_seeds(text, options); !wrong.empty()) {
-             throw CLI::ValidationError(wrong);
-           }
-         },
-         "Which runs, as A..B")
-      ->default_str("1..300");
-  app.add_option("--profile", options.profile, "smoke (short runs) or nightly (long ones)")
-      ->check(CLI::IsMember({"smoke", "nightly"}))
-      ->capture_default_str();
-  app.add_option("--mutant", options.mutant, "A known bug that is switched on")
-      ->check(CLI::IsMember(mutant_names()))
-      ->type_name("NAME")
-      ->capture_default_str();
-  app.add_flag("--list-mutants", options.list_mutants, "Only print the known bugs");
-  app.add_option_function<std::uint64_t>(
+/// Seeds, one seed, or one plan.
+void describe_runs(CLI::App& app, SimulateOptions& options) {
+  CLI::Option* const seeds =
+      app.add_option_function<std::string>(
+             "--seeds",
+             [&options](const std::string& text) {
+               if (const std::string wrong = read_seeds(text, options); !wrong.empty()) {
+                 throw CLI::ValidationError(wrong);
+               }
+             },
+             "Which runs, as A..B")
+          ->default_str("1..300");
+  CLI::Option* const replay = app.add_option_function<std::string>(
       "--replay",
-      [&options](std::uint64_t seed) {
-        options.first_seed = options.last_seed = seed;
+      [&options](const std::string& text) {
+        if (!read_number(text, options.first_seed)) {
+          throw CLI::ValidationError("--replay takes one seed, a whole number like 7, not \"" +
+                                     text + "\".");
+        }
+        options.last_seed = options.first_seed;
         options.replay = true;
       },
       "Run one seed and tell all about it");
-  app.add_option_function<std::string>(
+  replay->excludes(seeds);
+  CLI::Option* const instead = app.add_option_function<std::string>(
       "--plan",
       [&options](const std::string& text) {
         if (const auto plan = sim::plan_from(text); !plan) {
@@ -96,10 +88,36 @@ void describe(CLI::App& app, SimulateOptions& options,
         options.replay = true;
       },
       "The same with a plan, as it was printed");
-  app.add_flag("--shrink", options.shrink, "Make a plan that fails as small as possible");
+  instead->check(refuse_empty)->excludes(seeds)->excludes(replay);
+}
+
+void describe(CLI::App& app, SimulateOptions& options,
+              std::span<const SimulatedProtocol> protocols) {
+  app.set_version_flag("--version", version_line("epaxos-sim"), "Print the version");
+  std::vector<std::string> names;
+  for (const SimulatedProtocol& each : protocols) names.push_back(each.swarm.protocol.name);
+  options.protocol = names.front();
+  app.add_option("--protocol", options.protocol, "Who decides")
+      ->check(CLI::IsMember(names))
+      ->capture_default_str();
+  app.add_option("--replicas", options.replicas, "How many, 1 to 9, or swarm: drawn")
+      ->check(check_replicas)
+      ->capture_default_str();
+  describe_runs(app, options);
+  app.add_option("--profile", options.profile, "smoke (short runs) or nightly (long ones)")
+      ->check(CLI::IsMember({"smoke", "nightly"}))
+      ->capture_default_str();
+  app.add_option("--mutant", options.mutant, "A known bug that is switched on")
+      ->check(CLI::IsMember(mutant_names()))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_flag("--list-mutants", options.list_mutants, "Only print the known bugs");
+  app.add_flag("--shrink", options.shrink,
+               "Make the plan of the first seed that fails as small as possible");
   app.add_option("--chronicle", options.chronicle,
                  "A file for all that happens in the run that is replayed, or that --shrink leaves "
-                 "(then out/shrunk-SEED.txt without it)");
+                 "(then out/shrunk-SEED.txt without it)")
+      ->check(refuse_empty);
   app.add_flag("!--no-permanent-faults", options.permanent_faults,
                "No replica is gone for good, and no disk forgets");
   app.add_option("--jobs", options.jobs, "Processes at a time")
@@ -109,7 +127,8 @@ void describe(CLI::App& app, SimulateOptions& options,
       ->check(CLI::Range(1, 1'000'000));
   app.add_flag("--keep-going", options.keep_going, "Do not stop at the first violation");
   app.add_flag("--json", options.json, "Print the result as JSON");
-  app.add_option("--ledger", options.ledger, "Append the result as a row to a table in this file");
+  app.add_option("--ledger", options.ledger, "Append the result as a row to a table in this file")
+      ->check(refuse_empty);
   app.footer(kFooter);
 }
 

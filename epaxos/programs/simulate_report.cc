@@ -58,6 +58,10 @@ std::string marks_text(const SimulateReport& report) {
   return text;
 }
 
+Failure ledger_not_written(const std::string& path) {
+  return fail(ErrorCode::kIo, "The ledger " + path + " cannot be written.");
+}
+
 }  // namespace
 
 void SimulateReport::add(const sim::SwarmResult& result) {
@@ -149,11 +153,16 @@ std::string to_json(const SimulateReport& report, const SimulateOptions& options
   return out.dump(2) + "\n";
 }
 
+Result<void> check_ledger(const std::string& path) {
+  if (std::ofstream(path, std::ios::app).good()) return {};
+  return ledger_not_written(path);
+}
+
 Result<void> append_to_ledger(const SimulateReport& report, const SimulateOptions& options,
                               const std::string& date) {
-  const bool is_new = !std::ifstream(options.ledger).good();
   std::ofstream file(options.ledger, std::ios::app);
-  if (is_new) {
+  file.seekp(0, std::ios::end);
+  if (file.tellp() == 0) {
     file << "| date | version | protocol, replicas, profile | seeds | simulated hours | "
             "violations |\n|---|---|---|---|---|---|\n";
   }
@@ -165,7 +174,7 @@ Result<void> append_to_ledger(const SimulateReport& report, const SimulateOption
        << hours(report.simulated_us) << " | " << grouped(report.violations()) << " |\n";
   file.flush();
   if (file.good()) return {};
-  return fail(ErrorCode::kIo, "The ledger " + options.ledger + " cannot be written.");
+  return ledger_not_written(options.ledger);
 }
 
 }  // namespace epaxos

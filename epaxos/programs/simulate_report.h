@@ -40,6 +40,9 @@ std::string to_json(const SimulateReport& report, const SimulateOptions& options
 /// What went wrong in one run, and the line that shows it again.
 std::string failure_text(const sim::SwarmResult& result, const SimulateOptions& options);
 
+/// Whether a row can be appended. A new file is made. Errors: io.
+Result<void> check_ledger(const std::string& path);
+
 /// Appends one row to the table at the end of a file; begins the table in a new one.
 /// Errors: io.
 Result<void> append_to_ledger(const SimulateReport& report, const SimulateOptions& options,

@@ -143,6 +143,16 @@ TEST(Server, WrongCommandLinesAreExplained) {
   EXPECT_EQ(run_program("epaxosd", {"--config", config, "--durability", "maybe"}).status, 1);
 }
 
+TEST(Server, ALimitOfOpenFilesThatIsTooLowIsNamed) {
+  const ClusterProcesses cluster(1);
+  const std::string command = "exec 2>'" + cluster.scratch() / "err" +
+                              "'; ulimit -n 5; exec '" EPAXOS_PROGRAMS_DIR "/epaxosd' --config '" +
+                              cluster.config_path() + "' --replica 0 --data '" + cluster.data(0) +
+                              "'";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1);
+  EXPECT_THAT(file_text(cluster.scratch() / "err"), HasSubstr("Raise the limit of open files"));
+}
+
 TEST(Server, ADirectoryOfSomebodyElseIsRefused) {
   ClusterProcesses cluster(3);
   cluster.start_all();
@@ -196,9 +206,20 @@ TEST(Server, CommandsThatAreTooLargeOrNoneAreRefusedByName) {
   ClusterProcesses cluster(1);
   cluster.start_all();
 
-  const Ran key = cluster.control({"put", std::string(2000, 'k'), "v"});
-  EXPECT_EQ(key.status, 2);
-  EXPECT_THAT(key.err, HasSubstr("1024"));
+  const net::CallOutcome key =
+      cluster.client().call(net::RequestKind::kPropose, kv::put(std::string(2000, 'k'), "v"), {});
+  EXPECT_EQ(key.kind, OutcomeKind::kRejected);
+  EXPECT_THAT(key.reason, HasSubstr("the key has 2000 bytes; the limit is 1024"));
+
+  const Ran value = cluster.control({"put", "k", std::string(70'000, 'v')});
+  EXPECT_EQ(value.status, 2);
+  EXPECT_THAT(value.err, HasSubstr("the value has 70000 bytes; the limit is 65536"));
+
+  std::vector<std::string> many(2001, "k");
+  many[0] = "mget";
+  const Ran keys = cluster.control(many);
+  EXPECT_EQ(keys.status, 2);
+  EXPECT_THAT(keys.err, HasSubstr("it names 2000 keys; the limit is 1024"));
 
   const std::string nonsense = "no command of this machine";
   const net::CallOutcome outcome =

@@ -2,8 +2,11 @@
 
 #include "epaxos/programs/command_line.h"
 
+#include <cstdio>
+#include <fcntl.h>
 #include <fstream>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -121,7 +124,7 @@ TEST(ServerCommandLine, WhatIsLeftOutIsAsInTheFile) {
 
 TEST(ServerCommandLine, AReplicaThatTheFileDoesNotListIsNamed) {
   const File file(cluster_of(3));
-  for (const auto* const id : {"3", "-2", "65536"}) {
+  for (const auto* const id : {"3", "-1", "-2", "65536"}) {
     const auto config = config_of(file.path(), {"--replica", id});
     ASSERT_FALSE(config) << id;
     EXPECT_THAT(config.error().message, HasSubstr("--replica 0 to --replica 2"));
@@ -147,6 +150,10 @@ TEST(ServerCommandLine, MistakesAreExplained) {
            "\"--replicas\" is no option. Did you mean \"--replica\"?");
   explains(run_server({"--config", path, "--replica", "0", "start"}), "one argument too many");
   explains(run_server({"--config", path, "--replica", "0"}), "with --data DIRECTORY");
+  for (const auto* const option : {"--replica", "--data", "--bind-peer", "--bind-client"}) {
+    explains(run_server({"--config", path, "--check-config", option, ""}),
+             std::string(option) + ": is empty");
+  }
   explains(run_server({"--config", "/nowhere/cluster.toml", "--replica", "0"}),
            "/nowhere/cluster.toml");
 }
@@ -154,8 +161,9 @@ TEST(ServerCommandLine, MistakesAreExplained) {
 TEST(ServerCommandLine, TheHelpNamesEveryExitStatus) {
   const Ran help = run_server({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const auto* const part : {"0  stopped", "1  the command line", "2  the data", "3  the disk",
-                                 "--unsafe-rejoin", "--check-config", "--print-config"}) {
+  for (const auto* const part :
+       {"0  stopped", "1  the command line", "2  the data", "3  the disk", "4  what was asked",
+        "--unsafe-rejoin", "--check-config", "--print-config"}) {
     EXPECT_THAT(help.out, HasSubstr(part));
   }
 }
@@ -196,8 +204,11 @@ TEST(CheckConfig, NamesTheLineTheKeyAndWhatToDo) {
 TEST(CheckConfig, ChecksTheReplicaToo) {
   const File file(cluster_of(3));
   EXPECT_EQ(run_server({"--config", file.path(), "--check-config", "--replica", "2"}).status, 0);
-  EXPECT_EQ(run_server({"--config", file.path(), "--check-config", "--replica", "3"}).status,
-            kServeBadUsage);
+  for (const auto* const none : {"3", "-1"}) {
+    const Ran ran = run_server({"--config", file.path(), "--check-config", "--replica", none});
+    EXPECT_EQ(ran.status, kServeBadUsage) << none;
+    EXPECT_THAT(ran.err, HasSubstr("There is no replica " + std::string(none)));
+  }
 }
 
 TEST(PrintConfig, PrintsAFileThatMeansTheSameWithWhatTheCommandLineChanged) {
@@ -226,6 +237,17 @@ TEST(ControlCommandLine, MistakesAreExplained) {
   explains({"cas", "a", "b"}, "--expected TEXT or --absent");
   explains({"cas", "a", "b", "--absent", "--expected", "c"}, "excludes");
   explains({"mput", "a"}, "write KEY=VALUE");
+  explains({"mput", "a=1", "b=1", "a=2"}, "the key \"a\" is named twice");
+  explains({"mput", "a=1", "=2"}, "the key is empty");
+  explains({"mput", std::string(100'000, 'k') + "=1"}, "the key has 100000 bytes");
+  for (const auto* const command : {"get", "mget", "delete", "incr", "put", "append"}) {
+    const bool with_value = std::string_view(command) == "put" || command[0] == 'a';
+    std::vector<std::string> words{command, std::string(100'000, 'k')};
+    if (with_value) words.emplace_back("v");
+    explains(words, "the key has 100000 bytes; the limit is 1024");
+    words[1] = "";
+    explains(words, "the key is empty");
+  }
   explains({"incr", "a", "much"}, "\"much\" is no whole number");
   explains({"incr", "a", "9223372036854775808"}, "does not fit into 64 bits");
   explains({}, "epaxosctl: a subcommand is required. Known here: get, put,");
@@ -235,11 +257,12 @@ TEST(ControlCommandLine, MistakesAreExplained) {
   explains({"get", "--stael", "a"}, "Did you mean \"--stale\"?\nRun \"epaxosctl get --help\"");
   explains({"get", "a", "b"}, "\"b\" is one argument too many");
   explains({"put", "a", "-x"}, "\"-x\" is no option. What begins with \"-\"");
-  explains({"--timeout", "soon", "get", "a"}, "Write 5s, 500ms or 2m.");
+  explains({"--timeout", "soon", "get", "a"}, "Write 5s, 500ms, 2m or 1h.");
   explains({"--output", "xml", "get", "a"}, "xml");
   explains({"--replica", "3", "get", "a"}, "Choose one of these: 0, 1, 2.");
   explains({"--replica", "-1", "get", "a"}, "lists no replica -1");
   explains({"--replica", "x", "get", "a"}, "--replica = x is not accepted");
+  explains({"--replica", "", "get", "a"}, "--replica: is empty");
   explains({"--replica", "3", "status"}, "lists no replica 3");
   EXPECT_THAT(run_control({"get", "a"}).err, HasSubstr("--config is required"));
   EXPECT_THAT(run_control({"--config", "/nowhere.toml", "get", "a"}).err,
@@ -265,6 +288,60 @@ TEST(ControlCommandLine, NobodyThereIsRejectedOrSaidSo) {
   EXPECT_EQ(digest.out, "[{\"replica\":0,\"digest\":null}]\n");
 }
 
+// Nothing is asked of a replica, and nobody waits for the end of an input that has none.
+TEST(ControlCommandLine, AnInputThatIsNoValueIsRefused) {
+  const File file(cluster_of(1));
+  const auto refused = [&file](const char* input, const std::vector<std::string>& words) {
+    std::vector<std::string> arguments{"--config", file.path()};
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    EXPECT_NE(std::freopen(input, "r", stdin), nullptr);
+    const Ran ran = run_control(arguments);
+    EXPECT_NE(std::freopen("/dev/null", "r", stdin), nullptr);
+    EXPECT_EQ(ran.status, kControlBadUsage);
+    return ran.err;
+  };
+
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"put", "k", "-"},
+                                                {"append", "k", "-"},
+                                                {"cas", "k", "-", "--absent"}}) {
+    EXPECT_THAT(refused("/dev/zero", words), HasSubstr("has more than 65536 bytes")) << words[0];
+    EXPECT_THAT(refused("/", words), HasSubstr("cannot be read: Is a directory")) << words[0];
+  }
+}
+
+TEST(EveryProgram, SaysWhenItsOutputCannotBeWritten) {
+  const File file(cluster_of(3));
+  const auto into_a_full_device = [](const auto& run) {
+    const int full = ::open("/dev/full", O_WRONLY);
+    ::dup2(full, STDOUT_FILENO);
+    ::_exit(run());
+  };
+  const auto server = [&file](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"epaxosd", "--config", file.path()});
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    const Protocol protocols[] = {protocol::epaxos()};
+    return serve(protocols, static_cast<int>(argv.size()), argv.data());
+  };
+  const std::string sentence = "epaxosd: the answer could not be written: No space left on device";
+  for (const auto* const option : {"--print-config", "--check-config", "--help", "--version"}) {
+    EXPECT_EXIT(into_a_full_device([&] { return server({option}); }),
+                ::testing::ExitedWithCode(kServeNotWritten), sentence);
+  }
+  const auto control_help = [] {
+    std::string words[] = {"epaxosctl", "--help"};
+    char* argv[] = {words[0].data(), words[1].data()};
+    return control(2, argv);
+  };
+  EXPECT_EXIT(into_a_full_device(control_help), ::testing::ExitedWithCode(kControlNotWritten),
+              "epaxosctl: the answer could not be written");
+}
+
+TEST(EveryProgram, TellsItsVersion) {
+  EXPECT_THAT(run_server({"--version"}).out, ::testing::MatchesRegex("epaxosd [0-9.]+\n"));
+  EXPECT_THAT(run_control({"--version"}).out, ::testing::MatchesRegex("epaxosctl [0-9.]+\n"));
+}
+
 TEST(ControlCommandLine, TheHelpNamesEveryExitStatus) {
   const Ran help = run_control({"--help"});
   EXPECT_EQ(help.status, 0);
@@ -276,9 +353,11 @@ TEST(ControlCommandLine, TheHelpNamesEveryExitStatus) {
 
 TEST(WholeNumber, IsReadInDecimalDigitsAndNeverCutOff) {
   EXPECT_EQ(*whole_number_from("-3"), -3);
+  EXPECT_EQ(*whole_number_from("+5"), 5);
   EXPECT_EQ(*whole_number_from("010"), 10);
   EXPECT_EQ(*whole_number_from("9223372036854775807"), INT64_MAX);
-  for (const auto* const text : {"", "x", "1.5", "5x", "0x10", " 1", "99999999999999999999"}) {
+  for (const auto* const text :
+       {"", "x", "1.5", "5x", "0x10", " 1", "+", "+-5", "++5", "-+5", "99999999999999999999"}) {
     EXPECT_FALSE(whole_number_from(text)) << text;
   }
 }
@@ -290,6 +369,7 @@ TEST(Duration, IsReadAsPeopleWriteIt) {
   EXPECT_EQ(*duration_from("500ms"), 500'000u);
   EXPECT_EQ(*duration_from("2000us"), 2'000u);
   EXPECT_EQ(*duration_from("2m"), 120'000'000u);
+  EXPECT_EQ(*duration_from("1h"), 3'600'000'000u);
 }
 
 TEST(Duration, WhatIsNoneIsRefused) {

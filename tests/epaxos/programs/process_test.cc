@@ -3,6 +3,8 @@
 #include "epaxos/programs/process.h"
 
 #include <csignal>
+#include <cstdio>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 
@@ -56,6 +58,19 @@ TEST(Event, WakesFromAnotherThreadUntilItIsCleared) {
   EXPECT_EQ(wait_for(signals, event, 0), Woken::kByEvent);
   event.clear();
   EXPECT_EQ(wait_for(signals, event, 0), Woken::kByNothing);
+}
+
+TEST(OpenFiles, TooFewAreNamedBeforeAnythingNeedsOne) {
+  EXPECT_TRUE(check_open_files());
+  const auto with_five = [] {
+    const rlimit five{5, 5};
+    ::setrlimit(RLIMIT_NOFILE, &five);
+    const auto enough = check_open_files();
+    if (!enough) std::fprintf(stderr, "%s\n", enough.error().message.c_str());
+    ::_exit(enough ? 0 : 7);
+  };
+  EXPECT_EXIT(with_five(), ::testing::ExitedWithCode(7),
+              "may open only .* Raise the limit of open files \\(ulimit -n\\)");
 }
 
 TEST(StandardStreams, AClosedOneBecomesTheNullDevice) {

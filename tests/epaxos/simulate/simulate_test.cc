@@ -3,6 +3,7 @@
 
 #include "epaxos/programs/simulate.h"
 
+#include <fcntl.h>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <sstream>
@@ -263,6 +264,51 @@ TEST(Simulate, BadUsageSaysWhatIsWrong) {
   EXPECT_THAT(wrong({"--plan", "speed=1"}), HasSubstr("speed=1"));
   EXPECT_THAT(wrong({"--jobs", "0"}), HasSubstr("--jobs"));
   EXPECT_THAT(wrong({"--chronicle", "x"}), HasSubstr("--replay"));
+  for (const auto* const seed : {"", "-1", "+1", "7x", " 7", "18446744073709551616"}) {
+    EXPECT_THAT(wrong({"--replay", seed}), HasSubstr("not \"" + std::string(seed) + "\""));
+  }
+  for (const auto* const option : {"--plan", "--chronicle", "--ledger"}) {
+    EXPECT_THAT(wrong({option, ""}), HasSubstr(std::string(option) + ": is empty"));
+    EXPECT_THAT(wrong({option, "  "}), HasSubstr(std::string(option) + ": is empty"));
+  }
+  EXPECT_THAT(wrong({"--seeds", "1..2", "--replay", "7"}), HasSubstr("excludes"));
+  EXPECT_THAT(wrong({"--plan", "seed=1", "--replay", "7"}), HasSubstr("excludes"));
+}
+
+TEST(Simulate, ALedgerThatCannotBeWrittenIsSaidBeforeTheRun) {
+  const Ran ran = run({"--seeds", "1..3", "--ledger", "/nowhere/ledger"});
+
+  EXPECT_EQ(ran.status, kSimulateBadUsage);
+  EXPECT_THAT(ran.err, HasSubstr("The ledger /nowhere/ledger cannot be written."));
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST(Simulate, AChronicleThatCannotBeWrittenIsNoSuccess) {
+  const Ran ran = run({"--plan", "seed=1 commands=1 clients=1", "--chronicle", "/dev/full"});
+
+  EXPECT_EQ(ran.status, kSimulateBadUsage) << ran.out;
+  EXPECT_THAT(ran.err, HasSubstr("The chronicle /dev/full cannot be written."));
+}
+
+TEST(Simulate, AResultThatCannotBeWrittenIsNoSuccess) {
+  const auto into_a_full_device = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "epaxos-sim");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    const SimulatedProtocol protocols[] = {simulated_epaxos()};
+    ::dup2(::open("/dev/full", O_WRONLY), STDOUT_FILENO);
+    ::_exit(simulate(protocols, static_cast<int>(argv.size()), argv.data()));
+  };
+  const std::string sentence = "epaxos-sim: the answer could not be written";
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--list-mutants"},
+                                                    {"--help"},
+                                                    {"--version"},
+                                                    {"--replay", "1"},
+                                                    {"--seeds", "1..2"},
+                                                    {"--seeds", "1..2", "--json"}}) {
+    EXPECT_EXIT(into_a_full_device(arguments), ::testing::ExitedWithCode(kSimulateNotWritten),
+                sentence);
+  }
 }
 
 TEST(Simulate, ABudgetOfTimeEndsARunWell) {
