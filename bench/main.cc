@@ -4,11 +4,13 @@
 
 #include "bench/subcommands.h"
 #include "epaxos/programs/command_line.h"
+#include "epaxos/programs/every_program.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Measures replicated commands: throughput, latency, and what they cost.",
                "epaxos-bench");
   epaxos::explain_mistakes(app);
+  app.set_version_flag("--version", epaxos::version_line("epaxos-bench"), "Print the version");
   app.require_subcommand(1);
   int status = 0;
   epaxos::bench::add_throughput(app, status);
@@ -17,7 +19,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
+    status = app.exit(error) == 0 ? 0 : 1;
   }
-  return status;
+  return epaxos::output_written("epaxos-bench") || status != 0 ? status : 1;
 }

@@ -11,6 +11,7 @@
 #include "bench/subcommands.h"
 #include "epaxos/node/config.h"
 #include "epaxos/programs/child_process.h"
+#include "epaxos/programs/every_program.h"
 
 namespace epaxos::bench {
 namespace {
@@ -61,12 +62,28 @@ Result<std::unique_ptr<net::Client>> connect(const ClientCommand& command) {
   return net::Client::open(options);
 }
 
+/// Whether the machine takes all the keys: without that every command is rejected.
+Result<void> check_keys(const KeyChoice& keys) {
+  const std::string longest = keys.prefix + std::to_string(keys.own_keys - 1);
+  if (const auto checked = kv::check_key(longest); !checked) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--prefix is too long, as with a number after it " + checked.error().message + ".");
+  }
+  if (const auto checked = kv::check_key(keys.hot_key); !checked) {
+    return fail(ErrorCode::kInvalidArgument, "--hot-key: " + checked.error().message + ".");
+  }
+  return {};
+}
+
 int run(ClientCommand& command) {
   if (command.replica >= 0) {
     command.load.replica = ReplicaId(static_cast<std::uint16_t>(command.replica));
   }
   if (command.load.keys.prefix.empty()) command.load.keys.prefix = own_prefix();
   command.load.keys.seed = static_cast<std::uint64_t>(command.replica + 2);
+  if (const auto checked = check_keys(command.load.keys); !checked) {
+    return complain(checked.error().message);
+  }
   const auto client = connect(command);
   if (!client) return complain(client.error().message);
   catch_interrupts();
@@ -113,7 +130,8 @@ void add_client(CLI::App& app, int& status) {
   sub->add_flag("--increments", command->load.keys.increments,
                 "Add one to counters instead of putting values");
   sub->add_option("--prefix", command->load.keys.prefix,
-                  "Of the keys that no other client has; else one by chance");
+                  "Of the keys that no other client has; else one by chance")
+      ->check(refuse_empty);
   sub->add_option("--own-keys", command->load.keys.own_keys, "How many of these")
       ->check(number(std::size_t{1}, std::size_t{10'000'000}, "it has 1 to 10000000 of its own."))
       ->capture_default_str();

@@ -1,4 +1,5 @@
-// `epaxos-bench throughput` as a whole: short runs, what they print, and what they refuse.
+// `epaxos-bench throughput` as a whole: short runs, what they print, and what they refuse; and what
+// the program and its other subcommands refuse.
 
 #include <csignal>
 #include <cstdio>
@@ -22,10 +23,10 @@ struct Finished {
   std::string out;  ///< Both streams.
 };
 
-/// Runs `epaxos-bench throughput ARGUMENTS` in a shell.
-Finished throughput(const std::string& arguments, const std::string& redirect = " 2>&1") {
+/// Runs `epaxos-bench ARGUMENTS` in a shell.
+Finished bench(const std::string& arguments, const std::string& redirect = " 2>&1") {
   const std::string command =
-      std::string("'" EPAXOS_PROGRAMS_DIR "'/epaxos-bench throughput ") + arguments + redirect;
+      std::string("'" EPAXOS_PROGRAMS_DIR "'/epaxos-bench ") + arguments + redirect;
   std::FILE* const pipe = ::popen(command.c_str(), "r");
   EXPECT_NE(pipe, nullptr);
   Finished run;
@@ -34,6 +35,10 @@ Finished throughput(const std::string& arguments, const std::string& redirect = 
   const int status = ::pclose(pipe);
   run.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return run;
+}
+
+Finished throughput(const std::string& arguments, const std::string& redirect = " 2>&1") {
+  return bench("throughput " + arguments, redirect);
 }
 
 /// An own empty directory for temporary files, removed at the end.
@@ -169,5 +174,31 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"--durability sync --data /nowhere/at/all", "no such directory"},
                     Refused{"--data /tmp", "--durability none"}, Refused{"--sekonds 3", "sekonds"},
                     Refused{"--seconds", "--seconds"}));
+
+TEST(Bench, TellsItsVersionAndWhenItsOutputCannotBeWritten) {
+  const Finished version = bench("--version");
+  EXPECT_EQ(version.status, 0);
+  EXPECT_THAT(version.out, testing::MatchesRegex("epaxos-bench [0-9.]+\n"));
+
+  const Finished full = bench("--version", " 2>&1 >/dev/full");
+  EXPECT_EQ(full.status, 1);
+  EXPECT_THAT(full.out, HasSubstr("epaxos-bench: the answer could not be written"));
+}
+
+// Every command would be rejected. Nobody is asked for that.
+TEST(Client, KeysThatNoReplicaTakesAreRefused) {
+  const std::string too_long(1021, 'k');
+  const auto refused = [](const std::string& arguments) {
+    const Finished run = bench("client --config /nowhere.toml " + arguments);
+    EXPECT_EQ(run.status, 1);
+    return run.out;
+  };
+
+  EXPECT_THAT(refused("--prefix " + too_long), HasSubstr("the key has 1025 bytes"));
+  EXPECT_THAT(refused("--own-keys 1000 --prefix " + too_long), HasSubstr("/nowhere.toml"));
+  EXPECT_THAT(refused("--prefix ''"), HasSubstr("--prefix: is empty"));
+  EXPECT_THAT(refused("--hot-key ''"), HasSubstr("--hot-key: the key is empty"));
+  EXPECT_THAT(refused("--hot-key " + too_long + "1234"), HasSubstr("the key has 1025 bytes"));
+}
 
 }  // namespace
