@@ -9,6 +9,7 @@
 #include "epaxos/programs/every_program.h"
 #include "epaxos/programs/log.h"
 #include "epaxos/programs/programs.h"
+#include "net/address.h"
 
 namespace epaxos {
 namespace {
@@ -24,6 +25,12 @@ Exit status:
   2  the data directory or an address cannot be used
   3  the disk failed while it ran, or what it promised could not be written at its end
   4  what was asked for could not be written to the standard output)";
+
+/// What is wrong with an address to listen at.
+std::string about_bind_address(const std::string& address) {
+  const Result<void> checked = net::check_bind_address(address);
+  return checked ? std::string() : checked.error().message;
+}
 
 void describe(CLI::App& app, ServeOptions& options, std::span<const Protocol> protocols) {
   explain_mistakes(app);
@@ -45,8 +52,9 @@ void describe(CLI::App& app, ServeOptions& options, std::span<const Protocol> pr
       ->capture_default_str();
   app.add_option("--bind-peer", options.bind_peer,
                  "Listen here for replicas, when that is not the address in the file")
-      ->check(refuse_empty);
-  app.add_option("--bind-client", options.bind_client, "The same for clients")->check(refuse_empty);
+      ->check(about_bind_address);
+  app.add_option("--bind-client", options.bind_client, "The same for clients")
+      ->check(about_bind_address);
   app.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember(std::vector<std::string>(levels.begin(), levels.end())))
       ->capture_default_str();

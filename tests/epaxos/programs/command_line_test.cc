@@ -150,9 +150,14 @@ TEST(ServerCommandLine, MistakesAreExplained) {
            "\"--replicas\" is no option. Did you mean \"--replica\"?");
   explains(run_server({"--config", path, "--replica", "0", "start"}), "one argument too many");
   explains(run_server({"--config", path, "--replica", "0"}), "with --data DIRECTORY");
-  for (const auto* const option : {"--replica", "--data", "--bind-peer", "--bind-client"}) {
-    explains(run_server({"--config", path, "--check-config", option, ""}),
-             std::string(option) + ": is empty");
+  for (const std::string option : {"--replica", "--data"}) {
+    explains(run_server({"--config", path, "--check-config", option, ""}), option + ": is empty");
+  }
+  for (const std::string option : {"--bind-peer", "--bind-client"}) {
+    for (const std::string address : {"", "here", "tcp://*:99999"}) {
+      explains(run_server({"--config", path, "--check-config", option, address}),
+               option + ": \"" + address + "\" is no usable address");
+    }
   }
   explains(run_server({"--config", "/nowhere/cluster.toml", "--replica", "0"}),
            "/nowhere/cluster.toml");
