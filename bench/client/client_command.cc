@@ -25,11 +25,6 @@ struct ClientCommand {
   bool json = false;
 };
 
-int complain(const std::string& sentence) {
-  std::fprintf(stderr, "epaxos-bench client: %s\n", sentence.c_str());
-  return 1;
-}
-
 /// Keys that no other client has, whether it runs now or ran before.
 std::string own_prefix() {
   char prefix[16];
@@ -82,10 +77,10 @@ int run(ClientCommand& command) {
   if (command.load.keys.prefix.empty()) command.load.keys.prefix = own_prefix();
   command.load.keys.seed = static_cast<std::uint64_t>(command.replica + 2);
   if (const auto checked = check_keys(command.load.keys); !checked) {
-    return complain(checked.error().message);
+    return complain("client", checked.error().message);
   }
   const auto client = connect(command);
-  if (!client) return complain(client.error().message);
+  if (!client) return complain("client", client.error().message);
   catch_interrupts();
   const LoadResult result = run_load(**client, command.load, interrupted);
   if (command.json) {
@@ -97,7 +92,7 @@ int run(ClientCommand& command) {
   return result.executed > 0 ? 0 : 2;
 }
 
-constexpr const char* kFooter = R"(
+constexpr const char* kClientFooter = R"(
 Commit latency is what the client sees less the time that the command waited at its replica for
 its execution. The longest gap is the longest time without an executed answer.
 
@@ -146,7 +141,7 @@ void add_client(CLI::App& app, int& status) {
   sub->add_flag("--sessions", command->sessions,
                 "Every put takes effect once; of those under way at a replica at most 1024 count");
   sub->add_flag("--json", command->json, "One JSON object, with the histograms");
-  sub->footer(kFooter);
+  sub->footer(kClientFooter);
   sub->callback([command, &status] { status = run(*command); });
 }
 

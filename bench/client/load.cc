@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "bench/report/clock.h"
 #include "deps/types/check.h"
 
 namespace epaxos::bench {
@@ -12,11 +13,6 @@ constexpr Tick kPauseUs = 10'000;  // After a refusal, so that a cluster in trou
 constexpr Tick kPollUs = 20'000;
 constexpr std::size_t kReadyBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kSlicesMax = 36'000;
-
-Tick now_us() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<Tick>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-}
 
 class ClosedLoop {
  public:
@@ -79,10 +75,10 @@ class ClosedLoop {
   void add_gap(Tick now) {
     const Tick gap = now - last_executed_;
     result_.longest_gap_us = std::max(result_.longest_gap_us, gap);
-    const std::size_t at = (now - measure_from_) / Slice::kLengthUs;
+    const std::size_t at = (now - measure_from_) / TimeSlice::kLengthUs;
     if (at >= kSlicesMax) return;
     if (at >= result_.slices.size()) result_.slices.resize(at + 1);
-    Slice& slice = result_.slices[at];
+    TimeSlice& slice = result_.slices[at];
     slice.longest_gap_us = std::max(slice.longest_gap_us, gap);
   }
 
@@ -91,7 +87,7 @@ class ClosedLoop {
     add_gap(now);
     last_executed_ = now;
     if (result_.slices.empty() || result_.slices.size() >= kSlicesMax) return;
-    Slice& slice = result_.slices.back();
+    TimeSlice& slice = result_.slices.back();
     ++slice.executed;
     slice.slowest_us = std::max(slice.slowest_us, latency);
   }

@@ -74,13 +74,13 @@ struct Tally {
 };
 
 /// A part of the measured time.
-struct Slice {
+struct TimeSlice {
   static constexpr Tick kLengthUs = 100'000;
 
   std::uint64_t executed = 0;
   Tick longest_gap_us = 0;  ///< Of those that end in it.
   Tick slowest_us = 0;      ///< Of the answers in it: since the command was submitted.
-  bool operator==(const Slice&) const = default;
+  bool operator==(const TimeSlice&) const = default;
 };
 
 /// Everything is of the measured time alone, but for the tallies: they are of all commands, with
@@ -97,9 +97,9 @@ struct LoadResult {
   Traffic traffic;
   /// The longest time without an executed answer.
   Tick longest_gap_us = 0;
-  std::vector<Slice> slices;  ///< Up to an hour.
-  Tally own;                  ///< On the own keys.
-  Tally hot;                  ///< On the hot one.
+  std::vector<TimeSlice> slices;  ///< Up to an hour.
+  Tally own;                      ///< On the own keys.
+  Tally hot;                      ///< On the hot one.
 
   /// Adds what another client measured at the same time; the slices are left alone.
   void merge(const LoadResult& other);

@@ -32,9 +32,9 @@ void read_tally(const Json& json, Tally& out) {
   json.at("rejected").get_to(out.rejected);
 }
 
-Json slices_json(const std::vector<Slice>& slices) {
+Json slices_json(const std::vector<TimeSlice>& slices) {
   Json json = Json::array();
-  for (const Slice& slice : slices) {
+  for (const TimeSlice& slice : slices) {
     json.push_back({slice.executed, slice.longest_gap_us, slice.slowest_us});
   }
   return json;

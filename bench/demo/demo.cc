@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "bench/client/load_report.h"
+#include "bench/report/clock.h"
 #include "bench/report/progress.h"
 
 namespace epaxos::bench {
@@ -20,13 +21,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kWarmUpSeconds = 0.5;
 constexpr std::size_t kCountersMin = 1000;  // Of a client's own.
-constexpr std::chrono::milliseconds kBetweenLooks{20};
+constexpr std::chrono::milliseconds kBetweenGlances{20};
 constexpr double kLateSeconds = 30;  // After which a client that should have ended is given up.
-
-Tick now_us() {
-  const auto now = Clock::now().time_since_epoch();
-  return static_cast<Tick>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-}
 
 /// A directory that lives as long as this object.
 class WorkDirectory {
@@ -229,7 +225,7 @@ class Demo {
     do {
       if (const auto run = replicas_.all_run(); !run) return run;
       progress_.tick();
-      std::this_thread::sleep_for(kBetweenLooks);
+      std::this_thread::sleep_for(kBetweenGlances);
     } while (now_us() < moment);
     return {};
   }

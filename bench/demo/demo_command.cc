@@ -15,13 +15,6 @@
 namespace epaxos::bench {
 namespace {
 
-constexpr int kInterrupted = 130;
-
-int complain(const std::string& sentence) {
-  std::fprintf(stderr, "epaxos-bench demo: %s\n", sentence.c_str());
-  return 1;
-}
-
 bool write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << text;
@@ -32,7 +25,7 @@ bool write_file(const std::string& path, const std::string& text) {
 int run(const DemoOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(options.out, error);
-  if (error) return complain("cannot make " + options.out + ": " + error.message() + ".");
+  if (error) return complain("demo", "cannot make " + options.out + ": " + error.message() + ".");
   for (int r = 0; r < kReplicasMax; ++r) {
     std::filesystem::remove(options.out + "/replica-" + std::to_string(r) + ".log", error);
   }
@@ -44,19 +37,20 @@ int run(const DemoOptions& options) {
   const std::string json = options.out + "/demo.json";
   if (!write_file(csv, demo_csv(result)) || !write_file(kills, kills_csv(result.kills)) ||
       !write_file(json, demo_json(result))) {
-    return complain("cannot write " + csv + ", " + kills + " and " + json + ".");
+    return complain("demo", "cannot write " + csv + ", " + kills + " and " + json + ".");
   }
   std::printf("\nWritten: %s, %s, %s\n", csv.c_str(), kills.c_str(), json.c_str());
   std::fflush(stdout);
-  if (!result.trouble.empty()) return complain(result.trouble);
+  if (!result.trouble.empty()) return complain("demo", result.trouble);
   if (!result.interrupted) return 0;
-  complain(result.rows.empty() && result.kills.empty()
+  complain("demo",
+           result.rows.empty() && result.kills.empty()
                ? "interrupted before anything was measured."
                : "interrupted: the last workload was cut short, and the states were not compared.");
   return kInterrupted;
 }
 
-constexpr const char* kFooter = R"(
+constexpr const char* kDemoFooter = R"(
 Then one replica is killed with -9 at a third of the time and started again at two thirds, while the
 clients increment counters. The counters are read in the end: nothing that was acknowledged may be
 missing, and nothing may have happened twice.
@@ -104,11 +98,11 @@ void add_demo(CLI::App& app, int& status) {
       ->check(CLI::IsMember({"sync", "async", "none"}))
       ->capture_default_str();
   sub->add_option("--out", options->out, "Directory of the results")->capture_default_str();
-  sub->footer(kFooter);
+  sub->footer(kDemoFooter);
   sub->callback([options, durability, &status] {
     options->durability = *durability_from(*durability);
     if (options->replicas < 3 && !options->kills.empty()) {
-      complain("with less than 3 replicas all clients wait when one is killed: nobody is.");
+      complain("demo", "with less than 3 replicas all clients wait when one is killed: nobody is.");
       options->kills.clear();
     }
     status = run(*options);

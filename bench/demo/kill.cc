@@ -20,7 +20,7 @@ std::string whole_ms(Tick us) {
 template <class Each>
 void for_slices(const LoadResult& load, Tick from, Tick to, Each each) {
   for (std::size_t i = 0; i < load.slices.size(); ++i) {
-    const Tick begin = load.measured_from_us + i * Slice::kLengthUs;
+    const Tick begin = load.measured_from_us + i * TimeSlice::kLengthUs;
     if (begin >= from && begin < to) each(load.slices[i]);
   }
 }
@@ -32,7 +32,7 @@ KillPhase phase(const KillRun& run, std::string name, Tick from, Tick to) {
   std::uint64_t victim = 0;
   for (std::size_t r = 0; r < run.loads.size(); ++r) {
     const bool is_victim = static_cast<int>(r) == run.victim;
-    for_slices(run.loads[r], from, to, [&](const Slice& slice) {
+    for_slices(run.loads[r], from, to, [&](const TimeSlice& slice) {
       (is_victim ? victim : others) += slice.executed;
       if (is_victim) return;
       part.longest_gap_us = std::max(part.longest_gap_us, slice.longest_gap_us);

@@ -4,11 +4,21 @@
 // take whole numbers of the type only, and say what would be right.
 
 #include <charconv>
+#include <cstdio>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
 namespace epaxos::bench {
+
+/// The exit status after Ctrl-C, when what was measured until then is printed.
+inline constexpr int kInterrupted = 130;
+
+/// Prints what is wrong. Returns the exit status for it.
+inline int complain(const char* subcommand, const std::string& sentence) {
+  std::fprintf(stderr, "epaxos-bench %s: %s\n", subcommand, sentence.c_str());
+  return 1;
+}
 
 /// Accepts what is a number from `least` to `most`, or says `sentence`.
 template <class Number>

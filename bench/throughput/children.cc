@@ -23,6 +23,8 @@ void ignore(int signal) {
   ::sigaction(signal, &action, nullptr);
 }
 
+using Clock = std::chrono::steady_clock;
+
 Failure no_process() {
   return fail(ErrorCode::kUnavailable,
               std::string("A process for a replica cannot be made: ") + std::strerror(errno) + ".");
@@ -30,7 +32,6 @@ Failure no_process() {
 
 /// Waits until the socket can be read; signals do not end the wait.
 bool wait_readable(int socket) {
-  using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + kReplyTime;
   while (true) {
     const auto left =

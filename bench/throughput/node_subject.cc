@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "bench/report/clock.h"
 #include "bench/throughput/subject.h"
 #include "epaxos/node/node.h"
 #include "executor/key_value_command.h"
@@ -14,12 +15,6 @@
 
 namespace epaxos::bench {
 namespace {
-
-std::uint64_t now_us() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-}
 
 /// Puts on keys of one replica in turn, and on the key that all replicas share.
 class Puts {

@@ -7,28 +7,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench/report/arguments.h"
 #include "bench/subcommands.h"
 #include "bench/throughput/report.h"
 #include "executor/key_value_command.h"
 
 namespace epaxos::bench {
 namespace {
-
-constexpr int kInterrupted = 130;
-
-/// Accepts what is a number from `least` to `most`, or says `sentence`.
-template <class Number>
-CLI::Validator number(Number least, Number most, const std::string& sentence) {
-  return CLI::Validator(
-      [=](std::string& text) {
-        Number value{};
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        const bool whole = error == std::errc() && end == text.data() + text.size();
-        if (whole && value >= least && value <= most) return std::string();
-        return "\"" + text + "\" is not accepted: " + sentence;
-      },
-      "");
-}
 
 CLI::Validator durability() {
   return CLI::Validator(

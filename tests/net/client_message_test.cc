@@ -30,7 +30,7 @@ std::vector<std::byte> copy(Bytes bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-ClientRequest request(RequestToken token, const std::string& payload) {
+ClientRequest request_of(RequestToken token, const std::string& payload) {
   ClientRequest request;
   request.token = token;
   request.kind = RequestKind::kPropose;
@@ -47,15 +47,15 @@ std::vector<std::byte> message_of(std::span<const ClientRequest> requests) {
   return copy(writer.encode(requests));
 }
 
-std::optional<Refusal> verdict(Bytes message) {
+std::optional<Refusal> verdict_on_requests(Bytes message) {
   ClientMessageReader reader(cluster());
   return reader.open_requests(message);
 }
 
 TEST(ClientMessage, RequestsComeBackAsTheyWent) {
   const std::string first = "first", second(1000, 'x'), third;
-  const std::vector<ClientRequest> sent = {request(1, first), request(2, second),
-                                           request(3, third)};
+  const std::vector<ClientRequest> sent = {request_of(1, first), request_of(2, second),
+                                           request_of(3, third)};
   ClientMessageReader reader(cluster());
   const auto message = message_of(sent);
   ASSERT_EQ(reader.open_requests(message), std::nullopt);
@@ -100,8 +100,8 @@ TEST(ClientMessage, RepliesComeBackAsTheyWent) {
 TEST(ClientMessage, AWriterLeavesNoTracesOfTheMessageBefore) {
   const std::string large(5000, 'x'), small = "y";
   ClientMessageWriter writer(cluster());
-  const std::vector<ClientRequest> first = {request(1, large), request(2, large)};
-  const std::vector<ClientRequest> second = {request(3, small)};
+  const std::vector<ClientRequest> first = {request_of(1, large), request_of(2, large)};
+  const std::vector<ClientRequest> second = {request_of(3, small)};
 
   (void)writer.encode(first);
   const auto again = copy(writer.encode(second));
@@ -111,39 +111,40 @@ TEST(ClientMessage, AWriterLeavesNoTracesOfTheMessageBefore) {
 
 TEST(ClientMessage, EveryAlignmentIsRead) {
   const std::string payload = "payload";
-  const auto message = message_of(std::vector{request(1, payload)});
+  const auto message = message_of(std::vector{request_of(1, payload)});
   for (std::size_t offset = 0; offset < 8; ++offset) {
     std::vector<std::byte> memory(message.size() + 8);
     std::copy(message.begin(), message.end(), memory.begin() + static_cast<std::ptrdiff_t>(offset));
-    EXPECT_EQ(verdict(Bytes(memory).subspan(offset, message.size())), std::nullopt) << offset;
+    EXPECT_EQ(verdict_on_requests(Bytes(memory).subspan(offset, message.size())), std::nullopt)
+        << offset;
   }
 }
 
 TEST(ClientMessage, EveryTruncationAndEveryFlippedBitIsRefused) {
   const std::string payload = "payload";
-  const auto message = message_of(std::vector{request(1, payload)});
+  const auto message = message_of(std::vector{request_of(1, payload)});
   for (std::size_t size = 0; size < message.size(); ++size) {
-    EXPECT_TRUE(verdict(Bytes(message).first(size)).has_value()) << size;
+    EXPECT_TRUE(verdict_on_requests(Bytes(message).first(size)).has_value()) << size;
   }
   for (std::size_t bit = 0; bit < message.size() * 8; ++bit) {
     auto flipped = message;
     flipped[bit / 8] ^= std::byte{1} << (bit % 8);
-    EXPECT_TRUE(verdict(flipped).has_value()) << "bit " << bit;
+    EXPECT_TRUE(verdict_on_requests(flipped).has_value()) << "bit " << bit;
   }
 }
 
 TEST(ClientMessage, AnotherClusterAndTheOtherDirectionAreNamed) {
   const std::string payload = "payload";
-  const std::vector<ClientRequest> requests = {request(1, payload)};
+  const std::vector<ClientRequest> requests = {request_of(1, payload)};
   ClientMessageWriter stranger(cluster(1));
-  EXPECT_EQ(verdict(stranger.encode(requests)), Refusal::kWrongCluster);
+  EXPECT_EQ(verdict_on_requests(stranger.encode(requests)), Refusal::kWrongCluster);
   ClientMessageReader reader(cluster());
   EXPECT_EQ(reader.open_replies(message_of(requests)), Refusal::kWrongMagic);
 }
 
 TEST(ClientMessage, AnUnknownKindIsRefusedAloneAndByItsToken) {
   const std::string payload = "payload";
-  std::vector<ClientRequest> requests = {request(1, payload), request(2, payload)};
+  std::vector<ClientRequest> requests = {request_of(1, payload), request_of(2, payload)};
   requests[1].kind = static_cast<RequestKind>(77);
   ClientMessageReader reader(cluster());
   const auto message = message_of(requests);
@@ -159,13 +160,15 @@ TEST(ClientMessage, AnUnknownKindIsRefusedAloneAndByItsToken) {
 
 TEST(ClientMessage, ARequestWithoutATokenIsMalformed) {
   const std::string payload;
-  EXPECT_EQ(verdict(message_of(std::vector{request(0, payload)})), Refusal::kMalformed);
+  EXPECT_EQ(verdict_on_requests(message_of(std::vector{request_of(0, payload)})),
+            Refusal::kMalformed);
 }
 
 TEST(ClientMessage, ALargestPayloadTravels) {
   const std::string payload(kClientPayloadBytesMax, 'x');
-  EXPECT_EQ(verdict(message_of(std::vector{request(1, payload)})), std::nullopt);
-  EXPECT_EQ(verdict(std::vector<std::byte>(kClientMessageBytesMax + 8)), Refusal::kTooLarge);
+  EXPECT_EQ(verdict_on_requests(message_of(std::vector{request_of(1, payload)})), std::nullopt);
+  EXPECT_EQ(verdict_on_requests(std::vector<std::byte>(kClientMessageBytesMax + 8)),
+            Refusal::kTooLarge);
 }
 
 TEST(ClientMessage, BodiesThatAreNoMessageAreMalformedUnderAValidEnvelope) {
@@ -178,21 +181,24 @@ TEST(ClientMessage, BodiesThatAreNoMessageAreMalformedUnderAValidEnvelope) {
     seal(message, kRequestMagic, cluster());
     return message;
   };
-  EXPECT_EQ(verdict(sealed(0, 0, 0)), Refusal::kMalformed) << "no body";
-  EXPECT_EQ(verdict(sealed(8, 0, 0)), Refusal::kMalformed) << "only a table";
-  EXPECT_EQ(verdict(sealed(16, 0, 1)), Refusal::kMalformed) << "a null root: an empty batch";
-  EXPECT_EQ(verdict(sealed(16, 0, 2)), Refusal::kMalformed) << "a table that says too much";
-  EXPECT_EQ(verdict(sealed(24, 0, 1)), Refusal::kMalformed) << "trailing bytes";
-  EXPECT_EQ(verdict(sealed(64, 0xffffffff, 1)), Refusal::kMalformed) << "segments without end";
-  EXPECT_EQ(verdict(sealed(64, 8, 1)), Refusal::kMalformed) << "too many segments";
+  EXPECT_EQ(verdict_on_requests(sealed(0, 0, 0)), Refusal::kMalformed) << "no body";
+  EXPECT_EQ(verdict_on_requests(sealed(8, 0, 0)), Refusal::kMalformed) << "only a table";
+  EXPECT_EQ(verdict_on_requests(sealed(16, 0, 1)), Refusal::kMalformed)
+      << "a null root: an empty batch";
+  EXPECT_EQ(verdict_on_requests(sealed(16, 0, 2)), Refusal::kMalformed)
+      << "a table that says too much";
+  EXPECT_EQ(verdict_on_requests(sealed(24, 0, 1)), Refusal::kMalformed) << "trailing bytes";
+  EXPECT_EQ(verdict_on_requests(sealed(64, 0xffffffff, 1)), Refusal::kMalformed)
+      << "segments without end";
+  EXPECT_EQ(verdict_on_requests(sealed(64, 8, 1)), Refusal::kMalformed) << "too many segments";
 }
 
 /// Two hundred requests, of which `bent` more than the first have its payload of 128 KiB: their
 /// pointers are bent to it.
 std::vector<std::byte> shared_payload(std::size_t bent) {
   const std::string large(128 * 1024, 'x'), small(8, 'y');
-  std::vector<ClientRequest> requests = {request(1, large)};
-  for (RequestToken token = 2; token <= 200; ++token) requests.push_back(request(token, small));
+  std::vector<ClientRequest> requests = {request_of(1, large)};
+  for (RequestToken token = 2; token <= 200; ++token) requests.push_back(request_of(token, small));
   auto message = message_of(requests);
   const std::size_t structs = sizeof(Envelope) + 8 + 24;  // Table; root, list pointer, tag.
   constexpr std::size_t kStruct = 7 * 8;                  // Six words of data, one pointer.
@@ -207,14 +213,16 @@ std::vector<std::byte> shared_payload(std::size_t bent) {
 }
 
 TEST(ClientMessage, ManyRequestsOfOnePayloadDoNotMultiplyIt) {
-  EXPECT_EQ(verdict(shared_payload(1)), std::nullopt) << "the pointers are bent correctly";
-  EXPECT_EQ(verdict(shared_payload(199)), Refusal::kMalformed);
+  EXPECT_EQ(verdict_on_requests(shared_payload(1)), std::nullopt)
+      << "the pointers are bent correctly";
+  EXPECT_EQ(verdict_on_requests(shared_payload(199)), Refusal::kMalformed);
 }
 
 TEST(ClientMessage, MutatedMessagesNeverCrashAndNeverShowWhatIsOverALimit) {
   std::mt19937_64 random(1);
   const std::string payload = "payload", longer(300, 'x');
-  const auto request_message = message_of(std::vector{request(1, payload), request(2, longer)});
+  const auto request_message =
+      message_of(std::vector{request_of(1, payload), request_of(2, longer)});
   ClientMessageWriter writer(cluster());
   const std::vector<ClientReply> sent = {
       {7, OutcomeKind::kExecuted, {}, {}, bytes_of(longer), 250},

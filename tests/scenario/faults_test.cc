@@ -18,7 +18,7 @@ using protocol::MessageType;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-void expect_one_state(KeyValueCluster& cluster) {
+void expect_one_state_in_time(KeyValueCluster& cluster) {
   ASSERT_TRUE(cluster.run_until_converged(120 * kSecond)) << "a hole stayed open";
   EXPECT_TRUE(cluster.digests_agree());
   EXPECT_THAT(cluster.final_violations(), IsEmpty());
@@ -45,7 +45,7 @@ TEST_P(Sizes, HolesCloseWhileAThirdIsLostAndMuchArrivesTwiceAndLate) {
 
     ASSERT_TRUE(cluster.run_until([&] { return load.done(); }, 600 * kSecond));
     EXPECT_EQ(load.outcomes().executed, 40);
-    expect_one_state(cluster);
+    expect_one_state_in_time(cluster);
     EXPECT_THAT(speech.violations(), IsEmpty());
   }
 }
@@ -63,7 +63,7 @@ TEST(Partition, AMinorityDecidesNothingAndLosesNothing) {
   ASSERT_TRUE(cluster.run_until([&] { return cluster.outcomes().executed == 1; }, 30 * kSecond));
   cluster.heal();
 
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
   EXPECT_EQ(cluster.outcomes().executed, 2) << "both, once they hear each other";
 }
 
@@ -79,7 +79,7 @@ TEST(Partition, AReplicaThatIsHeardButHearsNothingCatchesUp) {
   EXPECT_EQ(cluster.value(kA, "two"), "");
   cluster.heal();
 
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
   EXPECT_EQ(cluster.value(kA, "two"), "y");
   EXPECT_EQ(cluster.outcomes().executed, 2);
 }
@@ -97,7 +97,7 @@ TEST(Partition, OneThatMovesEverySecondStopsNobodyForEver) {
 
   ASSERT_TRUE(cluster.run_until([&] { return load.done(); }, 120 * kSecond));
   EXPECT_EQ(load.outcomes().executed, 100);
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
 }
 
 // --- Crashes -------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ TEST(Restart, TheOwnerGoesOnWithTheRoundThatItsCrashInterrupted) {
   cluster.run_for(kSecond);
   cluster.restart(kA);
 
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
   EXPECT_EQ(cluster.outcomes().unknown, 1) << "the client cannot know";
   EXPECT_NE(conversation.first(MessageType::kCommit, instance), kNever);
   for (const ReplicaId replica : cluster.replicas()) {
@@ -132,7 +132,7 @@ TEST(Restart, AReplicaThatSleptLearnsThousandsOfCommandsThatItMissed) {
   cluster.restart(kC);
   ASSERT_TRUE(cluster.run_until([&] { return load.done(); }, 600 * kSecond));
 
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
 }
 
 TEST(Restart, ADiskThatWasReplacedMakesAReplicaThatLearnsAndServesButDoesNotVote) {
@@ -154,7 +154,7 @@ TEST(Restart, ADiskThatWasReplacedMakesAReplicaThatLearnsAndServesButDoesNotVote
   cluster.put(kC, "refused", "z");
   cluster.run_for(kSecond);
   EXPECT_EQ(cluster.outcomes().rejected, 1);
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
 }
 
 // --- Disks ---------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ TEST(FullDisk, RefusesCommandsWithholdsVotesAndGoesOnWhenThereIsRoom) {
   }
   cluster.set_disk(kC, {});
 
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
   EXPECT_EQ(cluster.value(kA, "first"), "waits in line");
   EXPECT_EQ(cluster.value(kA, "second"), "") << "refused is refused";
   EXPECT_EQ(cluster.value(kC, "third"), "y");
@@ -196,7 +196,7 @@ TEST(FullDisk, OfAMajorityStopsTheClusterUntilThereIsRoom) {
 
   EXPECT_TRUE(cluster.run_until([&] { return cluster.outcomes().executed == 1; }, 30 * kSecond));
   cluster.set_disk(kC, {});
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
 }
 
 TEST(SlowDisk, OfAMinorityDelaysNobody) {
@@ -208,7 +208,7 @@ TEST(SlowDisk, OfAMinorityDelaysNobody) {
 
   EXPECT_TRUE(cluster.run_until([&] { return cluster.outcomes().executed == 1; }, kSecond));
   cluster.heal();
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
 }
 
 TEST(BrokenDisk, StopsItsReplicaAndTheOthersGoOn) {
@@ -224,7 +224,7 @@ TEST(BrokenDisk, StopsItsReplicaAndTheOthersGoOn) {
   cluster.kill(kC);
   cluster.restart(kC);
 
-  expect_one_state(cluster);
+  expect_one_state_in_time(cluster);
 }
 
 }  // namespace

@@ -14,9 +14,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const Proposal kFirst = write("k", 1);
-const Proposal kSecond = write("k", 2);
-
 /// The dependencies that a replica proposed for its own instance.
 Dependencies proposed(const StagedGroup& group, const InstanceId& which) {
   return group.instance(which.row, which).initial_dependencies();

@@ -10,9 +10,6 @@
 namespace epaxos::protocol {
 namespace {
 
-const Proposal kFirst = write("k", 1);
-const Proposal kSecond = write("k", 2);
-
 TEST(Regression, R3FirstVoteIsNotDurable) {
   StagedGroup group(3);
   const InstanceId a1 = group.propose(kA, kFirst);

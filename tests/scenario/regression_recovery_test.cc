@@ -28,9 +28,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const Proposal kFirst = write("k", 1);
-const Proposal kSecond = write("k", 2);
-
 // The owner's vote was cast at ballot 0, however many ballots it has promised since.
 TEST(Regression, R1OneBallotVariable) {
   StagedGroup group(3);

@@ -139,6 +139,10 @@ class StagedReplica {
   BatchNumber durable_ = 0;
 };
 
+/// Two commands that conflict.
+inline const Proposal kFirst = write("k", 1);
+inline const Proposal kSecond = write("k", 2);
+
 class StagedGroup {
  public:
   explicit StagedGroup(int n) : n_(n) {

@@ -12,17 +12,17 @@ namespace {
 using Answer = SessionCluster::Answer;
 using Link = SessionCluster::Link;
 
-constexpr std::uint64_t kSession = 77;
+constexpr std::uint64_t kSharedSession = 77;
 
 SessionRequest request(std::uint64_t number, std::uint64_t acknowledged = 0) {
-  return {{kSession, number}, acknowledged};
+  return {{kSharedSession, number}, acknowledged};
 }
 
 // R37: what replica 0 began nobody has heard of when the client turns to replica 1; then it is
 // decided after all.
 TEST(R37Retry, AtAnotherReplicaWhileTheFirstInstanceIsUndecidedTakesEffectOnce) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   cluster.cut_off(0, Link::kHolds);
   const Answer& first = cluster.propose(0, kv::increment("n", 1), request(1));
   cluster.run_for(1'000);
@@ -45,7 +45,7 @@ TEST(R37Retry, AtAnotherReplicaWhileTheFirstInstanceIsUndecidedTakesEffectOnce) 
 // The same, and the first one's replica is gone for good: others finish what it began.
 TEST(R37Retry, WhatADeadReplicaBeganIsFinishedByOthersWithoutASecondEffect) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   cluster.set(0, 2, Link::kLoses);
   cluster.set(1, 0, Link::kLoses);
   cluster.propose(0, kv::increment("n", 1), request(1));
@@ -81,7 +81,7 @@ const Answer& becomes_nop(SessionCluster& cluster, std::uint64_t number) {
 // Nop, resubmission and retry together.
 TEST(R37Retry, WithANopAndTheResubmissionItTakesEffectOnce) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   const Answer& first = becomes_nop(cluster, 1);
   const Answer& again = cluster.propose(2, kv::increment("n", 1), request(1));
   ASSERT_TRUE(cluster.run_until([&] { return again.executed(); }));
@@ -98,7 +98,7 @@ TEST(R37Retry, WithANopAndTheResubmissionItTakesEffectOnce) {
 // The client has its answer from elsewhere, and says so; then the resubmission comes.
 TEST(R37Retry, AResubmissionAfterTheAcknowledgementIsIgnored) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   becomes_nop(cluster, 1);
   const Answer& again = cluster.propose(2, kv::increment("n", 1), request(1));
   ASSERT_TRUE(cluster.run_until([&] { return again.executed(); }));
@@ -118,7 +118,7 @@ TEST(R37Retry, AResubmissionAfterTheAcknowledgementIsIgnored) {
 // After a Nop number 1 comes behind number 2, and is no stale duplicate.
 TEST(R37Retry, AResubmissionThatComesBehindALaterNumberTakesEffect) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   const Answer& first = becomes_nop(cluster, 1);
   const Answer& second = cluster.propose(1, kv::increment("n", 10), request(2));
   ASSERT_TRUE(cluster.run_until([&] { return second.executed(); }));
@@ -135,7 +135,7 @@ TEST(R37Retry, AResubmissionThatComesBehindALaterNumberTakesEffect) {
 /// the opening Nop, and the write finds no session.
 const Answer& overtakes_its_opening(SessionCluster& cluster, Tick opening_deadline) {
   cluster.cut_off(0, Link::kLoses);
-  cluster.control(0, SessionOperation::kOpen, kSession, opening_deadline);
+  cluster.control(0, SessionOperation::kOpen, kSharedSession, opening_deadline);
   cluster.run_for(1'000);
   cluster.set(0, 1, Link::kOpen);
   const Answer& write = cluster.propose(0, kv::increment("n", 1), request(1));
@@ -178,7 +178,7 @@ TEST(SessionOpening, AWriteWhoseOpeningNobodyWaitsForIsRejected) {
 // Replica 2 hears of 2 first, and must not execute it before 1.
 TEST(R23Sessions, AReplicaThatHearsOfTheLaterRequestFirstExecutesTheEarlierOneFirst) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   cluster.set(0, 2, Link::kHolds);
   const Answer& one = cluster.propose(0, kv::put("x", "1"), request(1));
   ASSERT_TRUE(cluster.run_until([&] { return one.executed(); }));
@@ -197,7 +197,7 @@ TEST(R23Sessions, AReplicaThatHearsOfTheLaterRequestFirstExecutesTheEarlierOneFi
 
 TEST(SessionRestart, AReplicaThatComesBackStillKnowsTheAnswers) {
   SessionCluster cluster;
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   const Answer& first = cluster.propose(0, kv::increment("n", 5), request(1));
   ASSERT_TRUE(cluster.run_until([&] { return first.executed() && cluster.everybody_is_even(); }));
   const std::uint64_t digest = cluster.host(1).digest();
@@ -217,7 +217,7 @@ TEST(SessionRestart, AReplicaThatComesBackStillKnowsTheAnswers) {
 
 TEST(SessionExpiry, AnUnusedSessionIsForgottenEverywhereAndAUsedOneIsNot) {
   SessionCluster cluster(1'000'000);
-  cluster.open(kSession);
+  cluster.open(kSharedSession);
   cluster.open(78);
   for (std::uint64_t number = 1; number <= 20; ++number) {
     const Answer& used = cluster.propose(1, kv::increment("n", 1), request(number, number - 1));
@@ -254,7 +254,7 @@ TEST(SessionSwarm, EveryNumberTakesEffectOnce) {
     std::mt19937 random(seed);
     const auto below = [&](unsigned bound) { return static_cast<int>(random() % bound); };
     SessionCluster cluster;
-    cluster.open(kSession);
+    cluster.open(kSharedSession);
     constexpr std::uint64_t kNumbers = 25;
     std::map<std::uint64_t, std::vector<const Answer*>> asked;
     const auto acknowledged = [&](std::uint64_t number) {
