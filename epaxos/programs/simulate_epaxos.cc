@@ -25,12 +25,13 @@ constexpr protocol::MessageType kTargets[] = {
 // A repeated request is answered from the session table; or its session is closed or has expired,
 // or its number was acknowledged.
 constexpr const char* kMarks[] = {
-    "fast_path",       "slow_path_mismatch", "slow_path_timer",    "resubmitted",
-    "decided_nop",     "ranges_served",      "recovery_c1",        "recovery_c2",
-    "recovery_c3",     "recovery_c4",        "recovery_c5",        "recovery_v1",
-    "recovery_v2",     "recovery_v3",        "recovery_v4",        "recovery_v5",
-    "recovery_v6",     "recovery_v7",        "session_duplicates", "session_unknown",
-    "session_expired", "session_stale",
+    "fast_path",          "slow_path_mismatch", "slow_path_timer",     "resubmitted",
+    "decided_nop",        "ranges_served",      "recovery_c1",         "recovery_c2",
+    "recovery_c3",        "recovery_c4",        "recovery_c5",         "recovery_v1",
+    "recovery_v2",        "recovery_v3",        "recovery_v4",         "recovery_v5",
+    "recovery_v6",        "recovery_v7",        "session_duplicates",  "session_unknown",
+    "session_expired",    "session_stale",      "components_of_three", "fences_sent",
+    "delayed_on_hot_key", "refused_not_voting", "refused_peer_forgot",
 };
 
 // What no replica does to another one. A bit that the world flips is found by the checksum of its
