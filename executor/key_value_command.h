@@ -24,7 +24,7 @@ namespace epaxos::kv {
 inline constexpr std::size_t kKeyBytesMax = 1024;
 inline constexpr std::size_t kValueBytesMax = 64 * 1024;
 inline constexpr std::size_t kReplyBytesMax = 1000 * 1024;  ///< Of the values of a multi-get.
-inline constexpr std::size_t kKeysMax = 1024;  ///< Of one multi-key command.
+inline constexpr std::size_t kKeysMax = 1024;               ///< Of one multi-key command.
 
 enum class Operation : std::uint8_t {
   kGet = 1,

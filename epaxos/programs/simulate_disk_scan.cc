@@ -40,7 +40,7 @@ void DiskFacts::add(ReplicaId replica, const sim::VirtualDisk::Image& image) {
     if (const auto id = instance_of(key)) ids.push_back(*id);
   }
   std::ranges::sort(ids);
-  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   for (const InstanceId& id : ids) add_instance(replica, id, durable_instance(image, n_, id));
   // In about the order in which they were cast, so that most include all before them.
   const auto slots = [this](const NewVote& vote) {
