@@ -142,9 +142,11 @@ void Nemesis::target(Random& random) {
   const ReplicaId victim = anybody(random);
   const std::uint64_t count = 1 + random.below(10);
   if (!targets_.empty() && random.below(2) == 0) {
-    // Mostly the very first one: its other receivers hear nothing.
-    cluster_.crash_after_frame(victim, targets_[random.below(targets_.size())],
-                               random.below(2) == 0 ? 1 : count);
+    // Mostly the very first one: its other receivers hear nothing. Two draws are two statements, as
+    // compilers evaluate arguments in different orders.
+    const std::uint64_t which = random.below(2) == 0 ? 1 : count;
+    const net::FrameType type = targets_[random.below(targets_.size())];
+    cluster_.crash_after_frame(victim, type, which);
   } else {
     cluster_.crash_after(victim, static_cast<CrashPoint>(random.below(4)), count);
   }
