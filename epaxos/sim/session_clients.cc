@@ -170,8 +170,9 @@ void SessionClients::finish(std::size_t client, OutcomeKind kind) {
 void SessionClients::repeat(Client& client) {
   client.uncertain = true;
   ++under_way_;
+  const int replica = anybody();  // Two draws are two statements, in the same order everywhere.
   later(random_.below(8 * options_.patience_us),
-        [this, id = client.id, payload = client.payload, replica = anybody()] {
+        [this, id = client.id, payload = client.payload, replica] {
           --under_way_;
           propose(replica, payload, id, [](const Outcome&) {});
         });

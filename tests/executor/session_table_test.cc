@@ -64,7 +64,7 @@ std::string saved(const SessionTable& table) {
 Result<void> load(SessionTable& table, std::string_view bytes) {
   return table.load([&bytes](std::span<std::byte> room) -> Result<void> {
     if (bytes.size() < room.size()) return fail(ErrorCode::kCorrupted, "cut off");
-    std::memcpy(room.data(), bytes.data(), room.size());
+    copy_bytes(bytes_of(bytes.substr(0, room.size())), room.data());
     bytes.remove_prefix(room.size());
     return {};
   });

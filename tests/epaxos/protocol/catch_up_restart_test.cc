@@ -303,7 +303,8 @@ TEST(Restart, RecordsThatContradictEachOtherAreRefused) {
 }
 
 TEST(Restart, RecordsOutOfOrderAreRefused) {
-  const PreAccept proposal{id(kA, 1), {0, 0, 0}, block_of({write("x")})};
+  const auto block = block_of({write("x")});
+  const PreAccept proposal{id(kA, 1), {0, 0, 0}, block};
   Records records(kC);
 
   EXPECT_EQ(records.restore(RecordKind::kDecision, id(kA, 1), DecisionRecord{true, false, {}, {}}),
