@@ -1,6 +1,8 @@
 #include "deps/conflict_index.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "deps/types/prefetch.h"
 
@@ -10,6 +12,14 @@ namespace {
 constexpr std::size_t kFirstCapacity = 1024;
 constexpr std::uint64_t kUsed = 1;
 constexpr std::size_t kPrefetchAhead = 8;
+constexpr std::size_t kWordBits = 64;
+
+void set_bit(std::vector<std::uint64_t>& bits, std::size_t at) {
+  bits[at / kWordBits] |= std::uint64_t{1} << (at % kWordBits);
+}
+void clear_bit(std::vector<std::uint64_t>& bits, std::size_t at) {
+  bits[at / kWordBits] &= ~(std::uint64_t{1} << (at % kWordBits));
+}
 
 }  // namespace
 
@@ -17,7 +27,8 @@ ConflictIndex::ConflictIndex(int rows)
     : rows_(rows),
       lines_((1 + 2 * static_cast<std::size_t>(rows) + 7) / 8),
       mask_(kFirstCapacity - 1),
-      table_(kFirstCapacity * lines_) {
+      table_(kFirstCapacity * lines_),
+      used_(kFirstCapacity / kWordBits) {
   check(rows >= 1 && rows <= kReplicasMax, "a group has 1 .. 9 rows");
 }
 
@@ -45,15 +56,25 @@ void ConflictIndex::prefetch_conflicts(const Footprint& footprint) const {
   for (std::size_t i = 0; i < first; ++i) prefetch_entry(accesses[i].key());
 }
 
-void ConflictIndex::grow() {
-  HugeVector<Line> old(2 * table_.size());
+void ConflictIndex::move_entry(const std::uint64_t* from, std::size_t to) {
+  std::copy_n(from, lines_ * kLineWords, entry(to));
+}
+
+void ConflictIndex::rebuild(std::size_t capacity) {
+  HugeVector<Line> old(capacity * lines_);
   old.swap(table_);
-  mask_ = 2 * mask_ + 1;
-  for (std::size_t at = 0; at < old.size(); at += lines_) {
-    const std::uint64_t key = old[at].words[0];
-    if (key == 0) continue;
-    std::copy_n(old.begin() + static_cast<std::ptrdiff_t>(at), lines_,
-                table_.begin() + static_cast<std::ptrdiff_t>(probe(key & ~kUsed) * lines_));
+  const std::vector<std::uint64_t> used =
+      std::exchange(used_, std::vector<std::uint64_t>(capacity / kWordBits));
+  mask_ = capacity - 1;
+  for (std::size_t word = 0; word < used.size(); ++word) {
+    for (std::uint64_t bits = used[word]; bits != 0; bits &= bits - 1) {
+      const std::size_t at = word * kWordBits + static_cast<std::size_t>(std::countr_zero(bits));
+      const std::uint64_t* const from = old[at * lines_].words;
+      check(from[0] != 0, "a free place counts as used");
+      const std::size_t to = probe(from[0] & ~kUsed);
+      move_entry(from, to);
+      set_bit(used_, to);
+    }
   }
 }
 
@@ -61,11 +82,12 @@ std::uint64_t* ConflictIndex::find_or_add(std::uint64_t key) {
   std::size_t at = probe(key);
   if (entry(at)[0] == 0) {
     if (keys_ * 4 > mask_ * 3) {
-      grow();
+      rebuild(2 * (mask_ + 1));
       at = probe(key);
     }
     ++keys_;
     entry(at)[0] = key | kUsed;
+    set_bit(used_, at);
   }
   return entry(at) + 1;
 }
@@ -108,8 +130,52 @@ void ConflictIndex::merge_conflicts(const Footprint& footprint, Dependencies& in
   }
 }
 
+bool ConflictIndex::says_nothing_above(const Dependencies& floor, std::size_t at) const {
+  const std::uint64_t* const writes = entry(at) + 1;
+  const std::uint64_t* const reads = writes + rows_;
+  for (std::uint16_t row = 0; row < rows_; ++row) {
+    if (Slot(std::max(writes[row], reads[row])) > floor[ReplicaId(row)]) return false;
+  }
+  return true;
+}
+
+/// No tombstones: what follows moves up to where it would have been.
+void ConflictIndex::remove(std::size_t hole) {
+  --keys_;
+  for (std::size_t at = (hole + 1) & mask_; entry(at)[0] != 0; at = (at + 1) & mask_) {
+    const std::size_t home = mix64(entry(at)[0] & ~kUsed) & mask_;
+    if (((at - home) & mask_) < ((at - hole) & mask_)) continue;
+    move_entry(entry(at), hole);
+    hole = at;
+  }
+  std::fill_n(entry(hole), lines_ * kLineWords, std::uint64_t{0});
+  clear_bit(used_, hole);
+}
+
+std::size_t ConflictIndex::sweep(const Dependencies& floor, std::size_t entries) {
+  check(floor.rows() == rows_, "the floor of another group");
+  std::size_t removed = 0;
+  for (; entries > 0; --entries) {
+    if (entry(cursor_)[0] != 0 && says_nothing_above(floor, cursor_)) {
+      remove(cursor_);
+      ++removed;
+      continue;  // What has moved here, always from further on, is looked at next.
+    }
+    cursor_ = (cursor_ + 1) & mask_;
+    if (cursor_ == 0) shrink_if_sparse();
+  }
+  return removed;
+}
+
+void ConflictIndex::shrink_if_sparse() {
+  const std::size_t capacity = mask_ + 1;
+  if (capacity == kFirstCapacity || keys_ >= capacity / 8 || keys_ > kMovedMax) return;
+  // At most half full, so that it need not grow again soon.
+  rebuild(std::max(kFirstCapacity, std::bit_ceil(2 * keys_)));
+}
+
 std::size_t ConflictIndex::memory_bytes() const {
-  return table_.size() * sizeof(Line);
+  return table_.size() * sizeof(Line) + used_.size() * sizeof(used_[0]);
 }
 
 }  // namespace epaxos::deps

@@ -6,14 +6,6 @@
 #include "deps/types/mutant.h"
 
 namespace epaxos::executor {
-namespace {
-
-ReplicaId replica(std::size_t row) {
-  return ReplicaId(static_cast<std::uint16_t>(row));
-}
-
-}  // namespace
-
 DependencyGraph::DependencyGraph(int rows) : rows_(static_cast<std::size_t>(rows)), keys_(rows) {
   check(rows >= 1 && rows <= kReplicasMax, "a group has 1 .. 9 rows");
 }
@@ -95,10 +87,47 @@ void DependencyGraph::decide_nop(InstanceId instance) {
   Node& node = nodes_[index];
   if (mutant(Mutant::kNopWithoutPayloadBlocks) && !node.recorded) return;
   check(!node.decided, "an instance was decided twice, and differently");
+  leave(index);
+  finish(instance);
+  release(index);
+}
+
+// What is covered may be anywhere: unknown, waited for, a root, on the list of somebody's waiters.
+// The lists lead one way only, and what the walks remember ("blocked on") may lead through an
+// instance that is covered now. So everything that waits is a root again, and nothing is
+// remembered, before the first one leaves.
+
+void DependencyGraph::cover(ReplicaId which, Slot up_to) {
+  RowWindow& window = rows_[which.value()].window;
+  if (up_to <= window.base()) return;
+  retry_all();
+  window.jump(up_to, [this](NodeIndex index) {
+    if (index != kDone) cover_node(index);
+  });
+  advance_executed(which);
+}
+
+void DependencyGraph::cover(InstanceId instance) {
+  if (is_done(instance)) return;
+  retry_all();
+  const NodeIndex index = find(instance);
+  if (index != kNone) cover_node(index);
+  finish(instance);
+}
+
+void DependencyGraph::cover_node(NodeIndex index) {
+  leave(index);
+  if (!nodes_[index].decided) return release(index);
+  // A root: take_ready() finds it done, and frees it after that.
+  --waiting_;
+  executed_.push_back(index);
+}
+
+/// Nobody finds the node any more, nor waits for it.
+void DependencyGraph::leave(NodeIndex index) {
+  const Node& node = nodes_[index];
   if (node.recorded) list_touches(node, false);
   retry_waiters(index);
-  finish(index);
-  release(index);
 }
 
 /// The node may be used again; a large footprint gives its memory back at once.
@@ -109,12 +138,15 @@ void DependencyGraph::release(NodeIndex index) {
 }
 
 /// The slot is executed or Nop; whoever asks for it finds it done from now on.
-void DependencyGraph::finish(NodeIndex index) {
-  const InstanceId id = nodes_[index].id;
-  Row& row = rows_[id.row.value()];
-  row.window.set(id.slot, kDone);
-  while (row.window[row.window.base().next()] == kDone) row.window.advance();
-  advance_known(id.row);
+void DependencyGraph::finish(InstanceId id) {
+  rows_[id.row.value()].window.set(id.slot, kDone);
+  advance_executed(id.row);
+}
+
+void DependencyGraph::advance_executed(ReplicaId row) {
+  RowWindow& window = rows_[row.value()].window;
+  while (window[window.base().next()] == kDone) window.advance();
+  advance_known(row);
 }
 
 void DependencyGraph::advance_known(ReplicaId which) {
@@ -165,6 +197,7 @@ void DependencyGraph::make_root(NodeIndex index) {
 
 void DependencyGraph::add_waiter(NodeIndex blocker, NodeIndex waiter) {
   check(!nodes_[waiter].listed, "an instance waits for one thing at a time");
+  all_roots_ = false;
   nodes_[waiter].listed = true;
   nodes_[waiter].next_waiter = kNone;
   Node& b = nodes_[blocker];
@@ -200,6 +233,16 @@ void DependencyGraph::retry_waiters(NodeIndex blocker) {
     make_root(waiter);
     waiter = next;
   }
+}
+
+/// Every waiting instance is tried again, and nothing is left of what the walks found out.
+void DependencyGraph::retry_all() {
+  if (all_roots_) return;
+  for (NodeIndex index = 0; index < nodes_.size(); ++index) {
+    retry_waiters(index);
+    nodes_[index].blocked_on = kNone;
+  }
+  all_roots_ = true;
 }
 
 bool DependencyGraph::resolved(NodeIndex blocker, std::uint64_t life, WaitsFor what) const {
@@ -246,14 +289,14 @@ void DependencyGraph::take_ready(std::vector<InstanceId>& out) {
     } else {
       walk(root, out);
     }
-    if (roots_.empty()) free_executed();
   }
+  free_executed();
 }
 
 /// The usual case without contention: everything it may depend on has run.
 bool DependencyGraph::all_executed(const Node& node) const {
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    if (node.dependencies[replica(row)] > rows_[row].window.base()) return false;
+    if (node.dependencies[replica_at(row)] > rows_[row].window.base()) return false;
   }
   return true;
 }
@@ -330,11 +373,10 @@ void DependencyGraph::run_component(std::vector<InstanceId>& out) {
     });
   }
   for (const NodeIndex index : component_) {
-    Node& node = nodes_[index];
-    out.push_back(node.id);
-    list_touches(node, false);
-    retry_waiters(index);
-    finish(index);
+    const InstanceId id = nodes_[index].id;
+    out.push_back(id);
+    leave(index);
+    finish(id);
     --waiting_;
     executed_.push_back(index);
   }
@@ -384,14 +426,14 @@ void DependencyGraph::free_executed() {
 bool DependencyGraph::collect_edges(NodeIndex index) {
   const Node& node = nodes_[index];
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    const Slot last = node.dependencies[replica(row)];
+    const Slot last = node.dependencies[replica_at(row)];
     if (last <= rows_[row].window.base()) continue;
     if (last > rows_[row].known && !mutant(Mutant::kExecutorSkipsUnknown)) {
       // Whether an unknown payload conflicts cannot be known; it is never skipped (R12).
-      const InstanceId unknown{replica(row), rows_[row].known.next()};
+      const InstanceId unknown{replica_at(row), rows_[row].known.next()};
       return block(find_or_add(unknown), WaitsFor::kPayload);
     }
-    if (!collect_row(node, replica(row))) return false;
+    if (!collect_row(node, replica_at(row))) return false;
   }
   return true;
 }

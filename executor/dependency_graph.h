@@ -48,6 +48,16 @@ class DependencyGraph {
   /// The instance is decided Nop, whether its payload is known or not. Idempotent.
   void decide_nop(InstanceId instance);
 
+  /// An image of the state machine covers every slot of the row up to this one: they count as
+  /// executed, whatever is known of them, and whoever waits is tried again by take_ready().
+  /// Precondition: what an instance of the image depends on and conflicts with is in the image too,
+  /// and is covered before the next take_ready(). Not inside take_ready(). Idempotent.
+  /// Cost: linear in the nodes for the first call since take_ready() let somebody wait; then O(1) a
+  /// slot that is known.
+  void cover(ReplicaId row, Slot up_to);
+  /// The same for one instance.
+  void cover(InstanceId instance);
+
   /// Appends every instance that may run now, in the final order, and counts it as executed.
   void take_ready(std::vector<InstanceId>& out);
 
@@ -112,8 +122,11 @@ class DependencyGraph {
   [[nodiscard]] bool is_done(InstanceId id) const;
   [[nodiscard]] bool resolved(NodeIndex blocker, std::uint64_t life, WaitsFor what) const;
   [[nodiscard]] bool all_executed(const Node& node) const;
-  void finish(NodeIndex index);
+  void leave(NodeIndex index);
+  void finish(InstanceId id);
   void release(NodeIndex index);
+  void advance_executed(ReplicaId row);
+  void cover_node(NodeIndex index);
   void advance_known(ReplicaId row);
   void list_touches(const Node& node, bool insert);
 
@@ -121,6 +134,7 @@ class DependencyGraph {
   void add_waiter(NodeIndex blocker, NodeIndex waiter);
   void move_waiters(NodeIndex from, NodeIndex to);
   void retry_waiters(NodeIndex blocker);
+  void retry_all();
 
   void walk(NodeIndex root, std::vector<InstanceId>& out);
   void visit(NodeIndex index);
@@ -142,6 +156,7 @@ class DependencyGraph {
   std::vector<NodeIndex> free_;
   std::vector<NodeIndex> executed_;  ///< To be freed when the walk is over.
   std::deque<NodeIndex> roots_;
+  bool all_roots_ = true;  ///< Nobody is on a list of waiters.
   std::size_t waiting_ = 0;
   std::uint64_t lives_ = 0;
   std::size_t largest_component_ = 0;

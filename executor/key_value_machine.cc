@@ -3,24 +3,21 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <deque>
+#include <utility>
 #include <vector>
 
 #include <xxhash.h>
 
+#include "executor/image.h"
 #include "executor/saved_state.h"
 
 namespace epaxos {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31'76'6b'78'6f'70'65'01;  // Version 1 of the saved format.
-
 std::uint64_t entry_hash(std::uint64_t key_hash, std::string_view value) {
   // The key's hash as the seed binds the two together.
   return XXH3_64bits_withSeed(value.data(), value.size(), key_hash) | 1;
-}
-
-Failure damaged(const char* what) {
-  return fail(ErrorCode::kCorrupted, std::string("the saved key-value state ") + what);
 }
 
 Result<void> load_text(executor::Loader& from, std::uint32_t size, std::string& out) {
@@ -160,14 +157,16 @@ void KeyValueMachine::set(std::string_view key, std::string_view value) {
   auto* const found = values_.find(key, hash);
   if (found == nullptr) return values_.add(key, hash, value);
   digest_ -= entry_hash(hash, found->value);
+  before_change(*found);
   found->value = value;
 }
 
 bool KeyValueMachine::remove(std::string_view key) {
   const std::uint64_t hash = hash_key(key);
-  const auto* const found = values_.find(key, hash);
+  auto* const found = values_.find(key, hash);
   if (found == nullptr) return false;
   digest_ -= entry_hash(hash, found->value);
+  before_change(*found);
   values_.remove(key, hash);
   return true;
 }
@@ -186,31 +185,82 @@ Result<std::vector<std::byte>> KeyValueMachine::query(Bytes request) const {
   return reply;
 }
 
+// --- Saving ------------------------------------------------------------------------------------
+
+template <class To>
+void KeyValueMachine::write_header(std::uint64_t entry_count, To& to) {
+  to.number(kMagic);
+  to.number(entry_count);
+}
+
+template <class To>
+void KeyValueMachine::write(const Entry& entry, To& to) {
+  to.number(static_cast<std::uint32_t>(entry.name.size()));
+  to.number(static_cast<std::uint32_t>(entry.value.size()));
+  to.bytes(bytes_of(entry.name));
+  to.bytes(bytes_of(entry.value));
+}
+
 Result<void> KeyValueMachine::save(const Sink& sink) const {
-  using Entry = executor::ValueTable::Entry;
   std::vector<const Entry*> sorted;
   values_.for_each([&](const Entry& entry) { sorted.push_back(&entry); });
   std::ranges::sort(sorted, {},
                     [](const Entry* entry) -> const std::string& { return entry->name; });
   executor::Saver to(sink);
-  to.number(kMagic);
-  to.number(static_cast<std::uint64_t>(sorted.size()));
-  for (const Entry* const entry : sorted) {
-    to.number(static_cast<std::uint32_t>(entry->name.size()));
-    to.number(static_cast<std::uint32_t>(entry->value.size()));
-    to.bytes(bytes_of(entry->name));
-    to.bytes(bytes_of(entry->value));
-  }
+  write_header(sorted.size(), to);
+  for (const Entry* const entry : sorted) write(*entry, to);
   return to.finish();
+}
+
+class KeyValueMachine::OpenImage final : public executor::LiveImage {
+ public:
+  explicit OpenImage(KeyValueMachine& machine)
+      : LiveImage(machine.image_, machine.values_.numbers(), header_of(machine)),
+        values_(machine.values_) {}
+
+ private:
+  static std::vector<std::byte> header_of(const KeyValueMachine& machine) {
+    std::vector<std::byte> header;
+    executor::Appender to(header);
+    write_header(machine.size(), to);
+    return header;
+  }
+
+  void keep(std::size_t number) override {
+    Entry& entry = values_[number];
+    kept_.push_back({entry.name, std::exchange(entry.value, {})});
+  }
+  bool append_kept(std::vector<std::byte>& out, std::size_t) override {
+    if (kept_.empty()) return false;
+    executor::Appender to(out);
+    write(kept_.front(), to);
+    kept_.pop_front();
+    return true;
+  }
+  void append_unit(std::size_t number, std::vector<std::byte>& out) override {
+    executor::Appender to(out);
+    write(values_[number], to);
+  }
+
+  executor::ValueTable& values_;
+  std::deque<Entry> kept_;  ///< Blocks that never move: one more costs the same among many.
+};
+
+Result<std::unique_ptr<Image>> KeyValueMachine::image() {
+  return std::unique_ptr<Image>(std::make_unique<OpenImage>(*this));
+}
+
+void KeyValueMachine::keep(Entry& entry) {
+  image_.get()->before_change(values_.number_of(entry));
 }
 
 Result<void> KeyValueMachine::load(const Source& source) {
   KeyValueMachine loaded;
-  executor::Loader from(source);
+  executor::Loader from(source, "the saved key-value state");
   std::uint64_t magic = 0;
   std::uint64_t count = 0;
   if (Result<void> read = from.number(magic); !read) return read;
-  if (magic != kMagic) return damaged("is none, or of another version");
+  if (magic != kMagic) return from.damaged("is none, or of another version");
   if (Result<void> read = from.number(count); !read) return read;
   std::string key;
   std::string value;
@@ -220,18 +270,15 @@ Result<void> KeyValueMachine::load(const Source& source) {
     if (Result<void> read = from.number(key_bytes); !read) return read;
     if (Result<void> read = from.number(value_bytes); !read) return read;
     if (key_bytes > kv::kKeyBytesMax || value_bytes > kv::kValueBytesMax) {
-      return damaged("holds a key or value over its limit");
+      return from.damaged("holds a key or value over its limit");
     }
     if (Result<void> read = load_text(from, key_bytes, key); !read) return read;
     if (Result<void> read = load_text(from, value_bytes, value); !read) return read;
     loaded.set(key, value);
+    if (loaded.size() != i + 1) return from.damaged("holds a key twice");
   }
-  const std::uint64_t expected = from.checksum();
-  std::uint64_t checksum = 0;
-  if (Result<void> read = from.number(checksum); !read) return read;
-  if (checksum != expected || loaded.values_.size() != count) {
-    return damaged("fails its checksum");
-  }
+  if (Result<void> read = from.finish(); !read) return read;
+  image_.close();
   values_ = std::move(loaded.values_);
   digest_ = loaded.digest_;
   return {};

@@ -4,6 +4,7 @@
 // in a ring; one that is far ahead of all others stands in a map of its own, so that a gap costs
 // nothing.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -53,6 +54,30 @@ class RowWindow {
     far_.erase(far_.begin());
   }
 
+  /// Lets every slot up to `to` leave at once; what lies above it stays as it is. `leaves(value)`
+  /// is told, in the order of the slots, what was set for those that leave. A base never goes back.
+  /// Cost: O(what is held), however far away `to` is.
+  template <class Leaves>
+  void jump(Slot to, Leaves leaves) {
+    if (to <= base()) return;
+    const std::uint64_t last = base_ + std::min<std::uint64_t>(to.value() - base_, ring_.size());
+    for (std::uint64_t s = base_ + 1; s <= last; ++s) {
+      std::uint32_t& left = ring_[s & (ring_.size() - 1)];
+      if (left != kNothing) leaves(left);
+      left = kNothing;
+    }
+    const auto stays = far_.upper_bound(to.value());
+    for (auto at = far_.begin(); at != stays; ++at) {
+      if (at->second != kNothing) leaves(at->second);
+    }
+    far_.erase(far_.begin(), stays);
+    base_ = to.value();
+    take_in_far();
+  }
+  void jump(Slot to) {
+    jump(to, [](std::uint32_t) {});
+  }
+
  private:
   static constexpr std::size_t kRingMax = std::size_t{1} << 22;
 
@@ -62,6 +87,11 @@ class RowWindow {
       larger[s & (larger.size() - 1)] = ring_[s & (ring_.size() - 1)];
     }
     ring_ = std::move(larger);
+    take_in_far();
+  }
+
+  /// Those that the ring has room for now.
+  void take_in_far() {
     while (!far_.empty() && far_.begin()->first - base_ <= ring_.size()) {
       ring_[far_.begin()->first & (ring_.size() - 1)] = far_.begin()->second;
       far_.erase(far_.begin());

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include <xxhash.h>
 
@@ -14,19 +15,29 @@
 
 namespace epaxos::executor {
 
+/// Of all bytes so far, however they were cut.
+class Checksum {
+ public:
+  Checksum() : state_(XXH3_createState()) { XXH3_64bits_reset(state_); }
+  Checksum(const Checksum&) = delete;
+  Checksum& operator=(const Checksum&) = delete;
+  ~Checksum() { XXH3_freeState(state_); }
+
+  void update(Bytes bytes) { XXH3_64bits_update(state_, bytes.data(), bytes.size()); }
+  [[nodiscard]] std::uint64_t value() const { return XXH3_64bits_digest(state_); }
+
+ private:
+  XXH3_state_t* state_;
+};
+
 /// Writes and hashes at once.
 class Saver {
  public:
-  explicit Saver(const Sink& sink) : sink_(sink), state_(XXH3_createState()) {
-    XXH3_64bits_reset(state_);
-  }
-  Saver(const Saver&) = delete;
-  Saver& operator=(const Saver&) = delete;
-  ~Saver() { XXH3_freeState(state_); }
+  explicit Saver(const Sink& sink) : sink_(sink) {}
 
   void bytes(Bytes bytes) {
     if (!result_) return;
-    XXH3_64bits_update(state_, bytes.data(), bytes.size());
+    checksum_.update(bytes);
     result_ = sink_(bytes);
   }
   template <Number T>
@@ -34,41 +45,54 @@ class Saver {
     bytes(bytes_of(value));
   }
   Result<void> finish() {
-    number(static_cast<std::uint64_t>(XXH3_64bits_digest(state_)));
+    number(checksum_.value());
     return result_;
   }
 
  private:
   const Sink& sink_;
-  XXH3_state_t* state_;
+  Checksum checksum_;
   Result<void> result_;
 };
 
 /// Reads and hashes at once.
 class Loader {
  public:
-  explicit Loader(const Source& source) : source_(source), state_(XXH3_createState()) {
-    XXH3_64bits_reset(state_);
-  }
-  Loader(const Loader&) = delete;
-  Loader& operator=(const Loader&) = delete;
-  ~Loader() { XXH3_freeState(state_); }
+  /// `state`: what is loaded, as the beginning of a sentence.
+  Loader(const Source& source, const char* state) : source_(source), state_(state) {}
 
   Result<void> bytes(void* to, std::size_t size) {
     const std::span<std::byte> room(static_cast<std::byte*>(to), size);
     if (Result<void> read = source_(room); !read) return read;
-    XXH3_64bits_update(state_, to, size);
+    checksum_.update(room);
     return {};
   }
   template <Number T>
   Result<void> number(T& value) {
     return bytes(&value, sizeof value);
   }
-  [[nodiscard]] std::uint64_t checksum() const { return XXH3_64bits_digest(state_); }
+
+  /// Reads what Saver::finish() wrote. Errors: the source's; corrupted when the bytes are not those
+  /// that were saved, or when more follow.
+  Result<void> finish() {
+    const std::uint64_t expected = checksum_.value();
+    std::uint64_t saved = 0;
+    if (Result<void> read = number(saved); !read) return read;
+    if (saved != expected) return damaged("fails its checksum");
+    std::byte more{};
+    if (source_(std::span(&more, 1))) return damaged("is followed by bytes that are not its own");
+    return {};
+  }
+
+  /// The end of a sentence that begins with what is loaded.
+  [[nodiscard]] Failure damaged(const char* what) const {
+    return fail(ErrorCode::kCorrupted, std::string(state_) + " " + what);
+  }
 
  private:
   const Source& source_;
-  XXH3_state_t* state_;
+  const char* state_;
+  Checksum checksum_;
 };
 
 }  // namespace epaxos::executor

@@ -6,22 +6,8 @@
 #include <xxhash.h>
 
 #include "deps/types/mutant.h"
-#include "executor/saved_state.h"
 
 namespace epaxos::executor {
-namespace {
-
-constexpr std::uint64_t kMagic = 0x31'73'65'73'6f'70'65'01;  // Version 1 of the saved format.
-constexpr std::uint32_t kTooLargeToKeep =
-    ~std::uint32_t{0};  // In the place of a saved reply's size.
-constexpr std::uint32_t kUsed = 1;
-constexpr std::uint32_t kClosed = 2;
-
-Failure damaged(const char* what) {
-  return fail(ErrorCode::kCorrupted, std::string("the saved session table ") + what);
-}
-
-}  // namespace
 
 // --- Requests ----------------------------------------------------------------------------------
 
@@ -44,6 +30,7 @@ SessionTable::Admission SessionTable::admit(const Command& command) {
   if (session->bytes + session->running * kReplyBytesMax > kSessionBytesMax) {
     return {session->running > 0 ? Verdict::kRunning : Verdict::kBeyondWindow, {}};
   }
+  before_change(*session);
   ++session->running;
   session->replies.insert(session->replies.begin() + static_cast<std::ptrdiff_t>(place),
                           {number, /*running=*/true, /*too_large=*/false, {}});
@@ -85,10 +72,9 @@ SessionTable::Admission SessionTable::look_up(CommandId id) const {
 bool SessionTable::forget_reply(Session& session, std::size_t place) {
   Reply& reply = session.replies[place];
   if (reply.running) return false;
-  digest_ -= hash_of(session, reply);
-  session.bytes -= reply.bytes.size();
+  before_change(session);
+  drop(session, reply);
   reply = {.number = reply.number, .running = true, .too_large = false, .bytes = {}};
-  --replies_;
   ++running_;
   ++session.running;
   return true;
@@ -117,15 +103,27 @@ void SessionTable::acknowledge(Session& session, std::uint64_t up_to) {
 }
 
 void SessionTable::drop_replies(Session& session, std::size_t count) {
+  before_change(session);
   for (std::size_t i = 0; i < count; ++i) {
-    const Reply& reply = session.replies[i];
-    --(reply.running ? running_ : replies_);
-    if (reply.running) --session.running;
-    session.bytes -= reply.bytes.size();
-    if (!reply.running) digest_ -= hash_of(session, reply);
+    Reply& reply = session.replies[i];
+    if (!reply.running) {
+      drop(session, reply);
+    } else {
+      --running_;
+      --session.running;
+    }
   }
   session.replies.erase(session.replies.begin(),
                         session.replies.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+/// Takes a reply out of all sums; its number stays.
+void SessionTable::drop(Session& session, Reply& reply) {
+  digest_ -= hash_of(session, reply);
+  session.bytes -= reply.bytes.size();
+  --replies_;
+  if (image_.get() != nullptr) [[unlikely]]
+    hand_over(session.id, reply);
 }
 
 // --- Sessions ----------------------------------------------------------------------------------
@@ -148,7 +146,10 @@ SessionTable::ControlVerdict SessionTable::control(const SessionControl& control
 SessionTable::ControlVerdict SessionTable::open(const SessionControl& control) {
   if (find(control.session) != nullptr) return touch(control);
   if (control.clock_us < horizon_us_) return ControlVerdict::kTooLate;
-  change(add(control.session), [&](Session& s) { s.touched_us = control.clock_us; });
+  Session opened;
+  opened.id = control.session;
+  opened.touched_us = control.clock_us;
+  add(std::move(opened));
   ++open_;
   return ControlVerdict::kDone;
 }
@@ -196,16 +197,17 @@ SessionTable::Session* SessionTable::find(std::uint64_t session) {
   return const_cast<Session*>(std::as_const(*this).find(session));
 }
 
-SessionTable::Session& SessionTable::add(std::uint64_t session) {
+SessionTable::Session& SessionTable::add(Session session) {
   if (free_.empty()) {
     free_.push_back(static_cast<HashIndex::Number>(sessions_.size()));
     sessions_.emplace_back();
   }
   const HashIndex::Number place = free_.back();
   free_.pop_back();
-  index_.put(index_.probe(session), session, place);
-  sessions_[place].id = session;
-  digest_ += hash_of(sessions_[place]);
+  index_.put(index_.probe(session.id), session.id, place);
+  used_.insert(place);
+  digest_ += hash_of(session);
+  sessions_[place] = std::move(session);
   return sessions_[place];
 }
 
@@ -217,6 +219,7 @@ void SessionTable::remove(std::uint64_t session) {
   digest_ -= hash_of(removed);
   if (!removed.closed) --open_;
   removed = {};
+  used_.erase(place);
   free_.push_back(place);
   index_.remove(at);
 }
@@ -225,6 +228,7 @@ void SessionTable::remove(std::uint64_t session) {
 
 template <class Change>
 void SessionTable::change(Session& session, Change change) {
+  before_change(session);
   digest_ -= hash_of(session);
   change(session);
   digest_ += hash_of(session);
@@ -242,97 +246,6 @@ std::uint64_t SessionTable::hash_of(const Session& session, const Reply& reply) 
 
 std::uint64_t SessionTable::digest() const {
   return digest_;
-}
-
-// --- Saving ------------------------------------------------------------------------------------
-
-Result<void> SessionTable::save(const Sink& sink) const {
-  check(running_ == 0, "the session table was saved while a command runs");
-  std::vector<const Session*> sorted;
-  for (const Session& session : sessions_) {
-    if (session.id != 0) sorted.push_back(&session);
-  }
-  std::ranges::sort(sorted, {}, &Session::id);
-  Saver to(sink);
-  to.number(kMagic);
-  to.number(horizon_us_);
-  to.number(static_cast<std::uint64_t>(sorted.size()));
-  for (const Session* const session : sorted) {
-    to.number(session->id);
-    to.number(session->low);
-    to.number(session->touched_us);
-    to.number((session->used ? kUsed : 0) | (session->closed ? kClosed : 0));
-    to.number(static_cast<std::uint32_t>(session->replies.size()));
-    for (const Reply& reply : session->replies) {
-      to.number(reply.number);
-      to.number(reply.too_large ? kTooLargeToKeep : static_cast<std::uint32_t>(reply.bytes.size()));
-      to.bytes(reply.bytes);
-    }
-  }
-  return to.finish();
-}
-
-Result<void> SessionTable::load(const Source& source) {
-  SessionTable loaded;
-  Loader from(source);
-  std::uint64_t magic = 0;
-  std::uint64_t count = 0;
-  if (Result<void> read = from.number(magic); !read) return read;
-  if (magic != kMagic) return damaged("is none, or of another version");
-  if (Result<void> read = from.number(loaded.horizon_us_); !read) return read;
-  if (Result<void> read = from.number(count); !read) return read;
-  if (loaded.horizon_us_ != 0) loaded.digest_ += mix64(loaded.horizon_us_);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    if (Result<void> read = loaded.load_session(from); !read) return read;
-  }
-  const std::uint64_t expected = from.checksum();
-  std::uint64_t checksum = 0;
-  if (Result<void> read = from.number(checksum); !read) return read;
-  if (checksum != expected) return damaged("fails its checksum");
-  *this = std::move(loaded);
-  return {};
-}
-
-Result<void> SessionTable::load_session(Loader& from) {
-  Session read;
-  std::uint32_t flags = 0;
-  std::uint32_t count = 0;
-  for (std::uint64_t* const number : {&read.id, &read.low, &read.touched_us}) {
-    if (Result<void> got = from.number(*number); !got) return got;
-  }
-  if (Result<void> got = from.number(flags); !got) return got;
-  if (Result<void> got = from.number(count); !got) return got;
-  if (!is_client_session(read.id) || find(read.id) != nullptr || count > kWindow) {
-    return damaged("holds a session that cannot be");
-  }
-  Session& session = add(read.id);
-  change(session, [&](Session& s) {
-    s.low = read.low;
-    s.touched_us = read.touched_us;
-    s.used = (flags & kUsed) != 0;
-    s.closed = (flags & kClosed) != 0;
-  });
-  if (!session.closed) ++open_;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    Reply reply;
-    std::uint32_t bytes = 0;
-    if (Result<void> got = from.number(reply.number); !got) return got;
-    if (Result<void> got = from.number(bytes); !got) return got;
-    const std::uint64_t before =
-        session.replies.empty() ? session.low : session.replies.back().number;
-    reply.too_large = bytes == kTooLargeToKeep;
-    if (reply.too_large) bytes = 0;
-    if (reply.number <= before || bytes > kReplyBytesMax) {
-      return damaged("holds a reply that cannot be");
-    }
-    reply.bytes.resize(bytes);
-    if (Result<void> got = from.bytes(reply.bytes.data(), bytes); !got) return got;
-    digest_ += hash_of(session, reply);
-    ++replies_;
-    session.bytes += bytes;
-    session.replies.push_back(std::move(reply));
-  }
-  return {};
 }
 
 }  // namespace epaxos::executor

@@ -1,10 +1,33 @@
 #include "executor/state_machine.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include <xxhash.h>
 
 namespace epaxos {
+namespace {
+
+/// All bytes of a state.
+class CopiedImage final : public Image {
+ public:
+  explicit CopiedImage(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+
+  [[nodiscard]] Result<bool> read(std::size_t bytes, std::vector<std::byte>& out) override {
+    const Bytes left = Bytes(bytes_).subspan(next_);
+    const Bytes piece = left.first(std::min(std::max<std::size_t>(bytes, 1), left.size()));
+    out.insert(out.end(), piece.begin(), piece.end());
+    next_ += piece.size();
+    return next_ < bytes_.size();
+  }
+
+ private:
+  const std::vector<std::byte> bytes_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
 
 void Replies::add(Bytes reply) {
   bytes_.insert(bytes_.end(), reply.begin(), reply.end());
@@ -27,6 +50,16 @@ void Replies::clear() {
 Result<std::vector<std::byte>> StateMachine::query(Bytes) const {
   return fail(ErrorCode::kUnsupported,
               "this state machine answers no queries; propose a command that reads");
+}
+
+Result<std::unique_ptr<Image>> StateMachine::image() {
+  std::vector<std::byte> bytes;
+  const Result<void> saved = save([&](Bytes piece) -> Result<void> {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return {};
+  });
+  if (!saved) return fail(saved.error());
+  return std::unique_ptr<Image>(std::make_unique<CopiedImage>(std::move(bytes)));
 }
 
 std::uint64_t StateMachine::digest() const {

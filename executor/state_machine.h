@@ -4,11 +4,13 @@
 // the order matters, so apply() must be deterministic: no clock, no randomness, no local state.
 //
 // Four functions make a machine: admit(), apply(), save() and load(). examples/counter.cc is one.
+// A large one also gives an image() of itself, which is read in pieces.
 //
 // Threads: all calls come from the node's loop thread, one at a time.
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -36,7 +38,8 @@ class Replies {
 
 /// Where save() writes to; pieces may be of any size.
 using Sink = std::function<Result<void>(Bytes)>;
-/// Where load() reads from: fills the buffer completely, or fails.
+/// Where load() reads from: fills the buffer completely, or fails. It holds one state and nothing
+/// else, so that whoever asks for more after its end gets a failure.
 using Source = std::function<Result<void>(std::span<std::byte>)>;
 
 /// Reads one number that save() wrote with bytes_of(); leaves it as it is when that fails.
@@ -47,6 +50,21 @@ Result<void> load_number(const Source& source, T& number) {
   if (read) number = loaded;
   return read;
 }
+
+/// A state as it was at one moment, read in pieces while commands go on changing its machine.
+class Image {
+ public:
+  Image() = default;
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+  virtual ~Image() = default;
+
+  /// Appends the next piece, of about `bytes` bytes: at least something, and more when a single
+  /// entry is larger. False: that was the last piece, and it may have been an empty one.
+  /// Cost: that of copying the piece. Errors: invalid argument when the image has ended, see
+  /// StateMachine::image().
+  [[nodiscard]] virtual Result<bool> read(std::size_t bytes, std::vector<std::byte>& out) = 0;
+};
 
 class StateMachine {
  public:
@@ -68,6 +86,12 @@ class StateMachine {
   /// load() replaces what is there, or fails and leaves it.
   [[nodiscard]] virtual Result<void> save(const Sink& sink) const = 0;
   virtual Result<void> load(const Source& source) = 0;
+
+  /// An image of the state as it is now; what it reads, load() accepts. One at a time: once another
+  /// is taken, load() has replaced the state, or the machine is gone, the earlier one may have
+  /// ended, and then its read() fails. Unless overridden: everything that save() writes, at once,
+  /// in memory. Override it where that takes longer than a few milliseconds.
+  [[nodiscard]] virtual Result<std::unique_ptr<Image>> image();
 
   /// A client's local, possibly stale read between two batches, in the machine's own language.
   /// Unless overridden: unsupported. (Whoever embeds a node reads the machine itself, with

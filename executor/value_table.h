@@ -11,6 +11,7 @@
 
 #include "deps/types/huge_pages.h"
 #include "deps/types/prefetch.h"
+#include "executor/bit_set.h"
 #include "executor/hash_index.h"
 
 namespace epaxos::executor {
@@ -41,6 +42,7 @@ class ValueTable {
     free_.pop_back();
     entries_[number].name = name;
     entries_[number].value = value;
+    used_.insert(number);
     index_.put(probe(name, hash), hash, number);
   }
 
@@ -48,6 +50,7 @@ class ValueTable {
   void remove(std::string_view name, std::uint64_t hash) {
     const HashIndex::Position at = probe(name, hash);
     entries_[index_[at]] = {};  // A large value gives its memory back at once.
+    used_.erase(index_[at]);
     free_.push_back(index_[at]);
     index_.remove(at);
   }
@@ -66,13 +69,19 @@ class ValueTable {
 
   [[nodiscard]] std::size_t size() const { return index_.size(); }
 
+  /// The numbers of the entries. An entry keeps its number; a removed one's goes to another.
+  [[nodiscard]] const BitSet& numbers() const { return used_; }
+  [[nodiscard]] const Entry& operator[](std::size_t number) const { return entries_[number]; }
+  [[nodiscard]] Entry& operator[](std::size_t number) { return entries_[number]; }
+  [[nodiscard]] std::size_t number_of(const Entry& entry) const {
+    return static_cast<std::size_t>(&entry - entries_.data());
+  }
+
   /// Calls `look` with every entry, in no particular order.
   template <class Look>
   void for_each(Look look) const {
-    std::vector<bool> unused(entries_.size());
-    for (const HashIndex::Number number : free_) unused[number] = true;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (!unused[i]) look(entries_[i]);
+    for (std::size_t i = used_.next(0); i != BitSet::kNone; i = used_.next(i + 1)) {
+      look(entries_[i]);
     }
   }
 
@@ -84,6 +93,7 @@ class ValueTable {
 
   HashIndex index_;
   HugeVector<Entry> entries_;
+  BitSet used_;  // Of the entries.
   std::vector<HashIndex::Number> free_;
 };
 

@@ -6,11 +6,13 @@
 #include <bit>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 namespace epaxos {
 
@@ -29,6 +31,27 @@ inline std::string_view text_of(Bytes bytes) {
 inline void copy_bytes(Bytes from, void* to) {
   if (!from.empty()) std::memcpy(to, from.data(), from.size());
 }
+
+/// A copy that starts at a multiple of 8 bytes, whatever the alignment of the original.
+class AlignedBytes {
+ public:
+  AlignedBytes() = default;
+  explicit AlignedBytes(Bytes bytes) { assign(bytes); }
+
+  /// Replaces what is there, and keeps its memory.
+  void assign(Bytes bytes) {
+    words_.assign((bytes.size() + 7) / 8, 0);
+    size_ = bytes.size();
+    copy_bytes(bytes, words_.data());
+  }
+  [[nodiscard]] Bytes bytes() const {
+    return {reinterpret_cast<const std::byte*>(words_.data()), size_};
+  }
+
+ private:
+  std::vector<std::uint64_t> words_;
+  std::size_t size_ = 0;
+};
 
 template <class T>
 concept Number = std::is_arithmetic_v<T> && !std::same_as<T, bool>;

@@ -49,6 +49,14 @@ class Dependencies {
     }
   }
 
+  /// What both have: the smaller slot of each row.
+  void limit(const Dependencies& other) {
+    check(rows_ == other.rows_, "dependencies of groups of different sizes were compared");
+    for (std::size_t row = 0; row < rows_; ++row) {
+      slots_[row] = std::min(slots_[row], other.slots_[row]);
+    }
+  }
+
   /// Whether `instance` lies in the prefixes (whether it conflicts is the caller's question).
   [[nodiscard]] bool covers(const InstanceId& instance) const {
     return instance.slot <= (*this)[instance.row];

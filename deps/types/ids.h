@@ -31,6 +31,12 @@ class Id {
 /// A member of the group: 0 .. replica_count - 1. Also names the row that it owns.
 using ReplicaId = Id<struct ReplicaTag, std::uint16_t>;
 
+/// The member at this place, counted from 0.
+template <class Index>
+constexpr ReplicaId replica_at(Index index) {
+  return ReplicaId(static_cast<std::uint16_t>(index));
+}
+
 /// A position in a row (EPaxos) or in the log (Multi-Paxos). Slots start at 1; 0 means "none".
 using Slot = Id<struct SlotTag, std::uint64_t>;
 

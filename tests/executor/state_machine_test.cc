@@ -3,6 +3,7 @@
 #include "executor/state_machine.h"
 
 #include <gmock/gmock.h>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,49 @@ TEST(StateMachine, AnswersNoQueriesUnlessItSaysHow) {
 
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::kUnsupported);
+}
+
+TEST(StateMachine, ItsImageIsWhatItSavesInPieces) {
+  auto machine = std::make_unique<Text>(std::vector<std::string>{"one", "two", "three"});
+  Result<std::unique_ptr<Image>> image = machine->image();
+  ASSERT_TRUE(image);
+  machine.reset();
+  std::vector<std::byte> read;
+  const auto next = [&](std::size_t bytes) {
+    const Result<bool> more = (*image)->read(bytes, read);
+    EXPECT_TRUE(more);
+    return more.value_or(false);
+  };
+
+  EXPECT_TRUE(next(4));
+  EXPECT_EQ(text_of(read), "onet");
+  EXPECT_TRUE(next(0)) << "at least something, so that reading ends";
+  EXPECT_EQ(text_of(read), "onetw");
+  EXPECT_FALSE(next(100));
+  EXPECT_EQ(text_of(read), "onetwothree");
+  EXPECT_FALSE(next(100)) << "it stays at its end";
+  EXPECT_EQ(text_of(read), "onetwothree");
+}
+
+TEST(StateMachine, TheImageOfNothingIsEmpty) {
+  Text machine({});
+  const Result<std::unique_ptr<Image>> image = machine.image();
+  ASSERT_TRUE(image);
+  std::vector<std::byte> read;
+
+  const Result<bool> more = (*image)->read(10, read);
+
+  ASSERT_TRUE(more);
+  EXPECT_FALSE(*more);
+  EXPECT_TRUE(read.empty());
+}
+
+TEST(StateMachine, WhatCannotBeSavedHasNoImage) {
+  Text machine({"one", "broken"});
+  const Result<std::unique_ptr<Image>> image = machine.image();
+
+  ASSERT_FALSE(image);
+  EXPECT_EQ(image.error().message, "this machine cannot be saved");
 }
 
 TEST(LoadNumber, ReadsOneOrLeavesWhatIsThere) {
