@@ -27,8 +27,9 @@ enum class RequestKind : std::uint16_t {
   kQuery = 2,    ///< A local, possibly stale read of the state machine.
   kStatus = 3,   ///< The replica's status, as JSON.
   kDigest = 4,   ///< The digest of the state machine and sessions: 8 bytes, little-endian.
+  kSnapshot = 5,  ///< Make an image of the state now; answered at once, with nothing.
 };
-inline constexpr std::uint16_t kRequestKinds = 5;
+inline constexpr std::uint16_t kRequestKinds = 6;
 
 /// Names a request between one client and one replica, in whatever way the client likes. 0 is none.
 using RequestToken = std::uint64_t;

@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Name, minutes it takes on two cores, and what it does. Searching stages take their budget.
 plan="
-long     60  the cases named Nightly*, and the process tests ten times
+long     65  the cases named Nightly* (100,000 power cuts are one), and the process tests ten times
 seeds    60  epaxos-sim over new seeds, short and long runs, until the budget is used up
 asan     30  every test under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan     30  every test that starts threads or processes under ThreadSanitizer

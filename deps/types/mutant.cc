@@ -101,6 +101,18 @@ constexpr std::array kMutants{
     MutantInfo{Mutant::kNoBackOff, "no-back-off", "E28", "competing recoverers try again at once"},
     MutantInfo{Mutant::kWaitsForQuiet, "waits-for-quiet", "E30",
                "nothing runs while anything undecided conflicts with it"},
+    MutantInfo{Mutant::kDropsWithoutFloor, "drops-without-floor", "R7",
+               "what is dropped leaves the index, and no vector names it"},
+    MutantInfo{Mutant::kImageWithoutFootprints, "image-without-footprints", "R8",
+               "an image does not say what its instances touch"},
+    MutantInfo{Mutant::kTruncatedIsUnknown, "truncated-is-unknown", "R9, E19",
+               "what was dropped is taken for what was never heard of"},
+    MutantInfo{Mutant::kInstallsOlderImages, "installs-older-images", "R40",
+               "an image takes the place of a state that has executed more"},
+    MutantInfo{Mutant::kImageWithoutSessions, "image-without-sessions", "E25",
+               "an image holds no session table"},
+    MutantInfo{Mutant::kCoverageAfterState, "coverage-after-state", "E29",
+               "what an image covers is noted when it is complete, not when it was taken"},
 };
 static_assert(kMutants.size() + 1 == static_cast<std::size_t>(Mutant::kCount));
 

@@ -60,6 +60,12 @@ enum class Mutant : std::uint8_t {
   kBlockedNeverRecovers,         // E27
   kNoBackOff,                    // E28
   kWaitsForQuiet,                // E30
+  kDropsWithoutFloor,            // R7
+  kImageWithoutFootprints,       // R8
+  kTruncatedIsUnknown,           // R9, E19
+  kInstallsOlderImages,          // R40
+  kImageWithoutSessions,         // E25
+  kCoverageAfterState,           // E29
   kCount,
 };
 

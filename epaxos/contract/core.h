@@ -51,7 +51,15 @@ struct CoreConfig {
   Tick recovery_stagger_us = 200'000;  ///< Between the replicas that may recover a row.
   Tick recovery_timeout_us = 500'000;  ///< Of one attempt at first; doubles each time.
   std::size_t recoveries_max = 1024;   ///< At once.
+  /// So many known instances that are not executed make the image of a peer worth a question.
+  std::uint64_t image_lag_instances = 200'000;
+  /// Executed instances that some member has not executed: beyond so many, they are kept on disk
+  /// only. Where nothing can be read back from it, memory grows as long as a member is away.
+  std::uint64_t held_executed_max = 200'000;
 };
+
+/// Replaces the value with that of a durable record; false: there is none.
+using ReadRecord = std::function<bool(const RecordKey& key, std::vector<std::byte>& value)>;
 
 struct Counter {
   std::string_view name;  ///< Static storage, snake_case, unit last.
@@ -62,6 +70,7 @@ struct RowStatus {
   Slot committed_up_to;  ///< Every slot up to this one is decided here.
   Slot executed_up_to;   ///< Every slot up to this one is applied here or decided Nop.
   Slot highest_known;    ///< The highest slot that anybody mentioned.
+  Slot floor{};          ///< What is at or below it is executed everywhere, and forgotten.
 };
 
 struct CoreStatus {
@@ -78,6 +87,10 @@ class Core {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
   virtual ~Core() = default;
+
+  /// Records can be read back from now on, as soon as they are durable. Before everything else, if
+  /// at all.
+  virtual void read_from(ReadRecord read) = 0;
 
   /// One durable record, in the order of their keys. Before start(). The record passed the store's
   /// checksum; an error says that its content makes no sense, and the replica must not run.
@@ -103,6 +116,30 @@ class Core {
   virtual void tick(Tick now, Effects& out) = 0;
   /// When tick() has something to do next; kNever if nothing is scheduled.
   [[nodiscard]] virtual Tick next_deadline() const = 0;
+
+  // Images. The host keeps images of the state machine and gives them to peers. What one covers is
+  // the protocol's to say, in bytes of its own: the coverage of an image.
+
+  /// The host starts from an image with this coverage. Before the first restore(), at most once.
+  /// Errors: corrupted.
+  virtual Result<void> restore_coverage(Bytes coverage) = 0;
+  /// What the state machine has got: everything up to the last position that applied() was told.
+  /// Precondition: that position ended a component.
+  virtual void coverage(std::vector<std::byte>& out) const = 0;
+  /// An image of this replica with this coverage is on disk: what it covers need not be kept for
+  /// the next start.
+  virtual void image_durable(Bytes coverage, Effects& out) = 0;
+  /// What a peer must be told about an image with this coverage to install it.
+  /// Errors: unavailable - it would not do for this peer; a later one may.
+  virtual Result<void> coverage_for(ReplicaId peer, Bytes coverage,
+                                    std::vector<std::byte>& out) const = 0;
+  /// Whether an image of a peer may take the place of the state machine.
+  /// Errors: malformed; invalid_argument - it lacks what is executed here.
+  [[nodiscard]] virtual Result<void> may_install(Bytes coverage) const = 0;
+  /// It has taken its place, on disk too. Precondition: may_install() said so, and since then the
+  /// core was neither ticked nor given proposals or messages, nor did a turn end; all its
+  /// executions are applied.
+  virtual void install(Bytes coverage, Effects& out) = 0;
 
   /// Once a turn, after its inputs: form batches, walk the executor, coalesce.
   virtual void end_of_turn(Effects& out) = 0;

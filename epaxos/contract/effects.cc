@@ -15,6 +15,9 @@ void Effects::clear() {
   sends.clear();
   executions.clear();
   rejections.clear();
+  superseded.clear();
+  image_wish.reset();
+  ends_component = false;
   arena_.clear();
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,11 +38,18 @@ struct RecordKey {
 };
 inline constexpr std::uint8_t kRecordKindMax = 15;
 
-/// A change of the durable state. The last record of a key in a batch wins.
+enum class RecordChange : std::uint8_t {
+  kPut,           ///< The record of this key has this value, whether it was there or not.
+  kErase,         ///< The record of this key is gone; no error when it was not there.
+  kEraseThrough,  ///< Of its kind, group, epoch and row, every record up to this slot is gone.
+};
+
+/// A change of the durable state. The changes of a batch are made in their order, so the last one
+/// of a key wins.
 struct RecordEffect {
   RecordKey key;
-  Slice value;
-  bool erase = false;
+  Slice value;  ///< Of a put.
+  RecordChange change = RecordChange::kPut;
 };
 
 /// When a send may leave.
@@ -68,6 +76,13 @@ struct ExecutionEffect {
   Bytes block;
 };
 
+/// This replica lacks what its peers have dropped, or is so far behind that an image of a peer's
+/// state machine is the shorter way.
+struct ImageWish {
+  ReplicaId from;
+  std::uint64_t bytes_max = 0;  ///< A larger one is not worth it.
+};
+
 /// A command that certainly is not, and never will be, executed.
 struct RejectionEffect {
   CommandId command;
@@ -87,6 +102,13 @@ class Effects {
   std::vector<SendEffect> sends;
   std::vector<ExecutionEffect> executions;
   std::vector<RejectionEffect> rejections;
+  /// Commands of this replica's clients that an installed image has executed: nobody here will
+  /// learn what they gave.
+  std::vector<CommandId> superseded;
+  std::optional<ImageWish> image_wish;
+  /// The last execution of this turn ends a component, so that the state after it is one that an
+  /// image may show. Meaningless without executions.
+  bool ends_component = false;
 
   [[nodiscard]] Bytes view(Slice slice) const {
     return Bytes(arena_).subspan(slice.offset, slice.size);
@@ -103,11 +125,19 @@ class Effects {
 
   Slice append(Bytes bytes);
 
-  void put(const RecordKey& key, Slice value) { records.push_back({key, value, false}); }
-  void erase(const RecordKey& key) { records.push_back({key, {}, true}); }
+  void put(const RecordKey& key, Slice value) {
+    records.push_back({key, value, RecordChange::kPut});
+  }
+  void erase(const RecordKey& key) { records.push_back({key, {}, RecordChange::kErase}); }
+  /// Erases every record of this kind, group, epoch and row whose slot is at most last.slot. A put
+  /// that follows stays. Cost: the store's writer visits each record that is there.
+  void erase_through(const RecordKey& last) {
+    records.push_back({last, {}, RecordChange::kEraseThrough});
+  }
 
   [[nodiscard]] bool empty() const {
-    return records.empty() && sends.empty() && executions.empty() && rejections.empty();
+    return records.empty() && sends.empty() && executions.empty() && rejections.empty() &&
+           superseded.empty() && !image_wish;
   }
   [[nodiscard]] std::size_t bytes() const { return arena_.size(); }
   [[nodiscard]] std::size_t capacity_bytes() const { return arena_.capacity(); }

@@ -33,6 +33,8 @@ struct ClusterConfig {
   /// fill in.
   CoreConfig core;
   std::size_t pending_max = 64 * 1024;  ///< Proposals of one replica without an outcome.
+  /// Bytes of records after which a replica makes an image of its state; more when that is larger.
+  std::uint64_t image_log_bytes = std::uint64_t{64} << 20;
   Tick session_ttl_us = 3'600'000'000;  ///< A session that nobody used for so long is forgotten.
   /// What is allowed but may surprise, as sentences for the operator.
   std::vector<std::string> notes;

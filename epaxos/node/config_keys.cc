@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint64_t kMinute = 60'000'000;
 constexpr std::uint64_t kDay = 1440 * kMinute;
 constexpr std::uint64_t kMany = 1 << 24;
+constexpr std::uint64_t kNeverReached = std::uint64_t{1} << 40;  // For what is not to happen.
 // What is left of an instance beside the footprint and the heads of its commands.
 constexpr std::uint64_t kBatchBytesMax = kBlockBytesMax - kPayloadBytesMax;
 
@@ -31,6 +32,13 @@ constexpr std::array kNumbers = {
     NumberKey{"limits", "pending_max", 1, kMany,
               [](Config& c) -> std::uint64_t& { return c.pending_max; },
               "Proposals of one replica that wait for their outcome."},
+    NumberKey{"limits", "image_log_bytes", 4096, kNeverReached,
+              [](Config& c) -> std::uint64_t& { return c.image_log_bytes; },
+              "Bytes of records after which an image of the state is made, so that older ones go."},
+    NumberKey{
+        "limits", "image_lag_instances", 1, kNeverReached,
+        [](Config& c) -> std::uint64_t& { return c.core.image_lag_instances; },
+        "Instances that a replica is behind before it asks a peer for an image of the state."},
     NumberKey{"timers", "retransmit_us", 1'000, kMinute,
               [](Config& c) -> std::uint64_t& { return c.core.retransmit_us; },
               "First re-send of an unanswered request; doubles each time. Above the round trip."},

@@ -158,6 +158,7 @@ runtime::EventLoopOptions Node::Parts::loop_options() {
   options.host.pending_max = config.cluster.pending_max;
   options.host.not_voting_reason = not_voting_reason();
   options.host.unsafe_rejoin = config.unsafe_rejoin;
+  options.host.image_log_bytes = config.cluster.image_log_bytes;
   options.host.session_ttl_us = config.cluster.session_ttl_us;
   options.submissions = {config.submitted_max, config.submitted_bytes_max};
   options.drain_us = config.drain_us;
@@ -357,6 +358,10 @@ NodeStatus Node::status() {
   return status;
 }
 
+void Node::request_image() {
+  parts_->loop->run([&] { parts_->loop->request_image(); });
+}
+
 const std::string& Node::peer_address() const {
   return parts_->peer_address;
 }
@@ -382,6 +387,16 @@ NodeStatus Node::Parts::status() const {
     out.store.error = disk->error();
     out.store.pending_bytes = disk->pending_bytes();
     out.store.transactions = disk->transactions();
+    const storage::Space space = disk->space();
+    out.store.used_bytes = space.used_bytes;
+    out.store.limit_bytes = space.limit_bytes;
+    if (space.runs_out()) {
+      out.store.warning =
+          "the disk fills up: " + std::to_string(space.used_bytes >> 20) + " of " +
+          std::to_string(space.limit_bytes >> 20) +
+          " MiB are used; free some space, or bring back the replica that is away, for which old "
+          "records are kept";
+    }
   }
   describe(*loop, disk != nullptr, out);
   return out;

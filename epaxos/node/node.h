@@ -146,6 +146,9 @@ class Node {
   /// session was ever opened.
   [[nodiscard]] std::uint64_t digest();
   [[nodiscard]] NodeStatus status();
+  /// Makes an image of the state soon, whatever was logged since the last one. Returns at once:
+  /// NodeStatus::image tells when a newer one is durable, or why it could not be made.
+  void request_image();
 
   /// Stops: refuses what is new, waits up to NodeConfig::drain_us for what is under way, ends what
   /// is left as unknown, flushes the store and marks the directory clean, in this order.

@@ -65,6 +65,7 @@ CounterGroup host_counters(const runtime::HostStatus& host) {
                       {"rejected_bad_session", c.rejected_bad_session},
                       {"unknown_deadline", c.unknown_deadline},
                       {"unknown_stopped", c.unknown_stopped},
+                      {"unknown_superseded", c.unknown_superseded},
                       {"session_open", host.sessions_open},
                       {"session_replies", host.session_replies},
                       {"session_duplicates", c.session_duplicates},
@@ -84,12 +85,28 @@ CounterGroup host_counters(const runtime::HostStatus& host) {
   return group;
 }
 
+CounterGroup image_counters(const runtime::ImageCounters& c) {
+  return {"images",
+          {{"made", c.made},
+           {"failed", c.failed},
+           {"requests", c.requests},
+           {"pieces_sent", c.pieces_sent},
+           {"pieces_received", c.pieces_received},
+           {"fetches", c.fetches},
+           {"fetches_given_up", c.fetches_given_up},
+           {"refused_offers", c.refused_offers},
+           {"refused_damaged", c.refused_damaged},
+           {"refused_malformed", c.refused_malformed},
+           {"installed", c.installed}}};
+}
+
 CounterGroup request_counters(const runtime::RequestCounters& r) {
   return {"node",
           {{"proposals", r.proposals},
            {"queries", r.queries},
            {"status_requests", r.status_requests},
            {"digests", r.digests},
+           {"snapshots", r.snapshots},
            {"refused_not_a_command", r.refused_not_a_command},
            {"refused_too_large", r.refused_too_large},
            {"refused_stopping", r.refused_stopping},
@@ -156,9 +173,12 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   out.rows = host.core.rows;
   if (on_disk) out.store.state = store_state(host.store);
   out.store.durable_batch = host.durable_batch;
+  out.image = {host.image.number, host.image.bytes,    host.image.log_bytes,
+               host.image.making, host.image.fetching, host.image.trouble};
   out.queues = {loop.submitted().count, loop.submitted().bytes, host.pending};
   out.counters.push_back({"core", host.core.counters});
   out.counters.push_back(host_counters(host));
+  out.counters.push_back(image_counters(host.image.counters));
   out.counters.push_back(request_counters(loop.requests()));
   if (loop.clients() != nullptr) {
     out.counters.push_back(client_plane_counters(loop.clients()->counters()));

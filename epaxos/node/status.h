@@ -28,6 +28,20 @@ struct StoreStatus {
   BatchNumber durable_batch = 0;
   std::uint64_t pending_bytes = 0;
   std::uint64_t transactions = 0;  ///< 0 without a disk.
+  std::uint64_t used_bytes = 0;    ///< By records; free pages of the file do not count.
+  std::uint64_t limit_bytes = 0;   ///< What they may take at most; 0: nobody knows.
+  std::string warning;             ///< A sentence when that is soon reached; empty else.
+};
+
+/// The images of the state that this replica keeps, so that a start begins near the end and older
+/// records may go.
+struct StateImageStatus {
+  std::uint64_t number = 0;     ///< Of the one that the next start begins with; 0: none yet.
+  std::uint64_t bytes = 0;      ///< Its size.
+  std::uint64_t log_bytes = 0;  ///< Of records since then.
+  bool making = false;
+  bool fetching = false;  ///< That of a peer.
+  std::string trouble;    ///< Why the last one could not be made or installed; empty: it could.
 };
 
 struct QueueStatus {
@@ -42,7 +56,8 @@ struct PeerStatus {
   std::vector<Counter> counters;
 };
 
-/// Counters of one part of the node: "core", "host", "node", "peer_plane", "client_plane".
+/// Counters of one part of the node: "core", "host", "images", "node", "peer_plane",
+/// "client_plane".
 struct CounterGroup {
   std::string_view name;  ///< Static storage.
   std::vector<Counter> counters;
@@ -67,6 +82,7 @@ struct NodeStatus {
 
   std::vector<RowStatus> rows;
   StoreStatus store;
+  StateImageStatus image;
   QueueStatus queues;
   std::vector<PeerStatus> peers;  ///< All replicas but this one.
   std::vector<CounterGroup> counters;

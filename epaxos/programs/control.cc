@@ -1,10 +1,12 @@
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <functional>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -38,7 +40,7 @@ Exit status:
   3  unknown: it may have been executed, or may yet be
   4  executed, and the key holds nothing
   5  executed, and the store said no: mismatch, not a number, overflow, value too large
-  6  a replica did not answer (status, digest)
+  6  a replica did not answer (status, digest, snapshot)
   7  the answer could not be written to the standard output)";
 
 struct ControlOptions {
@@ -56,6 +58,7 @@ struct ControlOptions {
   bool stale = false;
   bool all = false;
   bool no_session = false;
+  bool wait = false;
 
   [[nodiscard]] OutputFormat format() const {
     return output == "json" ? OutputFormat::kJson : OutputFormat::kTable;
@@ -115,7 +118,71 @@ class Control {
     return print_digests(reports);
   }
 
+  /// Wishes for an image of every replica's state. To wait for it ends with --timeout.
+  int snapshot() {
+    const Deadline deadline = std::chrono::steady_clock::now() +
+                              std::chrono::microseconds(*duration_from(options_.timeout));
+    std::vector<ReplicaReport> before;
+    if (options_.wait && !ask_all(net::RequestKind::kStatus, before)) return no_such_replica();
+    std::vector<ReplicaReport> answers;
+    if (!ask_all(net::RequestKind::kSnapshot, answers)) return no_such_replica();
+    std::vector<SnapshotReport> reports;
+    for (const ReplicaReport& answer : answers) {
+      SnapshotReport& report = reports.emplace_back();
+      report.replica = answer.replica;
+      report.site = answer.site;
+      report.reason = answer.reason;
+      if (answer.answered) report.state = SnapshotReport::State::kRequested;
+    }
+    if (options_.wait) wait_for_images(before, deadline, reports);
+    return print_snapshots(reports, options_.format());
+  }
+
  private:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  void wait_for_images(const std::vector<ReplicaReport>& before, Deadline deadline,
+                       std::vector<SnapshotReport>& reports) {
+    using State = SnapshotReport::State;
+    while (true) {
+      std::vector<ReplicaReport> now;  // Of those that are waited for.
+      std::vector<std::size_t> places;
+      for (std::size_t i = 0; i < reports.size(); ++i) {
+        if (reports[i].state != State::kRequested) continue;
+        places.push_back(i);
+        now.push_back({before[i].replica, before[i].address, before[i].site, false, "", ""});
+      }
+      if (now.empty()) return;
+      ask(net::RequestKind::kStatus, now);
+      const bool over = std::chrono::steady_clock::now() >= deadline;
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        SnapshotReport& report = reports[places[i]];
+        note_image(before[places[i]], now[i], report);
+        if (over && report.state == State::kRequested) report.state = State::kNotYet;
+      }
+      if (!over) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+  /// What one more status says. A replica that is silent for a moment may yet answer.
+  static void note_image(const ReplicaReport& before, const ReplicaReport& now,
+                         SnapshotReport& report) {
+    const std::optional<ImageFacts> then = image_facts(before.status);
+    const std::optional<ImageFacts> facts = image_facts(now.status);
+    if (!then || !facts) {
+      if (now.answered) report.reason = "its status does not tell about images";
+      return;
+    }
+    if (facts->number != then->number && facts->number > 0) {
+      report.state = SnapshotReport::State::kMade;
+      report.number = facts->number;
+      report.bytes = facts->bytes;
+    } else if (facts->failed > then->failed) {
+      report.state = SnapshotReport::State::kFailed;
+      report.reason = facts->trouble;
+    }
+  }
+
   [[nodiscard]] std::optional<ReplicaId> place_of(int replica) const {
     for (std::size_t i = 0; i < ids_.size(); ++i) {
       if (ids_[i] == replica) return ReplicaId(static_cast<std::uint16_t>(i));
@@ -142,9 +209,14 @@ class Control {
       if (options_.replica.value_or(ids_[i]) != ids_[i]) continue;
       const auto& settings = cluster_.replicas[static_cast<std::size_t>(ids_[i])];
       reports.push_back({id_of(ReplicaId(static_cast<std::uint16_t>(i))), settings.client,
-                         settings.site, "", ""});
+                         settings.site, false, "", ""});
     }
-    if (reports.empty()) return false;
+    ask(kind, reports);
+    return !reports.empty();
+  }
+
+  /// Asks these, and waits for all answers.
+  void ask(net::RequestKind kind, std::vector<ReplicaReport>& reports) {
     std::size_t open = reports.size();
     for (ReplicaReport& report : reports) {
       net::SubmitOptions how;
@@ -157,6 +229,7 @@ class Control {
               report.reason = std::string(outcome.reason);
               return;
             }
+            report.answered = true;
             report.status.assign(reinterpret_cast<const char*>(outcome.reply.data()),
                                  outcome.reply.size());
           });
@@ -166,7 +239,6 @@ class Control {
       }
     }
     while (open > 0) client_->poll(100'000);
-    return true;
   }
 
   int print_digests(const std::vector<ReplicaReport>& reports) const {
@@ -349,6 +421,13 @@ void add_questions(CLI::App& app, ControlOptions& o, Action& action) {
   digest->callback([&] { action = [](Control& c) { return c.digest(); }; });
 }
 
+void add_snapshot(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const snapshot = app.add_subcommand(
+      "snapshot", "Make an image of every replica's state, so that it starts fast");
+  snapshot->add_flag("--wait", o.wait, "Until it is durable, for --timeout at most");
+  snapshot->callback([&] { action = [](Control& c) { return c.snapshot(); }; });
+}
+
 void describe(CLI::App& app, ControlOptions& o, Action& action) {
   explain_mistakes(app);
   app.set_version_flag("--version", version_line("epaxosctl"), "Print the version");
@@ -370,6 +449,7 @@ void describe(CLI::App& app, ControlOptions& o, Action& action) {
   add_key_commands(app, o, action);
   add_multi_key_commands(app, o, action);
   add_questions(app, o, action);
+  add_snapshot(app, o, action);
 }
 
 int run_control(int argc, char** argv) {

@@ -151,7 +151,7 @@ void add_row(TextTable& table, const ReplicaReport& report, const Json& status) 
              peers_connected(status), fast_share(status),
              grouped(status.at("queues").value("pending", std::uint64_t{0})),
              frontier(status, "committed_up_to"), frontier(status, "executed_up_to"),
-             frontier(status, "highest_known")});
+             frontier(status, "highest_known"), frontier(status, "floor")});
 }
 
 /// "  R1  host  rejected_overloaded  12", for what should be looked at.
@@ -173,15 +173,66 @@ std::string sessions(const std::string& replica, const Json& status) {
          ", retries answered from the table: " + repeated + "\n";
 }
 
+/// What the next start begins with, and what it must read beside.
+std::string images(const std::string& replica, const Json& status) {
+  const Json& image = status.at("image");
+  const auto count = [&](const char* name) { return image.at(name).get<std::uint64_t>(); };
+  std::string out = replica + ": ";
+  if (count("number") == 0) {
+    out += "no image of the state yet";
+  } else {
+    out += "image " + std::to_string(count("number")) +
+           " of the state: " + grouped(count("bytes")) + " bytes";
+  }
+  out += "; records since: " + grouped(count("log_bytes")) + " bytes";
+  if (image.at("making").get<bool>()) out += "; one is being made";
+  if (image.at("fetching").get<bool>()) out += "; that of another replica is being fetched";
+  return out + "\n";
+}
+
 /// Sentences that an operator should read.
 std::string remarks(const std::string& replica, const Json& status) {
   std::string out;
   for (const std::string& text :
        {status.value("stop_reason", ""), status.value("non_voting_reason", ""),
-        status.at("store").value("error", "")}) {
+        status.at("store").value("error", ""), status.at("store").value("warning", ""),
+        status.at("image").value("trouble", "")}) {
     if (!text.empty()) out += replica + ": " + text + "\n";
   }
   return out;
+}
+
+// --- Snapshots ---------------------------------------------------------------------------------
+
+std::string_view word_for(SnapshotReport::State state) {
+  switch (state) {
+    case SnapshotReport::State::kNoAnswer:
+      return "no answer";
+    case SnapshotReport::State::kRequested:
+      return "requested";
+    case SnapshotReport::State::kMade:
+      return "made";
+    case SnapshotReport::State::kFailed:
+      return "failed";
+    case SnapshotReport::State::kNotYet:
+      return "not yet";
+  }
+  return "unknown";
+}
+
+int status_of(SnapshotReport::State state) {
+  switch (state) {
+    case SnapshotReport::State::kNoAnswer:
+      return kControlUnreachable;
+    case SnapshotReport::State::kFailed:
+      return kControlRejected;
+    case SnapshotReport::State::kNotYet:
+      return kControlUnknown;
+    case SnapshotReport::State::kRequested:
+    case SnapshotReport::State::kMade:
+      break;
+  }
+  return kControlExecuted;
 }
 
 }  // namespace
@@ -215,8 +266,9 @@ int print_outcome(const net::CallOutcome& outcome, OutputFormat format,
 
 std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
   TextTable table({"replica", "site", "state", "role", "durability", "store", "peers", ">fast path",
-                   ">pending", "committed", "executed", "known"});
+                   ">pending", "committed", "executed", "known", "floor"});
   TextTable counters({"replica", "part", "counter", ">value"});
+  std::string about_images;
   std::string about_sessions;
   std::string notes;
   for (const ReplicaReport& report : reports) {
@@ -224,7 +276,7 @@ std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
     const Json status = Json::parse(report.status, nullptr, /*allow_exceptions=*/false);
     try {
       if (!status.is_object()) {
-        table.add({name, report.site, "no answer", "", "", "", "", "", "", "", "", ""});
+        table.add({name, report.site, "no answer", "", "", "", "", "", "", "", "", "", ""});
         notes += name + " (" + report.address +
                  "): " + (report.reason.empty() ? "it answered what is no status" : report.reason) +
                  "\n";
@@ -238,6 +290,7 @@ std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
         const std::string group = "to R" + std::to_string(peer.at("replica").get<int>());
         add_counters(counters, name, group, peer.at("counters"), all);
       }
+      about_images += images(name, status);
       about_sessions += sessions(name, status);
       notes += remarks(name, status);
     } catch (const Json::exception& error) {
@@ -246,6 +299,7 @@ std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
   }
   std::string out = table.text();
   if (counters.rows() > 0) out += "\n" + counters.text();
+  if (!about_images.empty()) out += "\n" + about_images;
   if (!about_sessions.empty()) out += "\n" + about_sessions;
   if (!notes.empty()) out += "\n" + notes;
   return out;
@@ -268,6 +322,43 @@ int print_status(const std::vector<ReplicaReport>& reports, OutputFormat format,
     std::fputs(status_text(reports, all).c_str(), stdout);
   }
   return complete ? kControlExecuted : kControlUnreachable;
+}
+
+std::optional<ImageFacts> image_facts(const std::string& status) {
+  const Json json = Json::parse(status, nullptr, /*allow_exceptions=*/false);
+  try {
+    const Json& image = json.at("image");
+    return ImageFacts{image.at("number"), image.at("bytes"), counter(json, "images", "failed"),
+                      image.at("trouble")};
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+int print_snapshots(const std::vector<SnapshotReport>& reports, OutputFormat format) {
+  int exit_status = kControlExecuted;
+  TextTable table({"replica", "site", "snapshot", ">image", ">bytes"});
+  std::string notes;
+  Json list = Json::array();
+  for (const SnapshotReport& report : reports) {
+    exit_status = std::max(exit_status, status_of(report.state));
+    const std::string name = "R" + std::to_string(report.replica.value());
+    const bool made = report.state == SnapshotReport::State::kMade;
+    const std::string word(word_for(report.state));
+    table.add({name, report.site, word, made ? std::to_string(report.number) : "-",
+               made ? grouped(report.bytes) : "-"});
+    if (!report.reason.empty()) notes += name + ": " + report.reason + "\n";
+    Json json = {{"replica", report.replica.value()}, {"snapshot", word}};
+    if (made) json.update({{"image", report.number}, {"bytes", report.bytes}});
+    if (!report.reason.empty()) json["reason"] = report.reason;
+    list.push_back(std::move(json));
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of(list));
+  } else {
+    std::fputs((table.text() + (notes.empty() ? "" : "\n" + notes)).c_str(), stdout);
+  }
+  return exit_status;
 }
 
 }  // namespace epaxos

@@ -26,7 +26,7 @@ enum ControlStatus : int {
   kControlUnknown = 3,      ///< May have been executed.
   kControlNotFound = 4,     ///< Executed; the key holds nothing.
   kControlRefused = 5,      ///< Executed; the machine says no (mismatch, not a number, ...).
-  kControlUnreachable = 6,  ///< Of `status` and `digest`: not every replica answered.
+  kControlUnreachable = 6,  ///< Of `status`, `digest`, `snapshot`: not every replica answered.
   kControlNotWritten = 7,   ///< The answer got lost on the way to the standard output.
 };
 

@@ -1,6 +1,9 @@
 #include "epaxos/programs/simulate_disk_view.h"
 
+#include <algorithm>
+
 #include "epaxos/protocol/message_codec.h"
+#include "epaxos/runtime/image_format.h"
 
 namespace epaxos {
 namespace {
@@ -8,27 +11,12 @@ namespace {
 using protocol::RecordKind;
 using Words = std::vector<std::byte>;
 
-/// A copy that starts at a multiple of 8 bytes.
-class Aligned {
- public:
-  explicit Aligned(Bytes bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
-    copy_bytes(bytes, words_.data());
-  }
-  [[nodiscard]] Bytes bytes() const {
-    return {reinterpret_cast<const std::byte*>(words_.data()), size_};
-  }
-
- private:
-  std::vector<std::uint64_t> words_;
-  std::size_t size_;
-};
-
 RecordKey key(RecordKind kind, const InstanceId& id) {
   return {static_cast<std::uint8_t>(kind), GroupId(), Epoch(), id.row, id.slot};
 }
 
 void read_payload(const Words& record, int n, bool pre_accepted, DurableInstance& out) {
-  const Aligned aligned(record);
+  const AlignedBytes aligned(record);
   protocol::PreAccept payload;
   check(decode(aligned.bytes(), n, payload), "a payload record does not decode");
   out.recorded = true;
@@ -40,7 +28,7 @@ void read_payload(const Words& record, int n, bool pre_accepted, DurableInstance
 }
 
 void read_vote(const Words& record, int n, DurableInstance& out) {
-  const Aligned aligned(record);
+  const AlignedBytes aligned(record);
   protocol::VoteRecord vote;
   check(decode(aligned.bytes(), n, vote), "a vote record does not decode");
   out.ballot = vote.ballot;
@@ -55,7 +43,7 @@ void read_vote(const Words& record, int n, DurableInstance& out) {
 }
 
 void read_decision(const Words& record, int n, DurableInstance& out) {
-  const Aligned aligned(record);
+  const AlignedBytes aligned(record);
   protocol::DecisionRecord decision;
   check(decode(aligned.bytes(), n, decision), "a decision record does not decode");
   out.decided = true;
@@ -77,6 +65,35 @@ DurableInstance durable_instance(const sim::VirtualDisk::Image& image, int n,
   with(RecordKind::kVote, [&](const Words& r) { read_vote(r, n, out); });
   with(RecordKind::kDecision, [&](const Words& r) { read_decision(r, n, out); });
   return out;
+}
+
+Dependencies durable_floor(const sim::VirtualDisk::Image& image, int n, ReplicaId self) {
+  const auto found = image.find(key(RecordKind::kFloor, {self, Slot(1)}));
+  if (found == image.end()) return Dependencies(n);
+  const AlignedBytes aligned(found->second);
+  protocol::FloorRecord record;
+  check(decode(aligned.bytes(), n, record), "a record of a floor does not decode");
+  return record.floor;
+}
+
+std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk::Image& image, int n) {
+  const auto found = image.find(runtime::kImageHeaderKey);
+  if (found == image.end()) return std::nullopt;
+  const auto header = runtime::decode_image_header(found->second);
+  check(header.has_value(), "the header of an image does not decode");
+  Words bytes;
+  for (std::uint64_t piece = 0; piece < header->coverage_pieces(); ++piece) {
+    const Words& data = image.at(runtime::image_piece_key(header->area, piece));
+    bytes.insert(bytes.end(), data.begin(), data.end());
+  }
+  Result<protocol::Coverage> coverage = protocol::decode_coverage(bytes, n);
+  check(coverage.has_value(), "the coverage of an image does not decode");
+  return *std::move(coverage);
+}
+
+bool covers(const protocol::Coverage& coverage, const InstanceId& id) {
+  return coverage.executed.covers(id) ||
+         std::ranges::binary_search(coverage.instances, id, {}, &protocol::CoveredInstance::id);
 }
 
 bool is_decided(const sim::VirtualDisk::Image& image, const InstanceId& id) {

@@ -4,11 +4,13 @@
 // nothing that the disk does not.
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "deps/types/dependencies.h"
 #include "deps/types/footprint.h"
 #include "deps/types/ids.h"
+#include "epaxos/protocol/coverage.h"
 #include "epaxos/protocol/record.h"
 #include "epaxos/sim/disk.h"
 
@@ -28,6 +30,11 @@ struct DurableInstance {
   Ballot ballot;
   Ballot accepted_ballot;
   std::vector<std::byte> block;
+
+  /// Nothing at all is there.
+  [[nodiscard]] bool is_empty() const {
+    return !recorded && !pre_accepted && !voted && !decided && ballot == kInitialBallot;
+  }
 };
 
 /// The instances that were noted on a key: who includes them all need not be held against each.
@@ -57,5 +64,14 @@ class OnKey {
                                                const InstanceId& id);
 /// Whether the decision is there.
 [[nodiscard]] bool is_decided(const sim::VirtualDisk::Image& image, const InstanceId& id);
+
+/// Up to where records may be gone from the disk of this replica.
+[[nodiscard]] Dependencies durable_floor(const sim::VirtualDisk::Image& image, int n,
+                                         ReplicaId self);
+/// What the image of the state machine there covers, if there is one.
+[[nodiscard]] std::optional<protocol::Coverage> durable_coverage(
+    const sim::VirtualDisk::Image& image, int n);
+/// Whether the coverage has it, or all were executed before.
+[[nodiscard]] bool covers(const protocol::Coverage& coverage, const InstanceId& id);
 
 }  // namespace epaxos

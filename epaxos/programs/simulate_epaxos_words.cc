@@ -94,12 +94,12 @@ std::string told(const protocol::Learn& m) {
   return "Learn " + to_string(m.instance) + " " + to_string(m.initial) + commands_of(m.block);
 }
 std::string told(const protocol::Frontier& m) {
-  return "Frontier executed " + to_string(m.executed) + " known " + to_string(m.known) +
-         (m.non_voting ? " non-voting" : "") +
+  return "Frontier executed " + to_string(m.executed) + " known " + to_string(m.known) + " floor " +
+         to_string(m.floor) + (m.non_voting ? " non-voting" : "") +
          (m.forgetful == 0 ? "" : " forgetful " + std::to_string(m.forgetful));
 }
 std::string told(const protocol::Truncated& m) {
-  return "Truncated " + to_string(m.instance);
+  return "Truncated " + to_string(m.instance) + " floor " + to_string(m.floor);
 }
 std::string told(const protocol::Fence& m) {
   return "Fence " + std::to_string(m.number) + " for " + std::to_string(m.ttl_us) + " us";
@@ -167,6 +167,10 @@ std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
       return id + decision(value, replicas);
     case RecordKind::kMemoryLost:
       return "its memory is lost";
+    case RecordKind::kFloor: {
+      protocol::FloorRecord record;
+      return decode(value, replicas, record) ? "floor " + to_string(record.floor) : kUnreadable;
+    }
   }
   return id + "kind " + std::to_string(key.kind);
 }

@@ -11,7 +11,8 @@ using protocol::MessageType;
 
 }  // namespace
 
-SpeechChecker::SpeechChecker(sim::Cluster& cluster) : cluster_(cluster), n_(cluster.size()) {
+SpeechChecker::SpeechChecker(sim::Cluster& cluster)
+    : cluster_(cluster), n_(cluster.size()), highest_floor_(cluster.size()) {
 }
 
 std::uint64_t SpeechChecker::said(ReplicaId from, MessageType type) const {
@@ -49,10 +50,12 @@ void SpeechChecker::on_started(ReplicaId replica) {
   const sim::VirtualDisk& disk = cluster_.disk(replica);
   if (disk.was_set_back()) forgetful_.insert(replica);
   if (!forgetful_.contains(replica)) expect_promises_kept(replica, disk);
+  const Dependencies floor = durable_floor(disk.image(), n_, replica);
   for (auto vote = votes_.lower_bound({replica, InstanceId()});
        vote != votes_.end() && vote->first.first == replica; ++vote) {
-    const DurableInstance on_disk = durable_instance(disk.image(), n_, vote->first.second);
-    if (!on_disk.pre_accepted) forgetful_.insert(replica);
+    const InstanceId& id = vote->first.second;
+    const DurableInstance on_disk = durable_instance(disk.image(), n_, id);
+    if (!on_disk.pre_accepted && !floor.covers(id)) forgetful_.insert(replica);
   }
 }
 
@@ -74,6 +77,9 @@ void SpeechChecker::check_frame(const net::Frame& frame) {
   ++said_[{from_, type}];
   const auto with = [&](auto message) {
     check(decode(frame.body, n_, message), "a message left that does not decode");
+    if constexpr (requires { message.instance; }) {
+      if (is_dropped(message.instance)) return;  // It was there when the message was written.
+    }
     check_message(message);
   };
   switch (type) {
@@ -102,6 +108,18 @@ void SpeechChecker::check_frame(const net::Frame& frame) {
     default:
       return;  // Questions, and answers that promise nothing.
   }
+}
+
+/// What all have executed may be gone from the disk, and then nothing can be held against it.
+bool SpeechChecker::is_dropped(const InstanceId& id) const {
+  if (!durable_floor(disk_->image(), n_, from_).covers(id)) return false;
+  return durable_instance(disk_->image(), n_, id).is_empty();
+}
+
+/// An image of a peer says that it is executed; the decision is elsewhere.
+bool SpeechChecker::is_covered(const InstanceId& id) const {
+  const auto coverage = durable_coverage(disk_->image(), n_);
+  return coverage && covers(*coverage, id);
 }
 
 void SpeechChecker::learn_commands(const InstanceId& id, Bytes block) {
@@ -212,12 +230,15 @@ void SpeechChecker::check_message(const protocol::ValidateOk& message) {
   expect(on_disk.recorded, message.instance, "ValidateOk, without its record");
   Validation& validation = validations_[from_].emplace_back();
   validation.instance = message.instance;
+  validation.floor = durable_floor(disk_->image(), n_, from_);
+  validation.settled = message.blockers.size() == 1 && message.blockers[0].committed;
   for (const protocol::ValidationBlocker& blocker : message.blockers) {
     validation.blockers.push_back(blocker.instance);
     const DurableInstance other = durable_instance(disk_->image(), n_, blocker.instance);
+    if (is_dropped(blocker.instance)) continue;
     expect(!blocker.matched || other.pre_accepted, blocker.instance,
            "a blocker with a first vote that is not on disk");
-    expect(!blocker.committed || other.decided, blocker.instance,
+    expect(!blocker.committed || other.decided || is_covered(blocker.instance), blocker.instance,
            "a decided blocker whose decision is not on disk");
   }
   for (auto vote = votes_.lower_bound({from_, InstanceId()});
@@ -247,6 +268,7 @@ void SpeechChecker::check_message(const protocol::Commit& message) {
       on_disk.decided && on_disk.decided_nop == nop && (nop || on_disk.decision == said);
   const bool voted = on_disk.voted && on_disk.vote_dependencies == said;
   expect(decided || voted, id, "Commit, without a decision or a vote for it");
+  decided_floors_.try_emplace(id, highest_floor_);
   told(decisions_, id, std::pair(nop, said), "one instance, two decisions");
 }
 
@@ -257,11 +279,13 @@ void SpeechChecker::check_message(const protocol::Learn& message) {
 }
 
 void SpeechChecker::check_message(const protocol::Frontier& message) {
+  highest_floor_.merge(message.floor);
+  const Dependencies floor = durable_floor(disk_->image(), n_, from_);
   for (std::uint16_t row = 0; row < n_; ++row) {
     Slot& known = decided_up_to_[{from_, ReplicaId(row)}];
     for (; known < message.executed[ReplicaId(row)]; known = known.next()) {
       const InstanceId id{ReplicaId(row), known.next()};
-      if (is_decided(disk_->image(), id)) continue;
+      if (floor.covers(id) || is_decided(disk_->image(), id) || is_covered(id)) continue;
       return expect(false, id, "executed, by gossip, without its decision");
     }
   }
@@ -271,12 +295,13 @@ void SpeechChecker::check_message(const protocol::Frontier& message) {
 /// was ever promised and voted is on disk for ever, whatever lies between: a crash, a restart.
 void SpeechChecker::expect_promises_kept(ReplicaId replica, const sim::VirtualDisk& disk) {
   from_ = replica;
+  const Dependencies floor = durable_floor(disk.image(), n_, replica);
   for (auto each = promises_.lower_bound({replica, InstanceId()});
        each != promises_.end() && each->first.first == replica; ++each) {
     const InstanceId& id = each->first.second;
     const Promise& told = each->second;
     const DurableInstance on_disk = durable_instance(disk.image(), n_, id);
-    if (on_disk.decided) continue;
+    if (on_disk.decided || floor.covers(id)) continue;
     expect(on_disk.ballot >= told.ballot, id, "a promise that its disk has lost (C10)");
     expect(!told.voted || (on_disk.voted && on_disk.accepted_ballot >= told.accepted_ballot), id,
            "a vote that its disk has lost (C10)");
@@ -327,6 +352,9 @@ void SpeechChecker::expect_validation(const Validation& validation, const Instan
   const InstanceId& id = validation.instance;
   const auto proposal = proposals_.find(voted);
   if (id == voted || proposal == proposals_.end()) return;
+  // All had executed it (14.2), or a decided blocker was named alone, which settles the matter
+  // (V1).
+  if (validation.floor.covers(voted) || validation.settled) return;
   if (!conflicts(footprints_[id], footprints_[voted])) return;
   const auto decision = decisions_.find(voted);
   const bool settled = decision != decisions_.end() &&
@@ -359,11 +387,13 @@ void SpeechChecker::finish() {
   }
 }
 
-/// Of two conflicting decisions one includes the other (I3).
+/// Of two conflicting decisions one includes the other, unless all had executed one of them before
+/// the other one was made (I3, 14.2).
 void SpeechChecker::expect_known(const InstanceId& id, const Dependencies& decision,
                                  const std::vector<InstanceId>& others) {
   for (const InstanceId& other : others) {
     if (!conflicts(footprints_[id], footprints_[other]) || decision.covers(other)) continue;
+    if (decided_floors_.at(id).covers(other) || decided_floors_.at(other).covers(id)) continue;
     expect(decisions_[other].second.covers(id), id,
            "a decision; a conflicting one and this do not know of each other");
   }
@@ -372,11 +402,13 @@ void SpeechChecker::expect_known(const InstanceId& id, const Dependencies& decis
 void SpeechChecker::on_acknowledged(ReplicaId replica, CommandId command, Bytes) {
   from_ = replica;
   const sim::VirtualDisk& disk = cluster_.disk(replica);
+  disk_ = &disk;
   if (n_ == 1) return;  // Nobody ever heard in which instance it is.
   const std::vector<InstanceId>& instances = instances_[command];
   const bool decided = std::ranges::any_of(instances, [&](const InstanceId& id) {
     const DurableInstance on_disk = durable_instance(disk.image(), n_, id);
-    return on_disk.decided && !on_disk.decided_nop;
+    if (on_disk.decided && !on_disk.decided_nop) return true;
+    return durable_floor(disk.image(), n_, replica).covers(id) || is_covered(id);
   });
   expect(decided, instances.empty() ? InstanceId() : instances.front(),
          "executed, to a client, without its decision");

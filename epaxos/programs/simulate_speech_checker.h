@@ -53,10 +53,14 @@ class SpeechChecker : public sim::Checker {
   void check_message(const protocol::ValidateOk& message);
   void check_message(const protocol::Learn& message);
   void check_message(const protocol::Frontier& message);
+  [[nodiscard]] bool is_dropped(const InstanceId& id) const;
+  [[nodiscard]] bool is_covered(const InstanceId& id) const;
   void learn_commands(const InstanceId& id, Bytes block);
   struct Validation {
     InstanceId instance;
     std::vector<InstanceId> blockers;
+    Dependencies floor;    ///< Of its sender.
+    bool settled = false;  ///< A single blocker, which is decided.
   };
   void expect_validation(const Validation& validation, const InstanceId& voted);
   void expect_promises_kept(ReplicaId replica, const sim::VirtualDisk& disk);
@@ -83,6 +87,8 @@ class SpeechChecker : public sim::Checker {
   std::map<std::pair<InstanceId, Ballot>, std::pair<bool, Dependencies>> accepts_;
   std::map<InstanceId, Ballot> highest_accepts_;
   std::map<InstanceId, std::pair<bool, Dependencies>> decisions_;
+  Dependencies highest_floor_;  // What all have executed, as far as anybody has said.
+  std::map<InstanceId, Dependencies> decided_floors_;  // The same, when a decision was told first.
   /// The most that a replica ever said of an instance, in all lives.
   struct Promise {
     Ballot ballot;

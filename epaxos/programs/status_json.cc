@@ -20,7 +20,8 @@ Json rows_json(const NodeStatus& status) {
     rows.push_back({{"row", row},
                     {"committed_up_to", s.committed_up_to.value()},
                     {"executed_up_to", s.executed_up_to.value()},
-                    {"highest_known", s.highest_known.value()}});
+                    {"highest_known", s.highest_known.value()},
+                    {"floor", s.floor.value()}});
   }
   return rows;
 }
@@ -48,7 +49,13 @@ std::string status_json(const NodeStatus& status) {
                   {"error", status.store.error},
                   {"durable_batch", status.store.durable_batch},
                   {"pending_bytes", status.store.pending_bytes},
-                  {"transactions", status.store.transactions}};
+                  {"transactions", status.store.transactions},
+                  {"used_bytes", status.store.used_bytes},
+                  {"limit_bytes", status.store.limit_bytes},
+                  {"warning", status.store.warning}};
+  out["image"] = {{"number", status.image.number},       {"bytes", status.image.bytes},
+                  {"log_bytes", status.image.log_bytes}, {"making", status.image.making},
+                  {"fetching", status.image.fetching},   {"trouble", status.image.trouble}};
   out["queues"] = {{"submitted", status.queues.submitted},
                    {"submitted_bytes", status.queues.submitted_bytes},
                    {"pending", status.queues.pending}};

@@ -17,15 +17,11 @@ constexpr std::size_t kRangeBytes = 512 * 1024;
 constexpr Tick kGossipSlowdown = 8;
 constexpr unsigned kQuestionBackoff = 5;
 
-ReplicaId replica(int index) {
-  return ReplicaId(static_cast<std::uint16_t>(index));
-}
-
 }  // namespace
 
 void EpaxosCore::note_dependencies(const Dependencies& dependencies) {
   // Every entry is a slot that its owner has allocated, so somebody can tell what it holds.
-  for (int row = 0; row < n_; ++row) note_known({replica(row), dependencies[replica(row)]});
+  for (int row = 0; row < n_; ++row) note_known({replica_at(row), dependencies[replica_at(row)]});
 }
 
 void EpaxosCore::note_known(const InstanceId& id) {
@@ -37,8 +33,7 @@ void EpaxosCore::note_known(const InstanceId& id) {
     next_slot_ = id.slot.next();
     return;
   }
-  voting_ = false;
-  memory_lost_ = true;
+  lose_memory();
 }
 
 bool EpaxosCore::lags(ReplicaId row) const {
@@ -49,7 +44,7 @@ bool EpaxosCore::lags(ReplicaId row) const {
 Dependencies EpaxosCore::executed_frontier() const {
   Dependencies frontier(n_);
   for (int row = 0; row < n_; ++row) {
-    frontier[replica(row)] = graph_.executed_up_to(replica(row));
+    frontier[replica_at(row)] = graph_.executed_up_to(replica_at(row));
   }
   return frontier;
 }
@@ -57,15 +52,17 @@ Dependencies EpaxosCore::executed_frontier() const {
 Dependencies EpaxosCore::known_frontier() const {
   Dependencies frontier(n_);
   for (int row = 0; row < n_; ++row) {
-    frontier[replica(row)] = instances_.row(replica(row)).highest_known;
+    frontier[replica_at(row)] = instances_.row(replica_at(row)).highest_known;
   }
   return frontier;
 }
 
 void EpaxosCore::gossip(ReplicaSet to, Effects& out) {
+  raise_floor(out);
   const Dependencies executed = executed_frontier();
   const Dependencies known = known_frontier();
-  const bool news = executed != gossiped_executed_ || known != gossiped_known_;
+  const bool news =
+      executed != gossiped_executed_ || known != gossiped_known_ || next_floor_ != gossiped_floor_;
   gossip_interval_ = news ? config_.gossip_us
                           : std::min(gossip_interval_ * 2, config_.gossip_us * kGossipSlowdown);
   gossip_due_ = out.now + gossip_interval_;
@@ -73,11 +70,12 @@ void EpaxosCore::gossip(ReplicaSet to, Effects& out) {
   if (storage_full_) return;  // Whatever is said now waits in line until there is room.
   gossiped_executed_ = executed;
   gossiped_known_ = known;
+  gossiped_floor_ = next_floor_;
   ReplicaSet forgetful;
   for (int row = 0; row < n_; ++row) {
-    if (peers_[static_cast<std::size_t>(row)].forgot) forgetful.add(replica(row));
+    if (peers_[static_cast<std::size_t>(row)].forgot) forgetful.add(replica_at(row));
   }
-  send(to, Frontier{executed, floor_, known, !voting_, forgetful.bits()}, out,
+  send(to, Frontier{executed, next_floor_, known, !voting_, forgetful.bits()}, out,
        gated_without(Mutant::kFrontierBeforeDurable));
 }
 
@@ -87,10 +85,10 @@ void EpaxosCore::on_frontier(ReplicaId from, const Frontier& message, Effects& o
   peers_[from.value()].votes = !message.non_voting && !peers_[from.value()].forgot;
   if (ReplicaSet::of_bits(message.forgetful).contains(self_) && !config_.unsafe_rejoin &&
       !mutant(Mutant::kForgetfulVotes)) {
-    voting_ = false;
-    memory_lost_ = true;
+    lose_memory();
   }
-  peers_executed_[from.value()].merge(message.executed);
+  note_progress(from, message);
+  raise_floor(out);
   // A peer that is behind and does not know it (it has just started) should not wait for our turn.
   const bool behind = !message.known.includes(known_frontier());
   if (behind && last_gossip_ + config_.gossip_us <= out.now) gossip(others_, out);
@@ -99,7 +97,7 @@ void EpaxosCore::on_frontier(ReplicaId from, const Frontier& message, Effects& o
 void EpaxosCore::ask_about_holes(Effects& out) {
   question_due_ = kNever;
   for (int index = 0; index < n_; ++index) {
-    const ReplicaId row = replica(index);
+    const ReplicaId row = replica_at(index);
     RowQuestion& question = questions_[row.value()];
     if (!lags(row)) {
       question = {};
@@ -138,8 +136,9 @@ void EpaxosCore::ask_about(ReplicaId row, unsigned attempt, Effects& out) {
   if (row != self_ && asked_at == kNever) asked_at = out.now;
   if (known && head.slot == state.highest_known) return;
   // The owner first, then one peer after the other.
-  ReplicaId whom = replica(static_cast<int>((row.value() + attempt) % static_cast<unsigned>(n_)));
-  if (whom == self_) whom = replica((self_.value() + 1) % n_);
+  ReplicaId whom =
+      replica_at(static_cast<int>((row.value() + attempt) % static_cast<unsigned>(n_)));
+  if (whom == self_) whom = replica_at((self_.value() + 1) % n_);
   ask_range(row, head.slot, whom, out);
 }
 
@@ -168,15 +167,27 @@ void EpaxosCore::on_status(ReplicaId from, const Status& message, Effects& out) 
 void EpaxosCore::on_fetch_range(ReplicaId from, const FetchRange& message, Effects& out) {
   if (storage_full_) return counters_.add(Count::kStorageFull);
   counters_.add(Count::kRangesServed);
+  if (floor_[message.row] >= message.from) {
+    answer_truncated(from, {message.row, message.from}, out);
+  }
   const Slot known = instances_.row(message.row).highest_known;
   const Slot to = std::min(message.to, Slot(message.from.value() + kRangeSlots - 1));
   const std::size_t begin = out.bytes();
+  Slot slot = std::max(message.from, floor_[message.row].next());
+  for (; slot <= std::min(to, dropped_[message.row]) && out.bytes() - begin < kRangeBytes;
+       slot = slot.next()) {
+    counters_.add(Count::kReadBack);
+    const auto instance = archived({message.row, slot});
+    if (instance) send(ReplicaSet::only(from), instance->commit(), out);
+  }
   // Only what is held is looked at: somebody may have claimed slots that do not exist.
-  Slot slot = instances_.next_held(message.row, message.from);
+  if (slot > dropped_[message.row]) slot = instances_.next_held(message.row, slot);
   while (slot <= to && out.bytes() - begin < kRangeBytes) {
     const InstanceId id{message.row, slot};
     const Instance& instance = *instances_.find(id);
-    if (instance.decided()) {
+    if (instance.covered()) {
+      if (slot == message.from) answer_truncated(from, id, out);
+    } else if (instance.decided()) {
       answer_commit(from, id, instance, out);
     } else if (instance.recorded()) {
       send(ReplicaSet::only(from), Learn{id, instance.initial_dependencies(), instance.block()},
@@ -201,6 +212,7 @@ void EpaxosCore::on_range_end(ReplicaId from, const RangeEnd& message, Effects& 
 void EpaxosCore::on_learn(ReplicaId, const Learn& message, Bytes body, Effects& out) {
   const InstanceId& id = message.instance;
   if (storage_full_) return counters_.add(Count::kStorageFull);
+  if (is_over(id)) return counters_.add(Count::kStale);
   const Result<Footprint> footprint = decode_block_footprint(message.block);
   if (!footprint) return counters_.add(Count::kMalformedBlock);
   Instance* const instance = admit(id);

@@ -70,6 +70,7 @@ bool EpaxosCore::matches_decision(const Instance& instance, const Commit& messag
 void EpaxosCore::on_commit(ReplicaId from, const Commit& message, Effects& out) {
   const InstanceId& id = message.instance;
   note_known(id);
+  if (is_over(id)) return counters_.add(Count::kStale);
   if (Instance* const known = instances_.find(id); known != nullptr && known->decided()) {
     if (!matches_decision(*known, message)) counters_.add(Count::kContradictsDecision);
     return;

@@ -14,6 +14,9 @@ constexpr std::size_t kExecutionsPerTurn = 8192;
 /// protocol cause, and far below what an arena can hold.
 constexpr std::size_t kTurnBytesMax = std::size_t{64} * 1024 * 1024;
 
+/// Executed instances that peers have not heard of, in all rows.
+constexpr std::uint64_t kUntoldMax = 8192;
+
 /// Whether a message promises nothing, and asks or tells only what is known.
 bool is_a_question(net::FrameType type) {
   const auto message = static_cast<MessageType>(type);
@@ -42,13 +45,21 @@ EpaxosCore::EpaxosCore(const CoreConfig& config)
       graph_(config.replica_count),
       retransmit_(config.retransmit_us, config.retransmit_max_us),
       floor_(config.replica_count),
+      next_floor_(config.replica_count),
+      heard_floor_(config.replica_count),
+      image_(config.replica_count),
+      dropped_(config.replica_count),
+      erased_(config.replica_count),
       questions_(static_cast<std::size_t>(config.replica_count)),
       peers_(static_cast<std::size_t>(config.replica_count)),
       peers_executed_(static_cast<std::size_t>(config.replica_count),
                       Dependencies(config.replica_count)),
+      peers_executed_ever_(peers_executed_),
+      peers_floor_(peers_executed_),
       gossip_interval_(config.gossip_us),
       gossiped_executed_(config.replica_count),
       gossiped_known_(config.replica_count),
+      gossiped_floor_(config.replica_count),
       random_(mix64(config.seed + config.self.value())) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
@@ -112,8 +123,7 @@ void EpaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) 
     case MessageType::kFrontier:
       return dispatch<Frontier>(frame, [&](const Frontier& m) { on_frontier(from, m, out); });
     case MessageType::kTruncated:
-      // Silence is always safe: it is a lost message.
-      return counters_.add(Count::kUnsupported);
+      return dispatch<Truncated>(frame, [&](const Truncated& m) { on_truncated(m); });
   }
   counters_.add(Count::kUnknownType);
 }
@@ -124,9 +134,8 @@ void EpaxosCore::durable(BatchNumber batch, Effects& out) {
     awaits_durable_.pop_front();
     const InstanceId id{self_, done.slot};
     Instance* const instance = instances_.find(id);
-    check(instance != nullptr, "an own instance disappeared");
-    Progress* const progress = progress_of(*instance);
-    if (progress == nullptr) continue;  // Decided or superseded meanwhile.
+    Progress* const progress = instance == nullptr ? nullptr : progress_of(*instance);
+    if (progress == nullptr) continue;  // Decided or superseded meanwhile, or even dropped.
     switch (done.step) {
       case DurableStep::kProposal:
         progress->own_vote_durable = true;
@@ -161,7 +170,8 @@ void EpaxosCore::tick(Tick now, Effects& out) {
 
 Tick EpaxosCore::next_deadline() const {
   if (ready_next_ < ready_.size() && !mutant(Mutant::kWaitsForQuiet)) return 0;
-  if ((!resubmit_.empty() || !released_.empty()) && !storage_full_) return 0;
+  const bool goes_on = !resubmit_.empty() || !released_.empty() || more_to_drop_;
+  if (goes_on && !storage_full_) return 0;
   Tick next = std::min({retransmit_.next(), fast_wait_.next(), question_due_, recovery_due_,
                         fence_due_, stall_due_});
   if (others_.size() > 0) next = std::min(next, gossip_due_);
@@ -174,6 +184,13 @@ void EpaxosCore::end_of_turn(Effects& out) {
   resubmit_nops(out);
   propose_released(out);
   walk_executor(out);
+  if (n_ == 1 && floor_due_ <= out.now) {
+    raise_floor(out);
+    floor_due_ = out.now + config_.gossip_us;
+  }
+  drop_some(out);
+  archive_some();
+  wish_for_image(out);
   if (own_fence_.number != 0 && graph_.executed(own_fence_.around)) lift_own_fence(out);
   const bool something_waits = graph_.waiting() > 0 || own_fence_.number != 0;
   if (!something_waits || n_ == 1) stall_due_ = kNever;
@@ -192,6 +209,15 @@ void EpaxosCore::end_of_turn(Effects& out) {
       break;
     }
   }
+  // Peers drop what they hear that all have executed, so a busy replica tells it more often.
+  std::uint64_t untold = 0;
+  for (std::uint16_t row = 0; row < n_; ++row) {
+    untold +=
+        graph_.executed_up_to(ReplicaId(row)).value() - gossiped_executed_[ReplicaId(row)].value();
+  }
+  if (untold > kUntoldMax) {
+    gossip_due_ = std::min(gossip_due_, last_gossip_ + config_.gossip_us / 8);
+  }
   // News shortens the wait for the next gossip, which grows while nothing happens.
   if (gossip_interval_ > config_.gossip_us && known_frontier() != gossiped_known_) {
     gossip_interval_ = config_.gossip_us;
@@ -203,7 +229,7 @@ void EpaxosCore::walk_executor(Effects& out) {
   if (ready_next_ == ready_.size()) {
     ready_.clear();
     ready_next_ = 0;
-    graph_.take_ready(ready_);
+    if (!frozen_) graph_.take_ready(ready_);
   }
   const std::size_t end = std::min(ready_.size(), ready_next_ + kExecutionsPerTurn);
   for (; ready_next_ < end; ++ready_next_) {
@@ -216,6 +242,7 @@ void EpaxosCore::walk_executor(Effects& out) {
     out.executions.push_back({++position_, id, instance->committed_at, instance->block()});
     handed_over_.push_back(id);
   }
+  out.ends_component = ready_next_ == ready_.size();
 }
 
 bool EpaxosCore::is_quiet(const Instance& instance) const {
@@ -261,7 +288,7 @@ void EpaxosCore::status(CoreStatus& out) const {
   for (int row = 0; row < n_; ++row) {
     const ReplicaId id(static_cast<std::uint16_t>(row));
     const RowState& state = instances_.row(id);
-    out.rows.push_back({state.committed_up_to, applied[id], state.highest_known});
+    out.rows.push_back({state.committed_up_to, applied[id], state.highest_known, floor_[id]});
   }
   for (std::size_t i = 0; i < kCounts; ++i) {
     out.counters.push_back({kCountNames[i], counters_[static_cast<Count>(i)]});
@@ -300,10 +327,11 @@ void EpaxosCore::rebuild_conflicts(bool (*stays)(const Instance&)) {
   conflicts_ = deps::ConflictIndex(n_);
   for (std::uint16_t row = 0; row < n_; ++row) {
     const RowState& state = instances_.row(ReplicaId(row));
-    for (Slot slot(1); slot <= state.highest_recorded; slot = slot.next()) {
+    for (Slot slot = instances_.next_held(ReplicaId(row), Slot(1)); slot <= state.highest_recorded;
+         slot = instances_.next_held(ReplicaId(row), slot.next())) {
       const InstanceId id{ReplicaId(row), slot};
       const Instance* const instance = instances_.find(id);
-      if (instance == nullptr || !instance->payload_known() || !stays(*instance)) continue;
+      if (!instance->payload_known() || !stays(*instance)) continue;
       conflicts_.insert(id, kept_footprint(*instance));
     }
   }
@@ -328,6 +356,15 @@ void EpaxosCore::release_progress(Instance& instance) {
 
 bool EpaxosCore::answered_by_decision(ReplicaId to, const InstanceId& id, Effects& out) {
   const Instance* const instance = instances_.find(id);
+  if (is_gone(id)) {  // G2
+    answer_truncated(to, id, out);
+    return true;
+  }
+  if (is_archived(id)) {
+    counters_.add(Count::kReadBack);
+    if (const auto known = archived(id)) send(ReplicaSet::only(to), known->commit(), out);
+    return true;  // What cannot be read stops its host.
+  }
   if (instance == nullptr || !instance->decided()) return false;
   if (!mutant(Mutant::kDecidedKeepsSilent)) answer_commit(to, id, *instance, out);  // G3
   return true;
@@ -380,7 +417,7 @@ void EpaxosCore::fast_wait_due(Effects& out) {
   while (fast_wait_.next() <= out.now) {
     const InstanceId id{self_, fast_wait_.pop()};
     Instance* const instance = instances_.find(id);
-    Progress* const progress = progress_of(*instance);
+    Progress* const progress = instance == nullptr ? nullptr : progress_of(*instance);
     if (progress == nullptr || progress->stage != Stage::kPreAccepting) continue;
     progress->waited = true;
     evaluate(id, *instance, out);

@@ -2,20 +2,24 @@
 
 // The EPaxos core: the owner's and the acceptor's half of the commit path, learning and catch-up,
 // and the hand-over to the executor. One file a phase, in the order a command meets them:
-// propose.cc, pre_accept.cc, accept.cc, commit.cc, catch_up.cc, recover.cc, validate.cc, pacing.cc;
-// core.cc receives, restart.cc restores. Source: protocol.md 4-7, 10, 12, 13, 14.1 and 14.6.
+// propose.cc, pre_accept.cc, accept.cc, commit.cc, catch_up.cc, recover.cc, validate.cc, pacing.cc,
+// truncate.cc, install.cc; core.cc receives, restart.cc restores. Source: protocol.md 4-7, 10, 12,
+// 13 and 14.
 
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
 #include "deps/conflict_index.h"
 #include "deps/types/mutant.h"
 #include "epaxos/contract/core.h"
+#include "epaxos/protocol/archive.h"
 #include "epaxos/protocol/counters.h"
+#include "epaxos/protocol/coverage.h"
 #include "epaxos/protocol/instance_table.h"
 #include "epaxos/protocol/message.h"
 #include "epaxos/protocol/message_codec.h"
@@ -40,6 +44,14 @@ class EpaxosCore final : public Core {
   void applied(std::uint64_t position, Effects& out) override;
   void tick(Tick now, Effects& out) override;
   [[nodiscard]] Tick next_deadline() const override;
+  void read_from(ReadRecord read) override;
+  Result<void> restore_coverage(Bytes coverage) override;
+  void coverage(std::vector<std::byte>& out) const override;
+  void image_durable(Bytes coverage, Effects& out) override;
+  Result<void> coverage_for(ReplicaId peer, Bytes coverage,
+                            std::vector<std::byte>& out) const override;
+  [[nodiscard]] Result<void> may_install(Bytes coverage) const override;
+  void install(Bytes coverage, Effects& out) override;
   void end_of_turn(Effects& out) override;
   void storage_full(bool full) override;
   void peer_forgot(ReplicaId peer) override;
@@ -118,6 +130,7 @@ class EpaxosCore final : public Core {
   void prune_decided(const InstanceId& id, const Footprint& footprint, const Dependencies& initial,
                      Dependencies& dependencies) const;
   void evaluate(const InstanceId& id, Instance& instance, Effects& out);
+  [[nodiscard]] Count reason_of_slow_path(const Instance& instance, const Progress& progress) const;
   void decide_fast(const InstanceId& id, Instance& instance, Effects& out);
 
   // accept.cc: the second round. 6.3 (slow), 6.4 and 6.5
@@ -157,6 +170,39 @@ class EpaxosCore final : public Core {
   void note_known(const InstanceId& id);
   void note_dependencies(const Dependencies& dependencies);
 
+  // archive.cc: what is executed may stand on disk alone. 14.2
+  [[nodiscard]] bool is_archived(const InstanceId& id) const;
+  bool read_archived(RecordKind kind, const InstanceId& id, AlignedBytes& out) const;
+  [[nodiscard]] std::optional<ArchivedInstance> archived(const InstanceId& id) const;
+  void archive_some();
+  Result<void> restore_archived(const InstanceId& id, RecordKind kind, Bytes value);
+
+  // truncate.cc: what all have executed is forgotten. 14.1-14.3
+  [[nodiscard]] bool is_gone(const InstanceId& id) const;
+  [[nodiscard]] bool is_over(const InstanceId& id) const;
+  void answer_truncated(ReplicaId to, const InstanceId& id, Effects& out);
+  void on_truncated(const Truncated& message);
+  void note_floor(const Dependencies& floor);
+  void note_progress(ReplicaId from, const Frontier& message);
+  void raise_floor(Effects& out);
+  void settle_blockers(const InstanceId& id, Recovery& recovery) const;
+  void drop_some(Effects& out);
+  void drop_row(ReplicaId row, Slot executed, Effects& out);
+  void drop_through(ReplicaId row, Slot slot);
+  void erase_through(ReplicaId row, Slot erased, Effects& out);
+  void lose_memory();
+  void wish_for_image(Effects& out);
+
+  // install.cc: an image of the state machine takes the place of executions. 14.4 and 14.5
+  [[nodiscard]] std::set<InstanceId> not_applied() const;
+  [[nodiscard]] std::optional<CoveredInstance> covered_instance(const InstanceId& id) const;
+  void cover(const CoveredInstance& covered);
+  [[nodiscard]] bool lacks_covered(const Coverage& coverage) const;
+  void end_covered(const Coverage& coverage, Effects& out);
+  void supersede(const Instance& instance, Effects& out) const;
+  void reject_nops(Effects& out);
+  void rebuild_graph(const Coverage& coverage);
+
   // recover.cc: the owner is gone, somebody else finishes. 7.1-7.4
   [[nodiscard]] Tick suspicion_us(ReplicaId replica) const;
   [[nodiscard]] bool suspected(ReplicaId replica, Tick now) const;
@@ -191,7 +237,11 @@ class EpaxosCore final : public Core {
                       Bytes block, Effects& out);
   [[nodiscard]] bool find_blockers(const InstanceId& id, const Footprint& footprint,
                                    const Dependencies& initial,
-                                   std::vector<ValidationBlocker>& blockers) const;
+                                   std::vector<ValidationBlocker>& blockers);
+  enum class ArchiveScan : std::uint8_t { kNothing, kFound, kNotOver };
+  ArchiveScan find_archived_blocker(const InstanceId& id, const Footprint& footprint,
+                                    const Dependencies& initial, const Dependencies& highest,
+                                    std::vector<ValidationBlocker>& blockers);
   void start_validation(const InstanceId& id, Instance& instance, Recovery& recovery, Effects& out);
   void on_validate(ReplicaId from, const Validate& message, Effects& out);
   void on_validate_ok(ReplicaId from, const ValidateOk& message, Effects& out);
@@ -265,6 +315,7 @@ class EpaxosCore final : public Core {
   Result<void> restore_payload(const InstanceId& id, Bytes value, bool pre_accepted);
   Result<void> restore_vote(const InstanceId& id, Bytes value);
   Result<void> restore_decision(const InstanceId& id, Bytes value);
+  Result<void> restore_floor(const InstanceId& id, Bytes value);
   Result<void> restore_block(const InstanceId& id, Instance& instance, Bytes block);
   void log_memory_loss(Effects& out);
   void continue_own_instances(Effects& out);
@@ -281,6 +332,7 @@ class EpaxosCore final : public Core {
   bool memory_loss_logged_ = false;
   std::optional<RecordKey> last_restored_;
   bool storage_full_ = false;
+  ReadRecord read_record_;
 
   InstanceTable instances_;
   deps::ConflictIndex conflicts_;
@@ -305,20 +357,39 @@ class EpaxosCore final : public Core {
   Tick fence_due_ = kNever;
   Tick stall_due_ = kNever;
 
-  Dependencies floor_;  // Nothing is dropped yet; the vectors include it from the start (14.2).
+  Dependencies floor_;        // What is dropped, or may be: durable, and in every vector (14.2).
+  Dependencies next_floor_;   // What all are known to have executed: in this owner's proposals.
+  Dependencies heard_floor_;  // The highest that peers have named.
+  Dependencies image_;        // The executed prefixes of the image that the next start begins with.
+  Dependencies dropped_;      // Up to these no instance is left ...
+  Dependencies erased_;       // ... and up to these no record.
+  Dependencies covered_ = Dependencies(n_);        // Nothing beyond these is known by images alone.
+  std::vector<CoveredInstance> covered_at_start_;  // Until its records are restored.
+  bool frozen_ = false;  // Executes nothing that is new: it lacks what others may have dropped.
+  bool covered_elsewhere_ = false;  // A peer knows only that something missing here is executed.
+  Tick image_wish_due_ = 0;
+  unsigned image_wishes_ = 0;
+  bool more_to_drop_ = false;
+  std::size_t sweep_left_ = 0;  // Entries of the conflict index that no floor was held against.
+  Tick floor_due_ = 0;          // Of a group of one.
   std::vector<RowQuestion> questions_;
   std::vector<Peer> peers_;
   Tick question_due_ = kNever;
   std::vector<Dependencies> peers_executed_;
+  std::vector<Dependencies> peers_executed_ever_;  // The most, in all lives of a peer.
+  std::vector<Dependencies> peers_floor_;          // What their proposals include.
   Tick gossip_due_ = 0;
   Tick gossip_interval_;
   Tick last_gossip_ = 0;
   Dependencies gossiped_executed_;
   Dependencies gossiped_known_;
+  Dependencies gossiped_floor_;
 
   std::map<InstanceId, Recovery> recoveries_;
   /// Who voted for the initial dependencies of an undecided instance, as far as told.
   std::map<InstanceId, ReplicaSet> matches_;
+  /// Up to where validations have looked through what is on disk only.
+  std::map<InstanceId, Dependencies> archive_scans_;
   Tick recovery_due_ = kNever;
   bool waiting_changed_ = false;  // Something that a waiting recovery may look at.
   std::uint64_t random_;
@@ -328,7 +399,7 @@ class EpaxosCore final : public Core {
   std::deque<InstanceId> handed_over_;  // To the host, which has not applied them yet.
   std::uint64_t position_ = 0;
   std::uint64_t applied_ = 0;
-  std::vector<std::uint64_t> aligned_;  // A record's bytes while they are restored.
+  AlignedBytes aligned_;  // A record's bytes while they are restored.
 };
 
 /// Makes the core of one replica.

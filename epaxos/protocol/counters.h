@@ -14,6 +14,7 @@ enum class Count : std::uint8_t {
   kFastPath,
   kSlowPathMismatch,
   kSlowPathTimer,
+  kSlowPathFloor,  ///< Others had adopted a floor that the proposal did not include yet.
   kExecutedInstances,
   kDecidedNop,
   kResubmitted,
@@ -37,14 +38,20 @@ enum class Count : std::uint8_t {
   kShrinksDependencies,  ///< An answer with less than the owner proposed.
   kHeldUndecidedFull,    ///< The row holds too many undecided instances.
   kCommitWithoutPayload,
-  kStorageFull,      ///< Dropped because nothing can be made durable now.
-  kTurnFull,         ///< Dropped because the turn has gathered enough already.
-  kNotVoting,        ///< A vote was asked of a replica that must not vote.
-  kUnsupported,      ///< A message of truncation, which this version does not answer.
-  kPeerForgot,       ///< A message of a replica whose disk has lost promises.
-  kTooManyBlockers,  ///< More instances speak against a fast decision than an answer can name.
-  kDelayedOnHotKey,  ///< Commands: they wait for an own round on a key that others contend for.
-  kDelayedByFence,   ///< Commands.
+  kStorageFull,    ///< Dropped because nothing can be made durable now.
+  kTurnFull,       ///< Dropped because the turn has gathered enough already.
+  kNotVoting,      ///< A vote was asked of a replica that must not vote.
+  kTruncatedSent,  ///< Answers to questions about what was dropped here.
+  kTruncatedReceived,
+  kFloorsRaised,
+  kDroppedInstances,  ///< From memory.
+  kImagesInstalled,
+  kArchivedInstances,  ///< From then on on disk only.
+  kReadBack,           ///< Instances, from the disk.
+  kPeerForgot,         ///< A message of a replica whose disk has lost promises.
+  kTooManyBlockers,    ///< More instances speak against a fast decision than an answer can name.
+  kDelayedOnHotKey,    ///< Commands: they wait for an own round on a key that others contend for.
+  kDelayedByFence,     ///< Commands.
   kFencesSent,
   kFencesReceived,
   kRecoveriesStarted,
@@ -72,6 +79,7 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "fast_path",
     "slow_path_mismatch",
     "slow_path_timer",
+    "slow_path_floor",
     "executed_instances",
     "decided_nop",
     "resubmitted",
@@ -98,7 +106,13 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "refused_storage_full",
     "refused_turn_full",
     "refused_not_voting",
-    "refused_unsupported",
+    "truncated_sent",
+    "truncated_received",
+    "floors_raised",
+    "dropped_instances",
+    "images_installed",
+    "archived_instances",
+    "read_back",
     "refused_peer_forgot",
     "refused_too_many_blockers",
     "delayed_on_hot_key",

@@ -70,20 +70,25 @@ class Instance {
 
   [[nodiscard]] bool decided() const { return decided_; }
   [[nodiscard]] bool decided_nop() const { return decided_nop_; }
+  /// An installed image has executed it, or knows that it is Nop; what was decided is not known.
+  [[nodiscard]] bool covered() const { return covered_; }
   [[nodiscard]] Dependencies decided_dependencies() const {
     check(decided_ && !decided_nop_, "the dependencies of a Nop, or of no decision, were read");
+    check(!covered_, "the dependencies of an instance that only an image knows were read");
     return extra_ && extra_->decision ? *extra_->decision : initial_dependencies();
   }
   /// Whether the decision depends on `id`, or, as long as there is none, the owner's proposal does.
   /// Precondition: the two conflict; decided or recorded, else false.
   [[nodiscard]] bool depends_on(const InstanceId& id) const {
     if (decided_nop_) return true;  // Nobody waits for a Nop.
+    // Executed by the image, where whoever asks is undecided: not among its dependencies (7.5).
+    if (covered_) return false;
     if (decided_ && extra_ && extra_->decision) return extra_->decision->covers(id);
     return recorded_ && initial()[id.row.value()] >= id.slot;
   }
   /// Whether the decision is for the initial dependencies, as far as they are recorded here.
   [[nodiscard]] bool decided_initial() const {
-    if (!decided_ || decided_nop_ || !recorded_) return false;
+    if (!decided_ || decided_nop_ || covered_ || !recorded_) return false;
     return !(extra_ && extra_->decision) || is_initial(*extra_->decision);
   }
 
@@ -149,6 +154,15 @@ class Instance {
     if (!is_initial(dependencies)) extra().decision = dependencies;
   }
 
+  /// An image of the state machine that is installed has executed the instance, or knows that it is
+  /// Nop. It counts as decided; ballots, votes and what was recorded stay. Source:
+  /// protocol.md 14.5.
+  void cover(bool nop) {
+    check(!decided_, "a decision is final");
+    decided_ = covered_ = true;
+    decided_nop_ = nop;
+  }
+
   std::uint32_t progress = kNoProgress;  ///< Where the owner's volatile count is kept.
   Tick committed_at = 0;                 ///< When it was decided here; volatile.
 
@@ -179,6 +193,8 @@ class Instance {
   bool pre_accepted_ = false;
   bool decided_ = false;
   bool decided_nop_ = false;
+  bool covered_ = false;
 };
+static_assert(sizeof(Instance) <= 48, "a busy replica holds millions of instances");
 
 }  // namespace epaxos::protocol

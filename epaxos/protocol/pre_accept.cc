@@ -32,7 +32,7 @@ void EpaxosCore::on_pre_accept(ReplicaId from, const PreAccept& message, Bytes b
   if (may_vote && !instance->pre_accepted()) {
     // Nobody but the owner ever touches the own row of the dependencies (protocol.md 3).
     Dependencies dependencies = message.initial;
-    dependencies.merge(floor_);
+    if (!mutant(Mutant::kDropsWithoutFloor)) dependencies.merge(floor_);
     if (!mutant(Mutant::kNoOwnConflicts)) conflicts_.merge_conflicts(*footprint, dependencies);
     if (mutant(Mutant::kPrunesByDecision)) {
       prune_decided(id, *footprint, message.initial, dependencies);
@@ -136,9 +136,18 @@ void EpaxosCore::evaluate(const InstanceId& id, Instance& instance, Effects& out
         learn_decision(id, instance, &merged, /*log=*/true, out);
         return send(others_, Commit{id, CommitKind::kDependencies, merged, {}}, out);
       }
-      counters_.add(progress.waited ? Count::kSlowPathTimer : Count::kSlowPathMismatch);
+      counters_.add(reason_of_slow_path(instance, progress));
       return start_accept(id, instance, out);
   }
+}
+
+Count EpaxosCore::reason_of_slow_path(const Instance& instance, const Progress& progress) const {
+  if (progress.waited) return Count::kSlowPathTimer;
+  if (instance.is_initial(progress.merged)) return Count::kSlowPathMismatch;
+  Dependencies with_floor = instance.initial_dependencies();
+  with_floor.merge(next_floor_);
+  with_floor[self_] = progress.merged[self_];
+  return with_floor.includes(progress.merged) ? Count::kSlowPathFloor : Count::kSlowPathMismatch;
 }
 
 void EpaxosCore::decide_fast(const InstanceId& id, Instance& instance, Effects& out) {

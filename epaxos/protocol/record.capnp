@@ -22,3 +22,21 @@ struct DecisionRecord {
   dependencies @2 :List(UInt64);
   block @3 :Data;    # Only where no payload record holds it.
 }
+
+struct FloorRecord {
+  floor @0 :List(UInt64);
+}
+
+# What an image of the state machine covers; see coverage.h.
+struct Coverage {
+  floor @0 :List(UInt64);
+  executed @1 :List(UInt64);
+  instances @2 :List(CoveredInstance);
+}
+
+struct CoveredInstance {
+  slot @0 :UInt64;
+  row @1 :UInt16;
+  nop @2 :Bool;
+  block @3 :Data;  # Only its footprint counts. Empty: a Nop whose payload is not known.
+}

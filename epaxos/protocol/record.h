@@ -15,6 +15,7 @@ enum class RecordKind : std::uint8_t {
   kVote = 3,         ///< Promise and votes that the first two do not say.
   kDecision = 4,
   kMemoryLost = 5,  ///< Of the first own slot, empty: this disk once lost something (13.5).
+  kFloor = 6,       ///< Of the first own slot: the floor, up to which records may be gone (14.2).
 };
 
 /// Everything about promises and votes of one instance, as it is now.
@@ -36,6 +37,12 @@ struct DecisionRecord {
   Bytes block;                ///< Of an instance without a payload record; else empty.
 };
 
+struct FloorRecord {
+  Dependencies floor;
+};
+
+Slice encode(const FloorRecord& record, Effects& out);
+bool decode(Bytes value, int rows, FloorRecord& out);
 Slice encode(const VoteRecord& record, Effects& out);
 Slice encode(const DecisionRecord& record, Effects& out);
 /// As decode() of messages. Precondition: `value` starts at a multiple of 8 bytes.

@@ -113,4 +113,19 @@ bool decode(Bytes value, int rows, DecisionRecord& out) {
   });
 }
 
+Slice encode(const FloorRecord& record, Effects& out) {
+  using S = schema::FloorRecord;
+  return codec::build<S>(out, words_of<S>() + words_of(record.floor), [&](S::Builder to) {
+    codec::fill(to.initFloor(rows_of(record.floor)), record.floor);
+  });
+}
+
+bool decode(Bytes value, int rows, FloorRecord& out) {
+  using S = schema::FloorRecord;
+  return codec::parse<S>(value, [&](S::Reader from, std::size_t words) {
+    return codec::read(from.getFloor(), rows, kSlotMax, out.floor) &&
+           words == words_of<S>() + words_of(out.floor);
+  });
+}
+
 }  // namespace epaxos::protocol

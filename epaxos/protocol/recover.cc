@@ -10,6 +10,8 @@ namespace epaxos::protocol {
 namespace {
 
 constexpr unsigned kRecoveryBackoff = 5;
+/// Looks at what recoveries have due, within the time after which they ask again.
+constexpr Tick kLooksAQuestion = 8;
 
 constexpr std::array<Count, kRecoveryCases> kCaseCounts{
     Count::kRecoveryC1, Count::kRecoveryC2, Count::kRecoveryC3, Count::kRecoveryC4,
@@ -76,6 +78,9 @@ Tick EpaxosCore::recovery_patience(unsigned attempts) {
   return least + random_below(least);
 }
 
+/// All recoveries are looked at together, and not before some time has passed: each has times of
+/// its own, and a turn for every one of them would keep a processor busy with looking at all the
+/// others.
 void EpaxosCore::recoveries_due(Effects& out) {
   recovery_due_ = kNever;
   const bool may_speak = voting_ && !storage_full_;
@@ -92,6 +97,7 @@ void EpaxosCore::recoveries_due(Effects& out) {
     if (recovery.give_up_at <= out.now) recovery.give_up_at = out.now + config_.question_us;
     recovery_due_ = std::min({recovery_due_, recovery.resend_at, recovery.give_up_at});
   }
+  recovery_due_ = std::max(recovery_due_, out.now + config_.question_us / kLooksAQuestion);
 }
 
 /// Asks those again who have not answered.
@@ -379,6 +385,7 @@ void EpaxosCore::give_way(const InstanceId& id, Ballot to, Tick now) {
 /// The decision is known: whatever was going on about the instance is over.
 void EpaxosCore::end_recovery(const InstanceId& id) {
   matches_.erase(id);
+  archive_scans_.erase(id);
   const auto found = recoveries_.find(id);
   if (found != recoveries_.end()) {
     const RecoveryStage stage = found->second.stage;

@@ -24,6 +24,7 @@ enum class RecoveryStage : std::uint8_t {
 struct RecoveryBlocker {
   InstanceId instance;
   bool excludes = false;  ///< A replica knows its decision, and the instance is not in it.
+  bool settled = false;   ///< Decided here: Nop, or with the instance among its dependencies.
 };
 
 struct Recovery {

@@ -2,7 +2,7 @@
 // have been contradicted. Source: protocol.md 13.2 and 13.3.
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "deps/types/mutant.h"
 #include "epaxos/protocol/core.h"
@@ -28,10 +28,14 @@ Result<void> EpaxosCore::restore(const RecordKey& key, Bytes value) {
     return nonsense(id, "comes out of order, or a second time");
   }
   last_restored_ = key;
+  // Records that were to be erased when the last life ended.
+  if (erased_.covers(id) && key.kind <= static_cast<std::uint8_t>(RecordKind::kDecision)) return {};
   // Stores promise nothing about alignment; the codec needs it.
-  aligned_.assign((value.size() + 7) / 8, 0);
-  copy_bytes(value, aligned_.data());
-  const Bytes bytes{reinterpret_cast<const std::byte*>(aligned_.data()), value.size()};
+  aligned_.assign(value);
+  const Bytes bytes = aligned_.bytes();
+  if (is_archived(id) && key.kind <= static_cast<std::uint8_t>(RecordKind::kDecision)) {
+    return restore_archived(id, static_cast<RecordKind>(key.kind), bytes);
+  }
   switch (static_cast<RecordKind>(key.kind)) {
     case RecordKind::kPreAccepted:
       return restore_payload(id, bytes, true);
@@ -44,6 +48,8 @@ Result<void> EpaxosCore::restore(const RecordKey& key, Bytes value) {
     case RecordKind::kMemoryLost:
       memory_loss_logged_ = true;
       return {};
+    case RecordKind::kFloor:
+      return restore_floor(id, bytes);
   }
   return nonsense(id, "is of a kind that this version does not know");
 }
@@ -142,8 +148,29 @@ Result<void> EpaxosCore::restore_decision(const InstanceId& id, Bytes value) {
   return {};
 }
 
+Result<void> EpaxosCore::restore_floor(const InstanceId& id, Bytes value) {
+  FloorRecord record;
+  if (!decode(value, n_, record)) return nonsense(id, "holds a floor that does not decode");
+  // The records of all instances come before this one; what they leave open only the image knows.
+  for (const CoveredInstance& each : std::exchange(covered_at_start_, {})) cover(each);
+  for (std::uint16_t row = 0; row < n_; ++row) {
+    if (record.floor[ReplicaId(row)] <= instances_.row(ReplicaId(row)).committed_up_to) continue;
+    return nonsense(id, "holds a floor above what is decided here");
+  }
+  floor_.merge(record.floor);
+  next_floor_.merge(floor_);
+  heard_floor_.merge(floor_);
+  return {};
+}
+
 void EpaxosCore::start(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
+  for (const CoveredInstance& each : std::exchange(covered_at_start_, {})) cover(each);
+  // Of these the records may be gone: they must not look like instances that nobody has heard of.
+  for (int row = 0; row < n_; ++row) {
+    const Slot gone = std::min(floor_[replica_at(row)], image_[replica_at(row)]);
+    if (gone > dropped_[replica_at(row)]) drop_through(replica_at(row), gone);
+  }
   instances_.limit_held_undecided(config_.held_undecided_max);
   // Others know of an own slot only after it was durable here. A record that mentions one which was
   // not restored means that this disk has lost something (13.5).
@@ -155,6 +182,10 @@ void EpaxosCore::start(Tick now, Effects& out) {
   }
   log_memory_loss(out);
   voting_ = config_.voting && (!memory_lost_ || config_.unsafe_rejoin);
+  // What this disk says counts as executed before anybody is heard. For who has forgotten, anything
+  // newer may rest on what others have dropped.
+  graph_.take_ready(ready_);
+  frozen_ = n_ > 1 && (!config_.voting || memory_lost_) && !config_.unsafe_rejoin;
   // Whatever is known of the own row was allocated, so none of these slots is used again (R5).
   next_slot_ = own.highest_known.next();
   first_slot_of_this_run_ = next_slot_;

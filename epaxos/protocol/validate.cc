@@ -13,6 +13,8 @@ namespace {
 
 /// Facts about undecided instances that are kept for recoveries to come.
 constexpr std::size_t kMatchesMax = 64 * 1024;
+/// Instances that one question reads back: some milliseconds.
+constexpr std::size_t kArchiveReads = 4096;
 
 }  // namespace
 
@@ -29,10 +31,18 @@ void EpaxosCore::record_learned(const InstanceId& id, Instance& instance,
 /// False: there are too many, and none is decided.
 bool EpaxosCore::find_blockers(const InstanceId& id, const Footprint& footprint,
                                const Dependencies& initial,
-                               std::vector<ValidationBlocker>& blockers) const {
+                               std::vector<ValidationBlocker>& blockers) {
   // Only rows with a conflict above the dependencies are looked through.
   Dependencies highest(n_);
   conflicts_.merge_conflicts(footprint, highest);
+  switch (find_archived_blocker(id, footprint, initial, highest, blockers)) {
+    case ArchiveScan::kFound:
+      return true;
+    case ArchiveScan::kNotOver:
+      return false;
+    case ArchiveScan::kNothing:
+      break;
+  }
   for (std::uint16_t index = 0; index < n_; ++index) {
     const ReplicaId row(index);
     const Slot first = std::max(initial[row], floor_[row]).next();
@@ -55,6 +65,33 @@ bool EpaxosCore::find_blockers(const InstanceId& id, const Footprint& footprint,
     }
   }
   return true;
+}
+
+/// Looks through what is on disk only. All of it is decided, so one blocker is enough (V1). Goes on
+/// where it ended when it is asked again, as a long absence of a member leaves much of it.
+EpaxosCore::ArchiveScan EpaxosCore::find_archived_blocker(
+    const InstanceId& id, const Footprint& footprint, const Dependencies& initial,
+    const Dependencies& highest, std::vector<ValidationBlocker>& blockers) {
+  std::size_t reads = 0;
+  for (std::uint16_t index = 0; index < n_; ++index) {
+    const ReplicaId row(index);
+    const Slot last = std::min(highest[row], dropped_[row]);
+    if (last <= std::max(initial[row], floor_[row])) continue;
+    Slot& seen = archive_scans_.try_emplace(id, initial).first->second[row];
+    seen = std::max(seen, floor_[row]);
+    for (; seen < last; seen = seen.next()) {
+      if (++reads > kArchiveReads) return ArchiveScan::kNotOver;
+      const InstanceId other_id{row, seen.next()};
+      counters_.add(Count::kReadBack);
+      const std::optional<ArchivedInstance> other = archived(other_id);
+      if (!other) return ArchiveScan::kNotOver;
+      if (other_id == id || other->depends_on(id) || !other->footprint) continue;
+      if (!conflicts(*other->footprint, footprint)) continue;
+      blockers.assign({{other_id, true, false}});
+      return ArchiveScan::kFound;
+    }
+  }
+  return ArchiveScan::kNothing;
 }
 
 void EpaxosCore::start_validation(const InstanceId& id, Instance& instance, Recovery& recovery,
@@ -136,6 +173,15 @@ void EpaxosCore::on_validate_ok(ReplicaId from, const ValidateOk& message, Effec
   if (std::ranges::any_of(message.blockers, is_none)) {
     return counters_.add(Count::kContradictsRecord);
   }
+  // Whether what is dropped here was a Nop cannot be told any more; its decision has come to the
+  // answerer meanwhile, who says so when asked again.
+  const auto is_outdated = [this](const ValidationBlocker& blocker) {
+    return !blocker.committed && floor_.covers(blocker.instance);
+  };
+  if (std::ranges::any_of(message.blockers, is_outdated)) {
+    counters_.add(Count::kStale);
+    return back_off(found->second, out.now);
+  }
   take_validation(from, message.blockers, id, *instances_.find(id), found->second, out);
 }
 
@@ -145,7 +191,7 @@ void EpaxosCore::take_validation(ReplicaId from, std::span<const ValidationBlock
   recovery.validated.add(from);
   for (const ValidationBlocker& blocker : blockers) {
     note_known(blocker.instance);  // So that it is asked about, and recovered if need be.
-    recovery.blockers.push_back({blocker.instance, blocker.committed});
+    recovery.blockers.push_back({blocker.instance, blocker.committed, false});
     if (blocker.matched) note_matches(blocker.instance, ReplicaSet::only(from).bits());
   }
   if (voting_ && recovery.validated == recovery.answered)
@@ -158,16 +204,14 @@ void EpaxosCore::evaluate_validation(const InstanceId& id, Instance& instance, R
   facts.replica_count = n_;
   facts.resolved = true;
   facts.out = recovery.answered.without(recovery.matched);
+  settle_blockers(id, recovery);
   for (const RecoveryBlocker& blocker : recovery.blockers) {
     // Lemma 3: who voted for the blocker's proposal did not vote for this one; its owner has.
     facts.out.add(blocker.instance.row);
     const auto matched = matches_.find(blocker.instance);
     if (matched != matches_.end()) facts.out.add(matched->second);
-    const Instance* const known = instances_.find(blocker.instance);
-    const bool decided = known != nullptr && known->decided();
-    facts.resolved = facts.resolved && decided && !blocker.excludes;
-    facts.excluded = facts.excluded || blocker.excludes ||
-                     (decided && !known->decided_nop() && !known->depends_on(id));
+    facts.resolved = facts.resolved && blocker.settled;
+    facts.excluded = facts.excluded || blocker.excludes;
   }
   perform(after_validation(facts), id, instance, recovery, out);
 }
@@ -188,6 +232,7 @@ void EpaxosCore::tell_waiting(const InstanceId& id, const Recovery& recovery, Ef
 
 void EpaxosCore::on_waiting(ReplicaId, const Waiting& message, Effects&) {
   note_known(message.instance);
+  if (is_over(message.instance)) return;
   note_matches(message.instance, message.mask);
 }
 

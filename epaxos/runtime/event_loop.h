@@ -48,6 +48,7 @@ struct RequestCounters {
   std::uint64_t queries = 0;
   std::uint64_t status_requests = 0;
   std::uint64_t digests = 0;
+  std::uint64_t snapshots = 0;
   std::uint64_t refused_not_a_command = 0;
   std::uint64_t refused_too_large = 0;
   std::uint64_t refused_stopping = 0;
@@ -91,6 +92,7 @@ class EventLoop {
   // For tasks and hooks, that is on the loop's thread or after its end.
   [[nodiscard]] const Host& host() const { return host_; }
   [[nodiscard]] const StateMachine& machine() const { return *parts_.machine; }
+  void request_image() { host_.request_image(); }
   [[nodiscard]] const RequestCounters& requests() const { return requests_; }
   /// Null once the sockets are closed.
   [[nodiscard]] net::PeerPlane* peers() { return parts_.peers.get(); }
@@ -146,6 +148,8 @@ class EventLoop {
   void on_query(net::ClientId client, const net::ClientRequest& request);
   void on_status(net::ClientId client, const net::ClientRequest& request);
   void on_digest(net::ClientId client, const net::ClientRequest& request);
+  void on_snapshot(net::ClientId client, const net::ClientRequest& request);
+  void refuse_stopping(net::ClientId client, net::RequestToken token);
   void refuse(net::ClientId client, net::RequestToken token, const Error& error,
               std::uint64_t& counter);
   void answer(net::ClientId client, net::RequestToken token, Bytes reply);

@@ -17,6 +17,8 @@ void EventLoop::on_request(net::ClientId client, const net::ClientRequest& reque
       return on_status(client, request);
     case net::RequestKind::kDigest:
       return on_digest(client, request);
+    case net::RequestKind::kSnapshot:
+      return on_snapshot(client, request);
     case net::RequestKind::kPing:
       return;  // The plane has answered it.
   }
@@ -25,9 +27,7 @@ void EventLoop::on_request(net::ClientId client, const net::ClientRequest& reque
 void EventLoop::on_propose(net::ClientId client, const net::ClientRequest& request) {
   ++requests_.proposals;
   if (stop_requested_) {
-    return refuse(client, request.token,
-                  {ErrorCode::kStopped, "This replica is stopping. Use another one."},
-                  requests_.refused_stopping);
+    return refuse_stopping(client, request.token);
   }
   if (request.id.session != 0 && request.id.number == 0) return on_session(client, request);
   const auto footprint = parts_.machine->admit(request.payload);
@@ -108,6 +108,21 @@ void EventLoop::on_digest(net::ClientId client, const net::ClientRequest& reques
   ++requests_.digests;
   const std::uint64_t digest = host_.digest();
   answer(client, request.token, std::as_bytes(std::span(&digest, 1)));
+}
+
+/// Making it takes its time; the status tells when it is there.
+void EventLoop::on_snapshot(net::ClientId client, const net::ClientRequest& request) {
+  ++requests_.snapshots;
+  if (stop_requested_) {
+    return refuse_stopping(client, request.token);
+  }
+  host_.request_image();
+  answer(client, request.token, {});
+}
+
+void EventLoop::refuse_stopping(net::ClientId client, net::RequestToken token) {
+  refuse(client, token, {ErrorCode::kStopped, "This replica is stopping. Use another one."},
+         requests_.refused_stopping);
 }
 
 void EventLoop::refuse(net::ClientId client, net::RequestToken token, const Error& error,

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kApplyMax = 128;  // Their replies are held together.
 /// Steps of one turn; each but the first follows from what became durable in the one before.
 constexpr int kStepsMax = 16;
+/// What a record takes on disk beside its value, about.
+constexpr std::uint64_t kRecordOverhead = 32;
 
 /// The record of how many batches were ever durable.
 constexpr RecordKey kCountKey{
@@ -22,10 +24,6 @@ constexpr std::uint64_t kDurableMax = std::uint64_t{1} << 62;
 
 std::size_t frame_counter(net::FrameType type) {
   return std::min<std::size_t>(type, HostCounters::kFrameTypes - 1);
-}
-
-ReplicaId replica(std::size_t index) {
-  return ReplicaId(static_cast<std::uint16_t>(index));
 }
 
 /// Whether a turn that is closed has anything left to do when its gate opens.
@@ -47,7 +45,10 @@ Host::Host(const HostConfig& config, Core& core, storage::Store& store, StateMac
       effects_(gate_.fresh()),
       reader_(config.identity, config.replica_count),
       outgoing_(static_cast<std::size_t>(config.replica_count)),
-      lives_(static_cast<std::size_t>(config.replica_count)) {
+      lives_(static_cast<std::size_t>(config.replica_count)),
+      images_({config.identity.self, config.durability != Durability::kNone, config.image_log_bytes,
+               config.image_turn_bytes, config.image_pause_us},
+              core, store, machine, sessions_) {
   check(config.replica_count >= 1 && config.replica_count <= kReplicasMax,
         "a group has 1 .. 9 replicas");
   check(config.identity.self.value() < config.replica_count, "a host is a member of its group");
@@ -56,17 +57,30 @@ Host::Host(const HostConfig& config, Core& core, storage::Store& store, StateMac
 
 Result<void> Host::start(Tick now) {
   check(counters_.turns == 0 && !in_turn_, "a host is started once, before its first turn");
+  // Below "sync" a core does not know what is on disk.
+  if (config_.durability == Durability::kSync) {
+    core_.read_from([this](const RecordKey& key, std::vector<std::byte>& value) {
+      return read_back(key, value);
+    });
+  }
+  if (const Result<void> restored = images_.restore_coverage(); !restored) return restored;
   const Result<void> loaded = store_.load([this](const RecordKey& key, Bytes value) {
+    if (images_.note_record(key)) return Result<void>();
+    // The next start would read it again, unless there is an image by then.
+    if (key.kind != kRecordKindMax) images_.note_log(value.size() + kRecordOverhead);
     return key.kind == kRecordKindMax ? restore_count(key, value) : core_.restore(key, value);
   });
   if (!loaded) return loaded;
+  if (const Result<void> restored = images_.restore_state(); !restored) return restored;
   if (config_.unsafe_rejoin) durable_before_ += std::uint64_t{1} << 48;
   now_ = now;
   in_turn_ = true;
   ++counters_.turns;
   effects_->now = now;
+  images_.tick(now);
   core_.start(now, *effects_);
   end_turn();
+  start_batch_ = submitted_;
   return {};
 }
 
@@ -80,7 +94,8 @@ void Host::begin_turn(Tick now) {
   if (stopped_) return;
   ++counters_.turns;
   effects_->now = now;
-  core_.tick(now, *effects_);
+  images_.tick(now);
+  if (!images_.paused()) core_.tick(now, *effects_);
   follow_store();
   if (pending_.next_deadline() <= now) expire_deadlines();
   if (next_care_ <= now && !stopped_) care_for_sessions();
@@ -101,7 +116,11 @@ void Host::receive_bundle(Bytes bundle) {
   net::Frame frame;
   while (reader_.next(frame)) {
     ++counters_.frames_in[frame_counter(frame.type)];
-    core_.receive(header.from, frame, *effects_);
+    if (Images::is_mine(frame.type)) {
+      images_.receive(header.from, frame, *effects_);
+    } else if (!images_.paused()) {
+      core_.receive(header.from, frame, *effects_);
+    }
   }
 }
 
@@ -128,6 +147,12 @@ void Host::log_count() {
   effects_->put(kCountKey, value);
 }
 
+bool Host::read_back(const RecordKey& key, std::vector<std::byte>& value) {
+  const Result<bool> found = store_.read(key, value);
+  if (!found && unreadable_.empty()) unreadable_ = found.error().message;
+  return found && *found;
+}
+
 Result<void> Host::restore_count(const RecordKey& key, Bytes value) {
   if (key == kCountKey && value.size() == sizeof durable_before_) {
     std::memcpy(&durable_before_, value.data(), sizeof durable_before_);
@@ -143,28 +168,50 @@ Result<void> Host::restore_count(const RecordKey& key, Bytes value) {
 void Host::end_turn() {
   check(in_turn_, "a turn ended that had not begun");
   if (!stopped_) {
-    give_proposals();
-    core_.end_of_turn(*effects_);
+    if (!images_.paused()) {
+      give_proposals();
+      core_.end_of_turn(*effects_);
+    }
+    images_.end_turn(*effects_);
     close_step();
     // Below "sync" a batch counts as durable when it is submitted, and what that makes possible
     // belongs to the same turn.
     int steps = 1;
     while (release_open() && steps < kStepsMax) {
-      core_.end_of_turn(*effects_);
+      if (!images_.paused()) core_.end_of_turn(*effects_);
       close_step();
       ++steps;
     }
     unfinished_ = steps == kStepsMax;
     flush_all();  // The network works while the machine does.
     execute_ready();
+    if (!stopped_) care_for_images();
   }
   tell_refused();
   in_turn_ = false;
 }
 
+void Host::care_for_images() {
+  // Sessions may have come with an image, and not by commands.
+  if (next_care_ == kNever && !sessions_.empty()) next_care_ = now_;
+  // What the records say is executed first: an image of the state before would save nothing.
+  if (told_durable_ < start_batch_) return;
+  const Result<void> cared = images_.after_executions(at_boundary_, gate_.held() == 0, *effects_);
+  if (!cared) {
+    stop(
+        "the state machine of this replica took over the image of another one and did not read "
+        "it to its end, so nobody knows what it holds; a new start begins with what was before: " +
+        cared.error().message);
+  }
+}
+
 /// Tells the core about batches that have become durable, and about a disk that is full. Returns
 /// whether the core was told anything that may have further effects.
 bool Host::follow_store() {
+  if (!unreadable_.empty()) {
+    stop("the disk of this replica does not give back what was written: " + unreadable_);
+    return false;
+  }
   const storage::StoreState state = store_.state();
   if (state == storage::StoreState::kFailed) {
     stop("the disk of this replica failed, so it can promise nothing any more: " + store_.error());
@@ -194,18 +241,23 @@ void Host::close_step() {
     submitted_ = effects_->batch;
     ++counters_.batches;
     counters_.records += effects_->records.size();
+    std::uint64_t logged = 0;
     for (const RecordEffect& record : effects_->records) {
       counters_.record_bytes += record.value.size;
+      if (record.key.kind != kRecordKindMax) logged += record.value.size + kRecordOverhead;
     }
+    images_.note_log(logged);
     if (config_.durability == Durability::kSync) log_count();
     store_.submit(*effects_);
   }
+  if (effects_->image_wish) images_.wish(*effects_->image_wish, *effects_);
   send_frames(*effects_, Release::kNow);
   std::unique_ptr<Effects> next = gate_.fresh();
   next->batch = submitted_ + 1;
   next->now = now_;
   std::unique_ptr<Effects> closed = std::exchange(effects_, std::move(next));
   tell_rejections(*closed);
+  tell_superseded(*closed);
   if (stopped_) return;
   if (mutant(Mutant::kReplyBeforeDurable)) {
     execute(*closed);
@@ -239,8 +291,11 @@ bool Host::release_open() {
 Tick Host::next_deadline() const {
   if (!refused_.empty() || !answered_.empty()) return now_;
   if (stopped_) return kNever;
-  if (unfinished_ || !proposals_.empty() || !effects_->empty()) return now_;
-  return std::max(now_, std::min({core_.next_deadline(), pending_.next_deadline(), next_care_}));
+  const bool has_proposals = !proposals_.empty() && !images_.paused();
+  if (unfinished_ || has_proposals || !effects_->empty()) return now_;
+  const Tick core = images_.paused() ? kNever : core_.next_deadline();
+  return std::max(now_,
+                  std::min({core, images_.next_deadline(), pending_.next_deadline(), next_care_}));
 }
 
 void Host::status(HostStatus& out) const {
@@ -258,6 +313,7 @@ void Host::status(HostStatus& out) const {
   out.machine_digest = machine_.digest();
   out.sessions_open = sessions_.open();
   out.session_replies = sessions_.replies();
+  out.image = images_.status();
 }
 
 // --- Sends -------------------------------------------------------------------------------------
@@ -275,9 +331,9 @@ void Host::send_frame(const SendEffect& send, Bytes body) {
   for (std::size_t to = 0; to < outgoing_.size(); ++to) {
     if ((send.to >> to & 1) == 0) continue;
     Outgoing& out = outgoing_[to];
-    if (out.open && !out.writer.fits(frame)) flush(replica(to));
+    if (out.open && !out.writer.fits(frame)) flush(replica_at(to));
     if (!out.open) {
-      out.writer.start(config_.identity, replica(to), durable_before_ + told_durable_);
+      out.writer.start(config_.identity, replica_at(to), durable_before_ + told_durable_);
       out.open = true;
     }
     out.writer.append(frame);
@@ -299,7 +355,7 @@ void Host::flush(ReplicaId to) {
 }
 
 void Host::flush_all() {
-  for (std::size_t to = 0; to < outgoing_.size() && !stopped_; ++to) flush(replica(to));
+  for (std::size_t to = 0; to < outgoing_.size() && !stopped_; ++to) flush(replica_at(to));
 }
 
 // --- Executions --------------------------------------------------------------------------------
@@ -321,6 +377,7 @@ void Host::execute(const Effects& turn) {
     if (stopped_) return;
   }
   apply_commands();
+  at_boundary_ = turn.ends_component;
   if (!stopped_) core_.applied(applied_, *effects_);
 }
 

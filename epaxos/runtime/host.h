@@ -18,6 +18,7 @@
 #include "deps/types/result.h"
 #include "deps/types/session.h"
 #include "epaxos/contract/core.h"
+#include "epaxos/runtime/images.h"
 #include "epaxos/runtime/pending.h"
 #include "epaxos/runtime/prefix_gate.h"
 #include "epaxos/runtime/session_calls.h"
@@ -52,6 +53,12 @@ struct HostConfig {
   bool unsafe_rejoin = false;
   /// A session that nobody used for so long is forgotten.
   Tick session_ttl_us = 3'600'000'000;
+  /// Bytes of records after which an image of the state is made, so that older ones may go; more
+  /// when the state is larger.
+  std::uint64_t image_log_bytes = std::uint64_t{64} << 20;
+  /// What one turn reads of the state for an image: a fraction of a millisecond.
+  std::size_t image_turn_bytes = 128 * 1024;
+  Tick image_pause_us = 0;  ///< Between two such turns.
   /// Microseconds that all replicas agree on roughly, for commands to carry. Empty: the ticks that
   /// turns begin with.
   std::function<std::uint64_t()> wall_clock_us;
@@ -84,6 +91,7 @@ struct HostCounters {
   std::uint64_t rejected_bad_session = 0;  ///< An id that no client may have, or the number 0.
   std::uint64_t unknown_deadline = 0;
   std::uint64_t unknown_stopped = 0;
+  std::uint64_t unknown_superseded = 0;     ///< Covered by the image of a peer.
   std::uint64_t session_duplicates = 0;     ///< Not run again: the table held the reply.
   std::uint64_t session_stale = 0;          ///< Acknowledged before; nobody waited for an answer.
   std::uint64_t session_beyond_window = 0;  ///< Too many numbers were not acknowledged.
@@ -108,6 +116,7 @@ struct HostStatus {
   std::uint64_t machine_digest = 0;  ///< StateMachine::digest().
   std::uint64_t sessions_open = 0;
   std::uint64_t session_replies = 0;  ///< Kept for requests that may be repeated.
+  ImageStatus image;
 };
 
 /// A turn: begin_turn(now), any number of inputs, end_turn(). Outcomes are told only inside
@@ -142,6 +151,9 @@ class Host {
   CommandId control_session(SessionOperation operation, std::uint64_t session, Tick deadline,
                             Completion done);
   void end_turn();
+
+  /// Makes an image of the state as soon as possible, whatever was logged since the last one.
+  void request_image() { images_.request(); }
 
   /// When the next turn is due although nothing arrives; the time of the last turn, or 0: at once.
   [[nodiscard]] Tick next_deadline() const;
@@ -200,9 +212,11 @@ class Host {
   void close_step();
   void log_count();
   Result<void> restore_count(const RecordKey& key, Bytes value);
+  bool read_back(const RecordKey& key, std::vector<std::byte>& value);
   bool release_open();
   void flush_all();
   void execute_ready();
+  void care_for_images();
   [[nodiscard]] BatchNumber durable() const;
 
   // Sends.
@@ -243,6 +257,7 @@ class Host {
   CommandId refuse(Completion done, ErrorCode code, const char* reason, std::uint64_t& counter);
   void tell_refused();
   void tell_rejections(const Effects& turn);
+  void tell_superseded(const Effects& turn);
   void tell(const Completion& done, OutcomeKind kind, ErrorCode code,
             std::string_view reason) const;
   [[nodiscard]] bool is_queued(std::uint64_t ticket) const;
@@ -264,11 +279,13 @@ class Host {
   Tick now_ = 0;
   BatchNumber submitted_ = 0;
   BatchNumber told_durable_ = 0;
+  BatchNumber start_batch_ = ~BatchNumber{0};  // What start() wrote; above all until it has.
   bool in_turn_ = false;
   bool unfinished_ = false;  // The steps of a turn are bounded; there is more to do.
   bool storage_full_ = false;
   bool stopped_ = false;
   std::string stop_reason_;
+  std::string unreadable_;  // Why a record could not be read back.
 
   net::BundleReader reader_;
   std::vector<Outgoing> outgoing_;
@@ -306,6 +323,8 @@ class Host {
   std::uint64_t applied_ = 0;
 
   executor::SessionTable sessions_;
+  Images images_;
+  bool at_boundary_ = true;  // What is applied ends a component.
   Tick next_care_ = kNever;
   std::size_t care_cursor_ = 0;
   std::size_t care_pending_ = 0;  // Proposals of this host's own about sessions.

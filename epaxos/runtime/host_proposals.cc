@@ -10,6 +10,14 @@
 namespace epaxos::runtime {
 namespace {
 
+using executor::SessionTable;
+
+constexpr const char* kSuperseded =
+    "this replica was behind and took over the state of another one, which may have executed the "
+    "command; send it again with the same number of a session to learn what it gave";
+constexpr const char* kSpaceShort =
+    "the disk of this replica is nearly full, and what is left is needed for what it has promised; "
+    "free some space, or bring back the replica that is away, for which old records are kept";
 constexpr const char* kStorageFull =
     "the disk of this replica is full; free space on it, or use another replica";
 
@@ -22,11 +30,13 @@ bool Host::refused(Bytes payload, Completion& done) {
     refuse(std::move(done), ErrorCode::kNotVoting, "", counters_.rejected_not_voting);
   } else if (storage_full_) {
     refuse(std::move(done), ErrorCode::kOutOfSpace, kStorageFull, counters_.rejected_storage_full);
+  } else if (store_.space().is_short()) {
+    refuse(std::move(done), ErrorCode::kOutOfSpace, kSpaceShort, counters_.rejected_storage_full);
   } else if (payload.size() > kPayloadBytesMax) {
     refuse(std::move(done), ErrorCode::kTooLarge,
            "the command exceeds 256 KiB; split it into several commands",
            counters_.rejected_too_large);
-  } else if (pending_.size() >= config_.pending_max) {
+  } else if (std::max(pending_.size(), proposals_.size()) >= config_.pending_max) {
     refuse(std::move(done), ErrorCode::kOverloaded,
            "too many proposals of this replica have no outcome yet; try again later",
            counters_.rejected_overloaded);
@@ -150,6 +160,28 @@ void Host::tell_rejections(const Effects& turn) {
            rejection.reason);
       if (stopped_) return;
     }
+  }
+}
+
+/// The image of a peer has executed them. The table that came with it knows what requests of
+/// sessions gave; of others nobody here will ever know.
+void Host::tell_superseded(const Effects& turn) {
+  for (const CommandId id : turn.superseded) {
+    if (is_client_session(id.session)) {
+      const SessionTable::Admission known = sessions_.look_up(id);
+      if (known.verdict == SessionTable::Verdict::kRepeated) {
+        tell_call(id, known.reply, now_);
+      } else if (calls_.is_given(id)) {
+        ++counters_.unknown_superseded;
+        end_call(id, OutcomeKind::kUnknown, ErrorCode::kUnavailable, kSuperseded);
+      }
+    } else if (is_own(id)) {
+      if (const Completion done = pending_.take(id.number)) {
+        ++counters_.unknown_superseded;
+        tell(done, OutcomeKind::kUnknown, ErrorCode::kUnavailable, kSuperseded);
+      }
+    }
+    if (stopped_) return;
   }
 }
 

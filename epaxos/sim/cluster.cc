@@ -50,6 +50,9 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.spins_max = config.spins_max;
     replica.core = config.core;
     replica.session_ttl_us = config.session_ttl_us;
+    replica.image_log_bytes = config.image_log_bytes;
+    replica.image_turn_bytes = config.image_turn_bytes;
+    replica.image_pause_us = config.image_pause_us;
     replica.wall_clock_skew_us = skew(config, id);
     replicas_.push_back(std::make_unique<VirtualReplica>(replica, world));
     replicas_.back()->disk().set_conditions(config.disks);

@@ -34,7 +34,10 @@ struct ClusterConfig {
   /// Of sessions, on wall clocks that are up to a sixteenth of it apart from the time of the world;
   /// 0: as usual, on the clocks of the replicas.
   Tick session_ttl_us = 0;
-  CoreConfig core;  ///< A template: who it is for is filled in.
+  std::uint64_t image_log_bytes = 0;  ///< HostConfig's; 0: as usual.
+  std::size_t image_turn_bytes = 0;   ///< The same.
+  Tick image_pause_us = 0;            ///< HostConfig's.
+  CoreConfig core;                    ///< A template: who it is for is filled in.
 };
 
 class Cluster {

@@ -55,21 +55,33 @@ bool VirtualDisk::damage(Random& random) {
   return true;
 }
 
+/// What lies in the place of a record that was `written`.
+Result<Bytes> VirtualDisk::found(const RecordKey& key, Bytes written) const {
+  const auto damaged = damaged_.find(key);
+  // What was written has the checksum that it was written with.
+  if (damaged == damaged_.end()) return written;
+  const Stored& stored = damaged->second;
+  if (stored.checksum == checksum(key, stored.value)) return Bytes(stored.value);
+  return epaxos::fail(ErrorCode::kCorrupted, "the virtual disk is damaged: the record of " +
+                                                 storage::describe(key) + " fails its checksum");
+}
+
 Result<void> VirtualDisk::read(const storage::Store::RecordVisitor& visit) const {
   for (const auto& [key, written] : image_) {
-    const auto damaged = damaged_.find(key);
-    // What was written has the checksum that it was written with.
-    if (damaged != damaged_.end() &&
-        damaged->second.checksum != checksum(key, damaged->second.value)) {
-      return epaxos::fail(ErrorCode::kCorrupted, "the virtual disk is damaged: the record of " +
-                                                     storage::describe(key) +
-                                                     " fails its checksum");
-    }
-    const Result<void> seen =
-        visit(key, damaged == damaged_.end() ? written : damaged->second.value);
-    if (!seen) return seen;
+    const Result<Bytes> value = found(key, written);
+    if (!value) return epaxos::fail(value.error());
+    if (const Result<void> seen = visit(key, *value); !seen) return seen;
   }
   return {};
+}
+
+Result<bool> VirtualDisk::read(const RecordKey& key, std::vector<std::byte>& value) const {
+  const std::vector<std::byte>* const written = find(key);
+  if (written == nullptr) return false;
+  const Result<Bytes> there = found(key, *written);
+  if (!there) return epaxos::fail(there.error());
+  value.assign(there->begin(), there->end());
+  return true;
 }
 
 void VirtualDisk::open() {
@@ -97,7 +109,7 @@ void VirtualDisk::submit(const Effects& effects) {
   Batch& batch = line_.emplace_back();
   for (const RecordEffect& record : effects.records) {
     const Bytes value = effects.view(record.value);
-    batch.changes.push_back({record.key, record.erase, {value.begin(), value.end()}});
+    batch.changes.push_back({record.key, record.change, {value.begin(), value.end()}});
     batch.bytes += value.size();
   }
   waiting_bytes_ += batch.bytes;
@@ -129,12 +141,12 @@ bool VirtualDisk::complete(std::uint64_t life) {
 void VirtualDisk::keep_first() {
   Batch& batch = line_.front();
   for (Change& change : batch.changes) {
-    damaged_.erase(change.key);
-    if (change.erase) {
-      image_.erase(change.key);
+    if (change.change == RecordChange::kEraseThrough) {
+      storage::erase_through(damaged_, change.key);
     } else {
-      image_[change.key] = std::move(change.value);
+      damaged_.erase(change.key);
     }
+    storage::make_change(image_, change.key, change.change, std::move(change.value));
   }
   waiting_bytes_ -= batch.bytes;
   line_.pop_front();

@@ -14,6 +14,7 @@
 
 #include "epaxos/sim/event_queue.h"
 #include "epaxos/sim/random.h"
+#include "epaxos/storage/record_map.h"
 #include "epaxos/storage/store.h"
 
 namespace epaxos::sim {
@@ -26,7 +27,7 @@ struct DiskConditions {
 
 class VirtualDisk {
  public:
-  using Image = std::map<RecordKey, std::vector<std::byte>>;
+  using Image = storage::RecordMap;
 
   VirtualDisk(ReplicaId replica, std::uint64_t seed, EventQueue& events);
 
@@ -65,6 +66,8 @@ class VirtualDisk {
   /// Streams what lies on the disk, as the real store does: every record with its checksum.
   /// Errors: corrupted.
   Result<void> read(const storage::Store::RecordVisitor& visit) const;
+  /// One record; see Store::read().
+  Result<bool> read(const RecordKey& key, std::vector<std::byte>& value) const;
   /// The event of this disk; false when it belongs to another life. True: durable() has moved.
   bool complete(std::uint64_t life);
 
@@ -77,11 +80,11 @@ class VirtualDisk {
  private:
   struct Change {
     RecordKey key;
-    bool erase = false;
+    RecordChange change = RecordChange::kPut;
     std::vector<std::byte> value;
   };
   struct Batch {
-    std::vector<Change> changes;  // In order: the last one of a key wins.
+    std::vector<Change> changes;  // In order.
     std::uint64_t bytes = 0;
   };
 
@@ -92,6 +95,7 @@ class VirtualDisk {
   };
 
   [[nodiscard]] std::uint64_t checksum(const RecordKey& key, Bytes value) const;
+  Result<Bytes> found(const RecordKey& key, Bytes written) const;
   void begin_first();
   void keep_first();
 
@@ -118,6 +122,9 @@ class VirtualStore : public storage::Store {
   explicit VirtualStore(VirtualDisk& disk) : disk_(disk) {}
 
   Result<void> load(const RecordVisitor& visit) override;
+  Result<bool> read(const RecordKey& key, std::vector<std::byte>& value) const override {
+    return disk_.read(key, value);
+  }
   void submit(const Effects& effects) override { disk_.submit(effects); }
   [[nodiscard]] BatchNumber durable() const override { return disk_.durable(); }
   [[nodiscard]] storage::StoreState state() const override { return disk_.state(); }

@@ -52,6 +52,8 @@ class Load {
   [[nodiscard]] bool done() const {
     return outcomes_.total() == options_.commands && (!sessions_ || sessions_->idle());
   }
+  /// At most so long clients still rest, who then are not waiting for anybody.
+  [[nodiscard]] Tick rests_left_us() const { return sessions_ ? sessions_->rests_left_us() : 0; }
   /// What clients were told and is not so, a sentence each.
   [[nodiscard]] std::vector<std::string> violations() const;
   [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }

@@ -7,10 +7,6 @@
 namespace epaxos::sim {
 namespace {
 
-ReplicaId replica_at(std::size_t index) {
-  return ReplicaId(static_cast<std::uint16_t>(index));
-}
-
 std::uint64_t bit(ReplicaId replica) {
   return std::uint64_t{1} << replica.value();
 }
@@ -21,7 +17,7 @@ Nemesis::Nemesis(Cluster& cluster, const SwarmPlan& plan, std::vector<net::Frame
     : cluster_(cluster),
       plan_(plan),
       targets_(std::move(targets)),
-      old_images_(static_cast<std::size_t>(cluster.size())) {
+      copies_(static_cast<std::size_t>(cluster.size())) {
 }
 
 void Nemesis::moment(std::uint64_t number) {
@@ -286,30 +282,31 @@ void Nemesis::fill_disk(Random& random) {
 /// The first time a copy of the disk is made, to which it may be set back later.
 void Nemesis::forget(Random& random) {
   const ReplicaId victim = anybody(random);
-  VirtualDisk::Image& old = old_images_[victim.value()];
-  if (old.empty() && random.below(2) == 0) {
-    old = cluster_.disk(victim).image();
+  Copy& old = copies_[victim.value()];
+  if (old.image.empty() && random.below(2) == 0) {
+    if (cluster_.alive(victim)) old = {cluster_.disk(victim).image(), own_slot(victim, victim)};
     return;
   }
   if (!may_remove() || is_gone(victim)) return;
   gone_ |= bit(victim);
   if (cluster_.alive(victim)) cluster_.kill(victim);
   // What nobody else knows it cannot be told (decision record 13): then it is only gone.
-  if (!others_know_more(victim, old)) return;
+  if (!others_know_more(victim)) return;
   forgot_ |= bit(victim);
-  cluster_.disk(victim).set_back(std::move(old));
+  cluster_.disk(victim).set_back(old.image);
 }
 
-/// Whether others know of a slot of its row which the image does not hold.
-bool Nemesis::others_know_more(ReplicaId replica, const VirtualDisk::Image& image) {
-  Slot last;
-  for (const auto& [key, value] : image) {
-    if (key.row == replica) last = std::max(last, key.slot);
-  }
+/// The highest slot of a replica's own row, as far as another one knows.
+Slot Nemesis::own_slot(ReplicaId replica, ReplicaId at) {
+  const std::vector<RowStatus> rows = cluster_.status(at).rows;
+  return rows.size() == plan_.replicas ? rows[replica.value()].highest_known : Slot();
+}
+
+/// Whether others know of a slot of its row which it did not know when its disk was copied.
+bool Nemesis::others_know_more(ReplicaId replica) {
   for (const ReplicaId other : cluster_.replicas()) {
     if (!cluster_.alive(other) || other == replica) continue;
-    const std::vector<RowStatus> rows = cluster_.status(other).rows;
-    if (rows.size() == plan_.replicas && rows[replica.value()].highest_known > last) return true;
+    if (own_slot(replica, other) > copies_[replica.value()].own) return true;
   }
   return false;
 }
@@ -355,10 +352,7 @@ std::vector<std::string> Nemesis::confront_with_what_was_forgotten() {
   std::vector<std::string> violations;
   for (const ReplicaId replica : cluster_.replicas()) {
     // Who knew more may have lost it meanwhile, when it was not on disk.
-    if ((forgot_ & bit(replica)) == 0 ||
-        !others_know_more(replica, cluster_.disk(replica).image())) {
-      continue;
-    }
+    if ((forgot_ & bit(replica)) == 0 || !others_know_more(replica)) continue;
     // It hears before it is heard: what it says before the first gossip comes nobody can judge.
     for (const ReplicaId other : cluster_.replicas()) cluster_.network().cut(replica, other);
     cluster_.restart(replica);

@@ -65,7 +65,8 @@ class Nemesis {
     return (gone_ >> replica.value() & 1) != 0;
   }
   [[nodiscard]] bool may_remove() const;
-  [[nodiscard]] bool others_know_more(ReplicaId replica, const VirtualDisk::Image& image);
+  [[nodiscard]] Slot own_slot(ReplicaId replica, ReplicaId at);
+  [[nodiscard]] bool others_know_more(ReplicaId replica);
   /// Unless the run has settled by then.
   void later(Tick us, std::function<void()> action);
   void restart(ReplicaId replica);
@@ -78,11 +79,16 @@ class Nemesis {
   const SwarmPlan plan_;
   const std::vector<net::FrameType> targets_;
   std::array<std::uint64_t, kFaultClasses> counts_{};
-  std::uint64_t gone_ = 0;                      // One bit a replica: down until the end.
-  std::uint64_t forgot_ = 0;                    // Of these: its disk is not what it was.
-  std::uint64_t damaged_ = 0;                   // The same: its disk is damaged.
-  std::vector<std::string> unnoticed_;          // Damages; a sentence each.
-  std::vector<VirtualDisk::Image> old_images_;  // By replica.
+  std::uint64_t gone_ = 0;              // One bit a replica: down until the end.
+  std::uint64_t forgot_ = 0;            // Of these: its disk is not what it was.
+  std::uint64_t damaged_ = 0;           // The same: its disk is damaged.
+  std::vector<std::string> unnoticed_;  // Damages; a sentence each.
+  /// A disk as it was once; empty before there is one.
+  struct Copy {
+    VirtualDisk::Image image;
+    Slot own;  ///< The highest of its own slots that the replica knew.
+  };
+  std::vector<Copy> copies_;  // By replica.
   bool settled_ = false;
 };
 

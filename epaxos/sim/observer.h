@@ -34,6 +34,10 @@ class Observer {
   virtual void on_arrived(ReplicaId /*from*/, ReplicaId /*to*/, Bytes /*bundle*/, bool /*taken*/) {}
   /// A state machine has applied a command.
   virtual void on_executed(ReplicaId, const Command&, Bytes /*reply*/) {}
+  /// An image of the replica's state machine is taken; its number is the only one of its kind.
+  virtual void on_imaged(ReplicaId, std::uint64_t /*image*/) {}
+  /// The replica's state machine is now what that image shows.
+  virtual void on_loaded(ReplicaId, std::uint64_t /*image*/) {}
   /// A client of the replica is told that its command is executed.
   virtual void on_acknowledged(ReplicaId, CommandId, Bytes /*reply*/) {}
 };

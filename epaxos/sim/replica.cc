@@ -29,6 +29,20 @@ class WatchedCore final : public Core {
   }
   void durable(BatchNumber batch, Effects& out) override { core_->durable(batch, out); }
   void applied(std::uint64_t position, Effects& out) override { core_->applied(position, out); }
+  void read_from(ReadRecord read) override { core_->read_from(std::move(read)); }
+  Result<void> restore_coverage(Bytes coverage) override {
+    return core_->restore_coverage(coverage);
+  }
+  void coverage(std::vector<std::byte>& out) const override { core_->coverage(out); }
+  void image_durable(Bytes coverage, Effects& out) override { core_->image_durable(coverage, out); }
+  Result<void> coverage_for(ReplicaId peer, Bytes coverage,
+                            std::vector<std::byte>& out) const override {
+    return core_->coverage_for(peer, coverage, out);
+  }
+  [[nodiscard]] Result<void> may_install(Bytes coverage) const override {
+    return core_->may_install(coverage);
+  }
+  void install(Bytes coverage, Effects& out) override { core_->install(coverage, out); }
   void tick(Tick now, Effects& out) override { core_->tick(now, out); }
   [[nodiscard]] Tick next_deadline() const override { return core_->next_deadline(); }
   void end_of_turn(Effects& out) override { core_->end_of_turn(out); }
@@ -70,32 +84,68 @@ class LifeSink final : public runtime::PeerSink {
   const std::function<bool(ReplicaId, Bytes)> send_;
 };
 
-/// Shows every command that is applied.
+/// An image of a machine behind the number that observers know it by.
+class NumberedImage final : public Image {
+ public:
+  NumberedImage(std::uint64_t number, std::unique_ptr<Image> image)
+      : number_(number), image_(std::move(image)) {}
+
+  Result<bool> read(std::size_t bytes, std::vector<std::byte>& out) override {
+    if (!std::exchange(told_, true)) {
+      const Bytes number = bytes_of(number_);
+      out.insert(out.end(), number.begin(), number.end());
+    }
+    return image_->read(bytes, out);
+  }
+
+ private:
+  const std::uint64_t number_;
+  bool told_ = false;
+  const std::unique_ptr<Image> image_;
+};
+
+/// Shows every command that is applied, and every image.
 class WatchedMachine final : public StateMachine {
  public:
-  using Then = std::function<void(std::span<const Command>, const Replies&)>;
-  WatchedMachine(std::unique_ptr<StateMachine> machine, Then then)
-      : machine_(std::move(machine)), then_(std::move(then)) {}
+  struct Watch {
+    std::function<void(std::span<const Command>, const Replies&)> applied;
+    std::function<std::uint64_t()> imaged;  ///< Gives the image its number.
+    std::function<void(std::uint64_t)> loaded;
+  };
+  WatchedMachine(std::unique_ptr<StateMachine> machine, Watch watch)
+      : machine_(std::move(machine)), watch_(std::move(watch)) {}
 
   [[nodiscard]] Result<Footprint> admit(Bytes payload) const override {
     return machine_->admit(payload);
   }
   void apply(std::span<const Command> batch, Replies& replies) override {
     machine_->apply(batch, replies);
-    then_(batch, replies);
+    watch_.applied(batch, replies);
   }
   [[nodiscard]] Result<std::vector<std::byte>> query(Bytes request) const override {
     return machine_->query(request);
   }
   [[nodiscard]] Result<void> save(const Sink& sink) const override { return machine_->save(sink); }
-  Result<void> load(const Source& source) override { return machine_->load(source); }
+  Result<void> load(const Source& source) override {
+    std::uint64_t number = 0;
+    if (const Result<void> read = load_number(source, number); !read) return read;
+    if (const Result<void> loaded = machine_->load(source); !loaded) return loaded;
+    watch_.loaded(number);
+    return {};
+  }
+  [[nodiscard]] Result<std::unique_ptr<Image>> image() override {
+    Result<std::unique_ptr<Image>> image = machine_->image();
+    if (!image) return fail(image.error());
+    return std::unique_ptr<Image>(
+        std::make_unique<NumberedImage>(watch_.imaged(), std::move(*image)));
+  }
   [[nodiscard]] std::uint64_t digest() const override { return machine_->digest(); }
 
   [[nodiscard]] StateMachine& watched() { return *machine_; }
 
  private:
   const std::unique_ptr<StateMachine> machine_;
-  const Then then_;
+  const Watch watch_;
 };
 
 constexpr Tick kMillion = 1'000'000;
@@ -130,10 +180,12 @@ struct VirtualReplica::Life {
   Life(VirtualReplica& replica, bool voting)
       : core(replica.world_.protocol.make_core(core_config(replica.config_, voting)),
              replica.config_.self, replica.world_.observers),
-        machine(replica.world_.make_machine(),
-                [&replica](std::span<const Command> batch, const Replies& replies) {
-                  replica.on_applied(batch, replies);
-                }),
+        machine(
+            replica.world_.make_machine(),
+            {.applied = [&replica](std::span<const Command> batch,
+                                   const Replies& replies) { replica.on_applied(batch, replies); },
+             .imaged = [&replica] { return replica.on_imaged(); },
+             .loaded = [&replica](std::uint64_t image) { replica.on_loaded(image); }}),
         store(replica.disk_, replica.dying_, [&replica] { replica.effect(CrashPoint::kSubmit); }),
         sink([&replica](ReplicaId to, Bytes bundle) { return replica.on_send(to, bundle); }),
         host(replica.host_config(voting), core, store, machine, sink) {}
@@ -150,6 +202,9 @@ runtime::HostConfig VirtualReplica::host_config(bool voting) const {
   host.identity = identity();
   host.replica_count = config_.replica_count;
   host.durability = config_.durability;
+  if (config_.image_log_bytes > 0) host.image_log_bytes = config_.image_log_bytes;
+  if (config_.image_turn_bytes > 0) host.image_turn_bytes = config_.image_turn_bytes;
+  host.image_pause_us = config_.image_pause_us;
   if (!voting) {
     host.not_voting_reason =
         "this replica stopped without a warning and may have forgotten what it promised; "
@@ -270,6 +325,17 @@ void VirtualReplica::on_applied(std::span<const Command> batch, const Replies& r
     }
   }
   effect(CrashPoint::kApply);
+}
+
+/// No two images of a world have the same number.
+std::uint64_t VirtualReplica::on_imaged() {
+  const std::uint64_t number = ++images_ * kReplicasMax + config_.self.value();
+  for (Observer* observer : world_.observers) observer->on_imaged(config_.self, number);
+  return number;
+}
+
+void VirtualReplica::on_loaded(std::uint64_t image) {
+  for (Observer* observer : world_.observers) observer->on_loaded(config_.self, image);
 }
 
 void VirtualReplica::reject(runtime::Completion done) {
@@ -449,6 +515,13 @@ void VirtualReplica::add_counters(Totals& totals) const {
   add("session_beyond_window", host.session_beyond_window);
   add("session_unknown", host.session_unknown);
   add("session_expired", host.session_expired);
+  runtime::HostStatus all;
+  life_->host.status(all);
+  add("images_made", all.image.counters.made);
+  add("image_fetches", all.image.counters.fetches);
+  add("image_fetches_given_up", all.image.counters.fetches_given_up);
+  add("image_offers_refused", all.image.counters.refused_offers);
+  add("images_damaged", all.image.counters.refused_damaged);
 }
 
 runtime::Host& VirtualReplica::host() {

@@ -39,6 +39,9 @@ struct ReplicaConfig {
   std::uint64_t spins_max = 0;
   Tick session_ttl_us = 0;  ///< 0: as usual.
   std::int64_t wall_clock_skew_us = 0;
+  std::uint64_t image_log_bytes = 0;  ///< 0: as usual.
+  std::size_t image_turn_bytes = 0;   ///< 0: as usual.
+  Tick image_pause_us = 0;
   CoreConfig core;
 };
 
@@ -133,6 +136,8 @@ class VirtualReplica {
   void effect(CrashPoint point);
   bool on_send(ReplicaId to, Bytes bundle);
   void on_applied(std::span<const Command> batch, const Replies& replies);
+  std::uint64_t on_imaged();
+  void on_loaded(std::uint64_t image);
   void finish(std::uint64_t call, const Outcome& outcome);
   void reject(runtime::Completion done);
 
@@ -142,7 +147,8 @@ class VirtualReplica {
   Random turn_delays_;
   std::unique_ptr<Life> life_;
   std::uint64_t incarnation_ = 0;
-  bool crashed_ = false;  // Ever, without a clean stop.
+  std::uint64_t images_ = 0;  // In all lives.
+  bool crashed_ = false;      // Ever, without a clean stop.
   Tick wake_time_ = kNever;
   Tick last_turn_ = 0;
   bool woken_ = false;       // Something arrived since the last turn.

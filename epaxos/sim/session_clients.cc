@@ -10,6 +10,7 @@ namespace {
 
 constexpr Tick kPatienceMaxUs = 5'000'000;
 constexpr Tick kAfterRefusalUs = 50'000;  // Whoever was refused does not ask again at once.
+constexpr Tick kRestLifetimes = 4;        // Of a session.
 constexpr Tick kOpeningUs = 30'000'000;   // So long one id is tried where sessions do not expire.
 
 ReplicaId replica_at(int index) {
@@ -42,7 +43,15 @@ int SessionClients::anybody() {
 Tick SessionClients::rest() {
   if (random_.below(32) != 0 || rests_left_ == 0) return 0;
   --rests_left_;
-  return 4 * options_.ttl_us;
+  const Tick rest_us = kRestLifetimes * options_.ttl_us;
+  rests_until_ = std::max(rests_until_, cluster_.now() + rest_us);
+  return rest_us;
+}
+
+Tick SessionClients::rests_left_us() const {
+  const Tick now = cluster_.now();
+  const auto to_come = static_cast<Tick>(rests_left_) * kRestLifetimes * options_.ttl_us;
+  return std::max(rests_until_, now) - now + to_come;
 }
 
 // --- Commands ----------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ class SessionClients {
   void ask(int client, std::vector<std::byte> payload, Done done);
   /// How long a client rests now and then: so long that its session expires.
   Tick rest();
+  /// At most so long clients still rest: those who do now, and then all the others one by one.
+  [[nodiscard]] Tick rests_left_us() const;
   /// Whether no replica will be asked any more, or has not answered yet.
   [[nodiscard]] bool idle() const { return under_way_ == 0; }
   /// Commands that took effect although their clients were told that they never would.
@@ -108,6 +110,7 @@ class SessionClients {
   const SessionOptions options_;
   Random random_;
   int rests_left_ = 8;  // So that a run ends.
+  Tick rests_until_ = 0;
   std::vector<Client> clients_;
   std::vector<Group> groups_;
   std::map<std::uint64_t, Session> sessions_;

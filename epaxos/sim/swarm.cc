@@ -69,7 +69,9 @@ class Run {
   /// What must hold whenever the world is well.
   void finish(const std::string& when) {
     if (!result_.violations.empty()) return;
-    if (!cluster_.run_until([&] { return load_->done(); }, 600 * kSecond)) {
+    // Who rests until its session has expired waits for nobody.
+    const Tick limit = 600 * kSecond + load_->rests_left_us();
+    if (!cluster_.run_until([&] { return load_->done(); }, limit)) {
       violation("liveness", "a client waits for ever" + when);
     }
     if (!cluster_.run_until_converged(300 * kSecond)) {

@@ -62,6 +62,12 @@ constexpr std::array kFields{
     Field{"session_kept", &SwarmPlan::session_kept},
     Field{"session_gap", &SwarmPlan::session_gap},
     Field{"session_ttl_us", &SwarmPlan::session_ttl_us},
+    Field{"image_log_bytes", &SwarmPlan::image_log_bytes},
+    Field{"image_lag_instances", &SwarmPlan::image_lag_instances},
+    Field{"gossip_us", &SwarmPlan::gossip_us},
+    Field{"held_executed_max", &SwarmPlan::held_executed_max},
+    Field{"image_turn_bytes", &SwarmPlan::image_turn_bytes},
+    Field{"image_pause_us", &SwarmPlan::image_pause_us},
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
@@ -155,6 +161,17 @@ void draw_rot(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
   if (possible && random.below(8) == 0) plan.classes |= bit(FaultClass::kDiskRot);
 }
 
+/// Half of the runs make images and drop what all have executed all the time.
+void draw_images(Random random, SwarmPlan& plan) {
+  if (random.below(2) != 0) return;
+  plan.image_log_bytes = scaled(random, 512, 64 * 1024);
+  plan.image_lag_instances = scaled(random, 4, 256);
+  plan.gossip_us = scaled(random, 5'000, 200'000);
+  if (random.below(2) == 0) plan.held_executed_max = scaled(random, 1, 256);
+  if (random.below(2) == 0) plan.image_turn_bytes = scaled(random, 16, 4'096);
+  if (random.below(2) == 0) plan.image_pause_us = scaled(random, 100, 50'000);
+}
+
 /// A world in which nothing goes wrong and nothing is slow.
 void calm_down(SwarmPlan& plan) {
   plan.classes = 0;
@@ -197,6 +214,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   if (random.below(20) == 0) calm_down(plan);
   draw_sessions(stream(seed, Purpose::kConfiguration, 1), plan);
   draw_rot(stream(seed, Purpose::kConfiguration, 2), limits, plan);
+  draw_images(stream(seed, Purpose::kConfiguration, 3), plan);
   return plan;
 }
 
@@ -219,6 +237,12 @@ ClusterConfig SwarmPlan::cluster() const {
   config.links.reported_failed_ppm = share(FaultClass::kReportedFailed, reported_failed_ppm);
   config.links.corrupt_ppm = share(FaultClass::kCorrupt, corrupt_ppm);
   config.session_ttl_us = session_ttl_us;
+  config.image_log_bytes = image_log_bytes;
+  config.image_turn_bytes = image_turn_bytes;
+  config.image_pause_us = image_pause_us;
+  if (image_lag_instances > 0) config.core.image_lag_instances = image_lag_instances;
+  if (gossip_us > 0) config.core.gossip_us = gossip_us;
+  if (held_executed_max > 0) config.core.held_executed_max = held_executed_max;
   config.disks.latency_us = disk_latency_us;
   config.disks.jitter_us = disk_jitter_us;
   config.core.batch_commands_max = batch_commands_max;

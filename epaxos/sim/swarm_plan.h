@@ -109,6 +109,13 @@ struct SwarmPlan {
   std::uint64_t session_gap = 0;
   std::uint64_t session_ttl_us = 0;  ///< 0: as usual.
 
+  std::uint64_t image_log_bytes = 0;  ///< These three: 0 is the default.
+  std::uint64_t image_lag_instances = 0;
+  std::uint64_t gossip_us = 0;
+  std::uint64_t held_executed_max = 0;
+  std::uint64_t image_turn_bytes = 0;
+  std::uint64_t image_pause_us = 0;
+
   friend bool operator==(const SwarmPlan&, const SwarmPlan&) = default;
 
   [[nodiscard]] bool has(FaultClass fault) const {

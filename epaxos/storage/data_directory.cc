@@ -276,6 +276,10 @@ Result<void> DataDirectory::begin_run() {
     past_ = {.stop = stamp->clean ? PreviousStop::kClean : PreviousStop::kUnclean,
              .durability = stamp->durability,
              .memory_lost = stamp->memory_lost};
+  } else if (Result<void> named = sync_directory(options_.path + "/.."); !named) {
+    // Whoever made the directory: were its name lost with the power, the next start would be a
+    // first one, and the replica would vote without its memory.
+    return named;
   }
   memory_lost_ = memory_is_lost(past_, options_.durability) && !options_.unsafe_rejoin;
   incarnation_ = std::max(incarnation_ + 1, options_.clock_ms);

@@ -72,7 +72,7 @@ struct DataDirectoryOptions {
 class DataDirectory {
  public:
   /// Creates the directory (not its parents) when it is missing, locks it, checks its stamp, and
-  /// writes that this run has begun. Cost: two fsyncs.
+  /// writes that this run has begun. Cost: two fsyncs; at the first start three.
   ///
   /// Errors: busy - another process holds it; wrong_identity - another cluster's or replica's;
   ///         corrupted - the stamp is damaged or missing; invalid_argument - the path cannot serve;

@@ -11,6 +11,7 @@
 
 #include "deps/types/check.h"
 #include "epaxos/storage/file_system.h"
+#include "epaxos/storage/lmdb_value.h"
 #include "epaxos/storage/lmdb_verifier.h"
 
 namespace epaxos::storage {
@@ -21,18 +22,6 @@ constexpr std::size_t kLockFileBytes = 8192;  // More than LMDB needs for its re
 // A short write on a disk with less room than this beside the batches is taken for a full disk.
 constexpr std::uint64_t kFullDiskMargin = std::uint64_t{4} << 20;
 
-MDB_val value_of(Bytes bytes) {
-  return {bytes.size(), const_cast<std::byte*>(bytes.data())};  // LMDB does not write to it.
-}
-
-Bytes bytes_of(const MDB_val& value) {
-  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
-}
-
-Bytes bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-
 bool exists(const std::string& path) {
   struct stat information {};
   return ::stat(path.c_str(), &information) == 0;
@@ -42,16 +31,14 @@ bool exists(const std::string& path) {
 
 // ---- One write transaction ----
 
-/// Aborts unless committed; then no handle that it opened stays.
+/// Aborts unless committed; then no database that it made stays, and nobody has seen its handle.
 class LmdbEnvironment::WriteTransaction {
  public:
   explicit WriteTransaction(LmdbEnvironment& environment)
       : environment_(environment), state_(environment.state_) {}
 
   ~WriteTransaction() {
-    if (transaction_ == nullptr) return;
-    mdb_txn_abort(transaction_);
-    for (const int partition : opened_) environment_.partitions_[index(partition)] = 0;
+    if (transaction_ != nullptr) mdb_txn_abort(transaction_);
   }
 
   WriteTransaction(const WriteTransaction&) = delete;
@@ -64,14 +51,17 @@ class LmdbEnvironment::WriteTransaction {
   /// The main database, for the state record. Its handle is always the same one.
   int open_main() { return mdb_dbi_open(transaction_, nullptr, 0, &environment_.main_); }
 
-  int put(const RecordKey& key, Bytes value);
-  int erase(const RecordKey& key);
+  int change(const RecordEffect& record, Bytes value);
   int commit();
 
  private:
   static std::size_t index(int partition) { return static_cast<std::size_t>(partition); }
 
-  int cursor(int partition, MDB_cursor*& cursor);
+  int put(const RecordKey& key, Bytes value);
+  int erase(const RecordKey& key);
+  int erase_through(const RecordKey& last);
+  int open_cursor(int partition, unsigned int flags);
+  int erase_here(MDB_cursor* cursor, Bytes stored);
   int put_in_order(MDB_cursor* cursor, MDB_val& key, MDB_val& value);
   int forget(Bytes stored);
 
@@ -79,27 +69,34 @@ class LmdbEnvironment::WriteTransaction {
   StateRecord state_;
   MDB_txn* transaction_ = nullptr;
   std::array<MDB_cursor*, kPartitions> cursors_{};  // LMDB frees them with the transaction.
-  std::vector<int> opened_;
+  std::vector<std::pair<int, Handle>> made_;
 };
 
-int LmdbEnvironment::WriteTransaction::cursor(int partition, MDB_cursor*& cursor) {
-  MDB_cursor*& mine = cursors_[index(partition)];
-  if (mine == nullptr) {
-    Handle& handle = environment_.partitions_[index(partition)];
-    if (handle == 0) {
-      const std::string name = partition_name(partition);
-      const int code = mdb_dbi_open(transaction_, name.c_str(), MDB_CREATE, &handle);
-      if (code != 0) {
-        handle = 0;
-        return code;
-      }
-      opened_.push_back(partition);
-    }
-    const int code = mdb_cursor_open(transaction_, handle, &mine);
-    if (code != 0) return code;
+int LmdbEnvironment::WriteTransaction::change(const RecordEffect& record, Bytes value) {
+  switch (record.change) {
+    case RecordChange::kPut:
+      return put(record.key, value);
+    case RecordChange::kErase:
+      return erase(record.key);
+    case RecordChange::kEraseThrough:
+      return erase_through(record.key);
   }
-  cursor = mine;
-  return 0;
+  return EINVAL;
+}
+
+/// So that cursors_ has one for this partition. A partition that is not there is made if `flags`
+/// say so; else MDB_NOTFOUND.
+int LmdbEnvironment::WriteTransaction::open_cursor(int partition, unsigned int flags) {
+  MDB_cursor*& cursor = cursors_[index(partition)];
+  if (cursor != nullptr) return 0;
+  Handle handle = environment_.partitions_[index(partition)].load(std::memory_order_relaxed);
+  if (handle == 0) {
+    if ((flags & MDB_CREATE) == 0) return MDB_NOTFOUND;  // All that there are were opened.
+    const int code = mdb_dbi_open(transaction_, partition_name(partition).c_str(), flags, &handle);
+    if (code != 0) return code;
+    made_.emplace_back(partition, handle);
+  }
+  return mdb_cursor_open(transaction_, handle, &cursor);
 }
 
 /// Rows append: the new key is nearly always the largest of its partition, and then LMDB neither
@@ -130,12 +127,13 @@ int LmdbEnvironment::WriteTransaction::forget(Bytes stored) {
 }
 
 int LmdbEnvironment::WriteTransaction::put(const RecordKey& key, Bytes value) {
-  MDB_cursor* at = nullptr;
-  if (const int code = cursor(partition_of(key), at); code != 0) return code;
+  const int partition = partition_of(key);
+  if (const int code = open_cursor(partition, MDB_CREATE); code != 0) return code;
   const StoredKey stored_key = encode_key(key);
   MDB_val key_value = value_of(stored_key);
   MDB_val stored{kChecksumBytes + value.size(), nullptr};
-  if (const int code = put_in_order(at, key_value, stored); code != 0) return code;
+  const int code = put_in_order(cursors_[index(partition)], key_value, stored);
+  if (code != 0) return code;
 
   const std::uint64_t checksum = record_checksum(environment_.identity_, key, value);
   auto* to = static_cast<std::byte*>(stored.mv_data);
@@ -145,155 +143,63 @@ int LmdbEnvironment::WriteTransaction::put(const RecordKey& key, Bytes value) {
   return 0;
 }
 
+/// The record at which the cursor stands, with its value.
+int LmdbEnvironment::WriteTransaction::erase_here(MDB_cursor* cursor, Bytes stored) {
+  int code = forget(stored);
+  if (code == 0) code = mdb_cursor_del(cursor, 0);
+  if (code == 0) --state_.records;
+  return code;
+}
+
 int LmdbEnvironment::WriteTransaction::erase(const RecordKey& key) {
-  MDB_cursor* at = nullptr;
-  if (const int code = cursor(partition_of(key), at); code != 0) return code;
+  const int partition = partition_of(key);
+  int code = open_cursor(partition, 0);
+  MDB_cursor* const cursor = cursors_[index(partition)];
   const StoredKey stored_key = encode_key(key);
   MDB_val key_value = value_of(stored_key);
   MDB_val old{};
-  int code = mdb_cursor_get(at, &key_value, &old, MDB_SET_KEY);
-  if (code == MDB_NOTFOUND) return 0;  // Erasing what is not there is no error.
-  if (code == 0) code = forget(bytes_of(old));
-  if (code == 0) code = mdb_cursor_del(at, 0);
-  if (code == 0) --state_.records;
-  return code;
+  if (code == 0) code = mdb_cursor_get(cursor, &key_value, &old, MDB_SET_KEY);
+  if (code == 0) return erase_here(cursor, bytes_of(old));
+  return code == MDB_NOTFOUND ? 0 : code;  // Erasing what is not there is no error.
+}
+
+/// From the first record of the group and epoch on. After an erasure MDB_NEXT gives the record that
+/// followed it, also across pages that were merged. Source: lmdb.h, mdb_cursor_del().
+int LmdbEnvironment::WriteTransaction::erase_through(const RecordKey& last) {
+  const int partition = partition_of(last);
+  int code = open_cursor(partition, 0);
+  MDB_cursor* const cursor = cursors_[index(partition)];
+  RecordKey first = last;
+  first.slot = Slot(0);
+  const StoredKey first_bytes = encode_key(first);
+  const StoredKey last_bytes = encode_key(last);
+  MDB_val key = value_of(first_bytes);
+  MDB_val old{};
+  if (code == 0) code = mdb_cursor_get(cursor, &key, &old, MDB_SET_RANGE);
+  while (code == 0 && !std::ranges::lexicographical_compare(last_bytes, bytes_of(key))) {
+    code = erase_here(cursor, bytes_of(old));
+    if (code == 0) code = mdb_cursor_get(cursor, &key, &old, MDB_NEXT);
+  }
+  return code == MDB_NOTFOUND ? 0 : code;
 }
 
 int LmdbEnvironment::WriteTransaction::commit() {
   state_.transaction = mdb_txn_id(transaction_);
   const StateBytes bytes = encode_state(environment_.identity_, state_);
-  MDB_val key = value_of(bytes_of(kStateName));
+  MDB_val key = value_of(std::as_bytes(std::span(kStateName)));
   MDB_val value = value_of(bytes);
   int code = mdb_put(transaction_, environment_.main_, &key, &value, 0);
   if (code == 0 && environment_.options_.write_fault) code = environment_.options_.write_fault();
   if (code != 0) return code;
 
   code = mdb_txn_commit(std::exchange(transaction_, nullptr));  // Frees it, whatever happens.
-  if (code != 0) {
-    for (const int partition : opened_) environment_.partitions_[index(partition)] = 0;
-    return code;
+  if (code != 0) return code;
+  // Only now are the handles good for others: read() may use what it finds here.
+  for (const auto& [partition, handle] : made_) {
+    environment_.partitions_[index(partition)].store(handle, std::memory_order_release);
   }
   environment_.state_ = state_;
   return 0;
-}
-
-// ---- Reading everything ----
-
-/// A read transaction that walks the rows of one kind at a time, side by side.
-class LmdbEnvironment::Reader {
- public:
-  explicit Reader(const LmdbEnvironment& environment) : environment_(environment) {}
-  ~Reader() {
-    for (Row& row : rows_) mdb_cursor_close(row.cursor);
-    if (transaction_ != nullptr) mdb_txn_abort(transaction_);
-  }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-
-  Result<void> run(const Store::RecordVisitor& visit);
-
- private:
-  struct Row {
-    MDB_cursor* cursor = nullptr;
-    int partition = 0;
-    bool done = false;
-    RecordKey key;
-    Bytes stored;
-  };
-
-  Result<void> read_kind(int kind, const Store::RecordVisitor& visit);
-  Result<void> open_rows(int kind);
-  Result<void> advance(Row& row, bool first);
-  Result<void> visit_checked(const Row& row, const Store::RecordVisitor& visit);
-  Row* smallest();
-  [[nodiscard]] Failure damaged(const std::string& what) const;
-
-  const LmdbEnvironment& environment_;
-  MDB_txn* transaction_ = nullptr;
-  std::vector<Row> rows_;
-  std::uint64_t records_ = 0;
-  std::uint64_t fingerprint_ = 0;
-};
-
-Result<void> LmdbEnvironment::Reader::run(const Store::RecordVisitor& visit) {
-  const int code = mdb_txn_begin(environment_.environment_, nullptr, MDB_RDONLY, &transaction_);
-  if (code != 0) return environment_.failure(code, "cannot be read");
-  for (int kind = 0; kind <= kRecordKindMax; ++kind) {
-    if (Result<void> read = read_kind(kind, visit); !read) return read;
-  }
-  const StateRecord& state = environment_.state_;
-  if (records_ == state.records && fingerprint_ == state.fingerprint) return {};
-  return damaged("it holds " + std::to_string(records_) +
-                 " records, and its last transaction left " + std::to_string(state.records) +
-                 ", or others");
-}
-
-Result<void> LmdbEnvironment::Reader::read_kind(int kind, const Store::RecordVisitor& visit) {
-  if (Result<void> opened = open_rows(kind); !opened) return opened;
-  while (Row* row = smallest()) {
-    if (Result<void> visited = visit_checked(*row, visit); !visited) return visited;
-    if (Result<void> advanced = advance(*row, false); !advanced) return advanced;
-  }
-  for (Row& row : rows_) mdb_cursor_close(row.cursor);
-  rows_.clear();
-  return {};
-}
-
-Result<void> LmdbEnvironment::Reader::open_rows(int kind) {
-  for (int row = 0; row < kReplicasMax; ++row) {
-    const int partition = kind * kReplicasMax + row;
-    const Handle handle = environment_.partitions_[static_cast<std::size_t>(partition)];
-    if (handle == 0) continue;
-    Row opened;
-    opened.partition = partition;
-    const int code = mdb_cursor_open(transaction_, handle, &opened.cursor);
-    if (code != 0) return environment_.failure(code, "cannot be read");
-    rows_.push_back(opened);
-    if (Result<void> advanced = advance(rows_.back(), true); !advanced) return advanced;
-  }
-  return {};
-}
-
-Result<void> LmdbEnvironment::Reader::advance(Row& row, bool first) {
-  MDB_val key{};
-  MDB_val value{};
-  const int code = mdb_cursor_get(row.cursor, &key, &value, first ? MDB_FIRST : MDB_NEXT);
-  row.done = code == MDB_NOTFOUND;
-  if (row.done) return {};
-  if (code != 0) return environment_.failure(code, "cannot be read");
-  if (key.mv_size != sizeof(StoredKey) || value.mv_size < kChecksumBytes) {
-    return damaged(partition_name(row.partition) + " holds something that is no record");
-  }
-  row.key = decode_key(row.partition, bytes_of(key));
-  row.stored = bytes_of(value);
-  return {};
-}
-
-LmdbEnvironment::Reader::Row* LmdbEnvironment::Reader::smallest() {
-  Row* best = nullptr;
-  for (Row& row : rows_) {
-    if (!row.done && (best == nullptr || row.key < best->key)) best = &row;
-  }
-  return best;
-}
-
-Result<void> LmdbEnvironment::Reader::visit_checked(const Row& row,
-                                                    const Store::RecordVisitor& visit) {
-  const Bytes value = row.stored.subspan(kChecksumBytes);
-  const std::uint64_t checksum = load_u64(row.stored.data());
-  if (checksum != record_checksum(environment_.identity_, row.key, value)) {
-    return damaged("the record of " + describe(row.key) + " fails its checksum");
-  }
-  ++records_;
-  fingerprint_ += checksum;
-  return visit(row.key, value);
-}
-
-Failure LmdbEnvironment::Reader::damaged(const std::string& what) const {
-  return fail(ErrorCode::kCorrupted,
-              environment_.path_ + ": is damaged (" + what +
-                  "). This replica must not run on it: empty the data directory and bring it back "
-                  "as a new replica");
 }
 
 // ---- The environment ----
@@ -306,6 +212,7 @@ LmdbEnvironment::LmdbEnvironment(const DataDirectory& directory, LmdbEnvironment
 }
 
 LmdbEnvironment::~LmdbEnvironment() {
+  if (reading_ != nullptr) mdb_txn_abort(reading_);
   if (environment_ != nullptr) mdb_env_close(environment_);
 }
 
@@ -391,11 +298,10 @@ Result<void> LmdbEnvironment::open_partitions() {
   if (code != 0) return failure(code, "cannot be read");
   code = mdb_dbi_open(transaction, nullptr, 0, &main_);
   for (int i = 0; i < kPartitions && code == 0; ++i) {
-    Handle& handle = partitions_[static_cast<std::size_t>(i)];
+    Handle handle = 0;
     code = mdb_dbi_open(transaction, partition_name(i).c_str(), 0, &handle);
-    if (code != MDB_NOTFOUND) continue;
-    handle = 0;
-    code = 0;
+    if (code == 0) partitions_[static_cast<std::size_t>(i)] = handle;
+    if (code == MDB_NOTFOUND) code = 0;
   }
   // Committing a read transaction changes nothing and keeps the handles that it opened.
   if (code == 0)
@@ -404,10 +310,6 @@ Result<void> LmdbEnvironment::open_partitions() {
     mdb_txn_abort(transaction);
   if (code != 0) return failure(code, "cannot be read");
   return {};
-}
-
-Result<void> LmdbEnvironment::load(const Store::RecordVisitor& visit) {
-  return Reader(*this).run(visit);
 }
 
 Result<void> LmdbEnvironment::write(std::span<const std::unique_ptr<WriteBatch>> batches) {
@@ -425,21 +327,57 @@ int LmdbEnvironment::write_once(std::span<const std::unique_ptr<WriteBatch>> bat
   for (const auto& batch : batches) {
     for (const RecordEffect& record : batch->records) {
       const Bytes value = Bytes(batch->bytes).subspan(record.value.offset, record.value.size);
-      const int code =
-          record.erase ? transaction.erase(record.key) : transaction.put(record.key, value);
-      if (code != 0) return code;
+      if (const int code = transaction.change(record, value); code != 0) return code;
     }
   }
   return transaction.commit();
 }
 
-/// Precondition: no transaction is open; LMDB does not check that itself.
+/// Precondition: no write transaction is open. LMDB does not check that no other one is: the lock
+/// keeps read() out while the map moves.
 bool LmdbEnvironment::grow_map() {
+  const std::lock_guard lock(map_mutex_);
   if (map_bytes_ >= options_.map_bytes_max) return false;
   const std::uint64_t larger = std::min(map_bytes_ * 2, options_.map_bytes_max);
   if (mdb_env_set_mapsize(environment_, larger) != 0) return false;
   map_bytes_ = larger;
   return true;
+}
+
+Space LmdbEnvironment::space() const {
+  MDB_envinfo information{};
+  MDB_stat main{};
+  if (mdb_env_info(environment_, &information) != 0) return {};
+  if (mdb_env_stat(environment_, &main) != 0) return {};
+  const std::uint64_t free = free_pages();
+  const std::uint64_t pages = information.me_last_pgno + 1;
+  struct stat file {};
+  if (free > pages || ::stat(path_.c_str(), &file) != 0) return {};
+  const auto size = static_cast<std::uint64_t>(file.st_size);
+  const std::uint64_t room = available_bytes(path_);
+  const std::uint64_t on_disk = room > UINT64_MAX - size ? UINT64_MAX : size + room;
+  return {(pages - free) * main.ms_psize, std::min(options_.map_bytes_max, on_disk)};
+}
+
+/// LMDB keeps lists of them, by transaction, in a tree of its own; each begins with its length.
+std::uint64_t LmdbEnvironment::free_pages() const {
+  MDB_txn* transaction = nullptr;
+  MDB_cursor* cursor = nullptr;
+  if (mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0) return 0;
+  std::uint64_t pages = 0;
+  if (mdb_cursor_open(transaction, 0, &cursor) == 0) {
+    MDB_val key{};
+    MDB_val list{};
+    while (mdb_cursor_get(cursor, &key, &list, MDB_NEXT) == 0) {
+      std::uint64_t length = 0;
+      if (list.mv_size < sizeof length) continue;
+      std::memcpy(&length, list.mv_data, sizeof length);
+      pages += length;
+    }
+    mdb_cursor_close(cursor);
+  }
+  mdb_txn_abort(transaction);
+  return pages;
 }
 
 Failure LmdbEnvironment::failure(int code, std::string_view what) const {

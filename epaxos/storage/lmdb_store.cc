@@ -15,6 +15,8 @@ constexpr std::uint64_t kGroupBytesMax = std::uint64_t{32} << 20;
 constexpr std::size_t kSpareBatchesMax = 16;
 constexpr std::size_t kSpareBytesMax = std::size_t{4} << 20;
 
+constexpr std::chrono::milliseconds kMeasureEvery{500};
+
 void copy_records(const Effects& effects, WriteBatch& batch) {
   batch.number = effects.batch;
   batch.records.clear();
@@ -23,7 +25,7 @@ void copy_records(const Effects& effects, WriteBatch& batch) {
     check(record.key.kind <= kRecordKindMax && record.key.row.value() < kReplicasMax,
           "a record has a kind or row that does not exist");
     RecordEffect& copy = batch.records.emplace_back(record);
-    if (record.erase) continue;
+    if (record.change != RecordChange::kPut) continue;
     const Bytes value = effects.view(record.value);
     copy.value.offset = static_cast<std::uint32_t>(batch.bytes.size());
     batch.bytes.insert(batch.bytes.end(), value.begin(), value.end());
@@ -61,6 +63,11 @@ Result<void> LmdbStore::load(const RecordVisitor& visit) {
   return environment_->load(visit);
 }
 
+Result<bool> LmdbStore::read(const RecordKey& key, std::vector<std::byte>& value) const {
+  check(environment_ != nullptr, "a record was read from a closed store");
+  return environment_->read(key, value);
+}
+
 void LmdbStore::submit(const Effects& effects) {
   check(effects.batch == submitted_ + 1, "batches are submitted in the order of their numbers");
   check(environment_ != nullptr, "a batch was submitted to a closed store");
@@ -95,6 +102,9 @@ StoreState LmdbStore::state() const {
 }
 std::uint64_t LmdbStore::pending_bytes() const {
   return pending_bytes_.load();
+}
+Space LmdbStore::space() const {
+  return {used_bytes_.load(), limit_bytes_.load()};
 }
 std::uint64_t LmdbStore::transactions() const {
   return transactions_.load();
@@ -184,9 +194,20 @@ void LmdbStore::group_is_durable(std::size_t batches) {
   retry_ms_ = 0;
   pending_bytes_ -= bytes;
   transactions_ = environment_->state().transaction;
+  measure_space();
   durable_.store(last, std::memory_order_release);
   if (state() == StoreState::kFull) set_state(StoreState::kReady, {});
   report_progress();
+}
+
+/// Now and then: it costs more than a small transaction.
+void LmdbStore::measure_space() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - measured_at_ < kMeasureEvery) return;
+  measured_at_ = now;
+  const Space space = environment_->space();
+  used_bytes_ = space.used_bytes;
+  limit_bytes_ = space.limit_bytes;
 }
 
 /// LMDB has dropped the transaction; the batches are still here, first in line.

@@ -7,6 +7,7 @@
 // record against a checksum that is bound to its key. Source: reliability.md 5.1.
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -54,10 +55,12 @@ class LmdbStore final : public Store {
   ~LmdbStore() override;
 
   Result<void> load(const RecordVisitor& visit) override;
+  Result<bool> read(const RecordKey& key, std::vector<std::byte>& value) const override;
   void submit(const Effects& effects) override;
   [[nodiscard]] BatchNumber durable() const override;
   [[nodiscard]] StoreState state() const override;
   [[nodiscard]] std::string error() const override;
+  [[nodiscard]] Space space() const override;
   [[nodiscard]] std::uint64_t pending_bytes() const override;
 
   /// Tries a refused batch now rather than when its time has come.
@@ -83,15 +86,19 @@ class LmdbStore final : public Store {
   bool wait_to_retry();
   void set_state(StoreState state, std::string error);
   void report_progress();
+  void measure_space();
 
   DataDirectory& directory_;
   LmdbOptions options_;
-  std::unique_ptr<LmdbEnvironment> environment_;  // The writer's, from the first submit() on.
+  std::unique_ptr<LmdbEnvironment>
+      environment_;  // The writer's, from the first submit() on; but read().
 
   std::atomic<BatchNumber> durable_{0};
   std::atomic<StoreState> state_{StoreState::kReady};
   std::atomic<std::uint64_t> pending_bytes_{0};
   std::atomic<std::uint64_t> transactions_{0};
+  std::atomic<std::uint64_t> used_bytes_{0};
+  std::atomic<std::uint64_t> limit_bytes_{0};
   BatchNumber submitted_ = 0;  // The caller's.
 
   mutable std::mutex mutex_;  // Guards what follows.
@@ -103,6 +110,7 @@ class LmdbStore final : public Store {
   bool closing_ = false;
 
   // The writer's.
+  std::chrono::steady_clock::time_point measured_at_{};
   std::vector<std::unique_ptr<WriteBatch>> writing_;  // Taken, not yet durable, in order.
   bool one_by_one_ = false;     // A group was refused: perhaps its first batch fits alone.
   std::uint32_t retry_ms_ = 0;  // The next wait; 0 unless a batch was refused.

@@ -6,19 +6,48 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "deps/types/check.h"
+#include "epaxos/protocol/coverage.h"
 #include "epaxos/protocol/instance.h"
 #include "epaxos/protocol/message_codec.h"
 #include "epaxos/protocol/record.h"
+#include "epaxos/storage/record_map.h"
 #include "tests/fuzz/input.h"
 
 namespace epaxos::protocol {
 
 using fuzz::Exact;
 
-using Disk = std::map<RecordKey, std::vector<std::byte>>;
+using Disk = storage::RecordMap;
+
+/// What an image covers, in a form that is asked often.
+struct Covered {
+  explicit Covered(int n) : coverage{Dependencies(n), Dependencies(n), {}} {}
+  explicit Covered(Coverage from) : coverage(std::move(from)) {
+    for (const CoveredInstance& each : coverage.instances) listed.emplace(each.id, each.nop);
+  }
+
+  [[nodiscard]] bool contains(const InstanceId& id) const {
+    return coverage.executed.covers(id) || listed.contains(id);
+  }
+  /// Whether it tells about every instance above its floor, as one for a peer must.
+  [[nodiscard]] bool lists_all() const {
+    for (std::uint16_t row = 0; row < coverage.floor.rows(); ++row) {
+      const ReplicaId at(row);
+      for (Slot slot = coverage.floor[at].next(); slot <= coverage.executed[at];
+           slot = slot.next()) {
+        if (!listed.contains({at, slot})) return false;
+      }
+    }
+    return true;
+  }
+
+  Coverage coverage;
+  std::map<InstanceId, bool> listed;  ///< And whether it is Nop.
+};
 
 /// What must never change once it is durable.
 struct Facts {
@@ -45,8 +74,9 @@ inline Facts facts_of(const Instance& instance) {
   if (facts.pre_accepted) facts.pre_accept = instance.pre_accept_dependencies();
   facts.ballot = instance.ballot();
   if (instance.vote() != nullptr) facts.vote = *instance.vote();
-  facts.decided = instance.decided();
-  facts.decided_nop = instance.decided_nop();
+  // What only an image knows was never decided here.
+  facts.decided = instance.decided() && !instance.covered();
+  facts.decided_nop = facts.decided && instance.decided_nop();
   if (facts.decided && !facts.decided_nop) facts.decision = instance.decided_dependencies();
   return facts;
 }
@@ -77,21 +107,28 @@ inline void check_only_grew(const Facts& before, const Facts& after) {
   }
 }
 
-/// What the records of a disk say, read one by one. Nothing when they make no sense, each or
-/// together.
+/// What the records of a disk say, read one by one, beside its image. Nothing when they make no
+/// sense, each or together.
 class DiskReader {
  public:
-  explicit DiskReader(int n) : n_(n) {}
+  /// Instances up to `dropped` are not read: they are gone, or executed and kept on disk only.
+  DiskReader(int n, const Covered& image, const Dependencies& dropped)
+      : n_(n), image_(image), dropped_(dropped), floor_(image.coverage.floor) {
+    note(image.coverage.executed);
+    for (const auto& [id, nop] : image.listed) highest_.raise(id.row, id.slot);
+  }
 
   [[nodiscard]] bool read(const Disk& disk) {
-    return std::ranges::all_of(disk, [this](const auto& record) {
+    const bool makes_sense = std::ranges::all_of(disk, [this](const auto& record) {
       const Exact value(record.second);
       return read(record.first, value.bytes());
     });
+    return makes_sense && floor_is_decided();
   }
 
   [[nodiscard]] const std::map<InstanceId, Facts>& facts() const { return facts_; }
   [[nodiscard]] bool memory_lost() const { return memory_lost_; }
+  [[nodiscard]] const Dependencies& floor() const { return floor_; }
   /// The highest slot of this row that any record names.
   [[nodiscard]] Slot highest(ReplicaId row) const { return highest_[row]; }
 
@@ -101,6 +138,8 @@ class DiskReader {
     const InstanceId id{key.row, key.slot};
     const auto kind = static_cast<RecordKind>(key.kind);
     if (kind == RecordKind::kMemoryLost) return memory_lost_ = true;
+    if (kind == RecordKind::kFloor) return read_floor(value);
+    if (dropped_.covers(id)) return true;
     highest_.raise(id.row, id.slot);
     Facts& facts = facts_[id];
     switch (kind) {
@@ -113,9 +152,31 @@ class DiskReader {
       case RecordKind::kDecision:
         return read_decision(value, facts);
       case RecordKind::kMemoryLost:
+      case RecordKind::kFloor:
         break;
     }
     return false;
+  }
+
+  bool read_floor(Bytes value) {
+    FloorRecord record;
+    if (!decode(value, n_, record)) return false;
+    floor_.merge(record.floor);
+    return true;
+  }
+
+  /// Nothing is forgotten that is not over.
+  bool floor_is_decided() {
+    for (std::uint16_t index = 0; index < n_; ++index) {
+      const ReplicaId row(index);
+      Slot slot = std::max(dropped_[row], image_.coverage.executed[row]).next();
+      for (; slot <= floor_[row]; slot = slot.next()) {
+        const auto known = facts_.find({row, slot});
+        const bool decided = known != facts_.end() && known->second.decided;
+        if (!decided && !image_.contains({row, slot})) return false;
+      }
+    }
+    return true;
   }
 
   bool read_payload(const InstanceId& id, Bytes value, Facts& facts) {
@@ -184,6 +245,9 @@ class DiskReader {
   }
 
   const int n_;
+  const Covered& image_;
+  const Dependencies dropped_;
+  Dependencies floor_;
   bool memory_lost_ = false;
   Dependencies highest_ = Dependencies(n_);
   std::map<InstanceId, Facts> facts_;

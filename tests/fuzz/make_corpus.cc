@@ -13,6 +13,7 @@
 
 #include "deps/types/check.h"
 #include "epaxos/node/config.h"
+#include "epaxos/protocol/coverage.h"
 #include "executor/key_value_command.h"
 #include "net/bundle.h"
 #include "net/client_message.h"
@@ -103,6 +104,37 @@ void add_noise(Corpus& corpus, const std::string& fuzzer, std::size_t size) {
   }
 }
 
+/// A replica that is behind fetches an image: time passes, and bundles arrive; see image_fuzz.cc.
+void add_image(Corpus& corpus) {
+  const auto rounds = [](int count, std::initializer_list<unsigned> also) {
+    Seed seed;
+    for (; count > 0; --count) {
+      const Seed round = with_head({11, 0, 0, 0, 0, 0, 0}, with_head(also, {}));
+      seed.insert(seed.end(), round.begin(), round.end());
+    }
+    return seed;
+  };
+  corpus.add("image_fuzz", "fetch_votes", with_head({0, 1, 0, 7}, rounds(25, {})));
+  corpus.add("image_fuzz", "fetch_new", with_head({0, 0, 0, 7}, rounds(25, {})));
+  corpus.add("image_fuzz", "fetch_own_images",
+             with_head({0, 1, 1, 7}, rounds(14, {14, 0, 1, 0, 0, 0, 0})));
+  Seed restarts = rounds(12, {});
+  const Seed again = rounds(6, {15, 0});
+  restarts.insert(restarts.end(), again.begin(), again.end());
+  corpus.add("image_fuzz", "fetch_restart", with_head({0, 0, 0, 7}, restarts));
+  for (std::uint64_t number = 1; number <= 4; ++number) {
+    const std::vector<std::uint8_t> bytes = noise(number, 400);
+    corpus.add("image_fuzz", "noise_" + std::to_string(number),
+               with_head({0}, std::as_bytes(std::span(bytes))));
+  }
+  protocol::Coverage coverage{{1, 0, 0}, {2, 0, 0}, {}};
+  coverage.instances.push_back({{ReplicaId(0), Slot(2)}, false, Footprint::write("a")});
+  coverage.instances.push_back({{ReplicaId(2), Slot(3)}, true, std::nullopt});
+  std::vector<std::byte> encoded;
+  encode(coverage, encoded);
+  corpus.add("image_fuzz", "coverage", with_head({7}, encoded));
+}
+
 void add_config(Corpus& corpus) {
   constexpr std::string_view kShort =
       "name = \"demo\"\n\n[[replicas]]\npeer = \"tcp://127.0.0.1:7000\"\n"
@@ -130,5 +162,6 @@ int main(int argc, char** argv) {
   add_noise(corpus, "record_fuzz", 300);
   add_noise(corpus, "key_value_fuzz", 300);
   add_noise(corpus, "restart_fuzz", 900);
+  add_image(corpus);
   return 0;
 }

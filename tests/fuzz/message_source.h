@@ -4,8 +4,10 @@
 // keys and ballots, so that they meet; and mostly true to one story, so that they are not refused
 // at once: an instance has one proposal unless the input says otherwise.
 
+#include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "epaxos/protocol/message_codec.h"
@@ -66,6 +68,16 @@ class MessageSource {
   /// that its disk forgot something, after which it votes no more: that is said rarely.
   void limit_first_row(std::uint64_t slots) { first_row_slots_ = slots; }
 
+  /// R0 has executed so much. What peers say they executed and dropped is mostly that, and the
+  /// instances that they name lie about there: more tells R0 that it has forgotten something.
+  void follow_executed(const Dependencies& executed) { executed_ = executed; }
+
+  Slice commit(const InstanceId& id, Effects& out) {
+    const auto kind = static_cast<protocol::CommitKind>(input_.below(4));
+    const Dependencies dependencies = grown(id);
+    return encode(protocol::Commit{id, kind, dependencies, block(id)}, out);
+  }
+
   /// One body of this type in `out`, as `from` may say it. Unknown types give an empty body.
   Slice body(protocol::MessageType type, Effects& out, ReplicaId from = ReplicaId(1)) {
     const InstanceId id = is_answer(type) ? asked_instance() : instance();
@@ -80,9 +92,7 @@ class MessageSource {
       case protocol::MessageType::kAcceptOk:
         return encode(protocol::AcceptOk{id, asked_ballot(id)}, out);
       case protocol::MessageType::kCommit:
-        return encode(protocol::Commit{id, static_cast<protocol::CommitKind>(input_.below(4)),
-                                       grown(id), block(id)},
-                      out);
+        return commit(id, out);
       case protocol::MessageType::kNack:
         return encode(protocol::Nack{id, asked_ballot(id), ballot()}, out);
       case protocol::MessageType::kRecover:
@@ -106,9 +116,9 @@ class MessageSource {
       case protocol::MessageType::kLearn:
         return encode(protocol::Learn{id, initial(id), block(id)}, out);
       case protocol::MessageType::kFrontier:
-        return encode(protocol::Frontier{any(), any(), any()}, out);
+        return encode(frontier(), out);
       case protocol::MessageType::kTruncated:
-        return encode(protocol::Truncated{id, any()}, out);
+        return encode(protocol::Truncated{id, floor()}, out);
       case protocol::MessageType::kFence:
         return encode(protocol::Fence{input_.byte(), Tick{input_.byte()} * 4'096, footprint()},
                       out);
@@ -127,7 +137,24 @@ class MessageSource {
     const std::uint8_t byte = input_.byte();
     if (byte == 255) return {row, Slot(input_.number<std::uint64_t>() % protocol::kSlotMax + 1)};
     if (byte >= 250) return {row, Slot(64u * (byte - 249u))};
-    return {row, Slot(1u + byte % 6)};
+    const std::uint64_t executed = executed_ && byte % 2 == 0 ? (*executed_)[row].value() : 0;
+    return {row, Slot(std::min(executed + 1u + byte / 2u % 6, protocol::kSlotMax))};
+  }
+  /// What a peer may have dropped, if R0 has forgotten nothing.
+  Dependencies floor() {
+    if (!executed_ || is_rare()) return any();
+    Dependencies floor = *executed_;
+    if (input_.flag()) floor.limit(any());
+    return floor;
+  }
+  protocol::Frontier frontier() {
+    protocol::Frontier message;
+    message.floor = floor();
+    message.executed = input_.flag() ? any() : floor();
+    message.known = any();
+    message.non_voting = input_.below(16) == 15;
+    if (is_rare()) message.forgetful = static_cast<std::uint16_t>(input_.byte() % (1u << n_));
+    return message;
   }
   /// Dependencies that name no instance of the first row that it has not proposed.
   Dependencies limited(Dependencies dependencies) {
@@ -231,6 +258,7 @@ class MessageSource {
   const int n_;
   std::map<InstanceId, Ballot> asked_;
   InstanceId latest_;
+  std::optional<Dependencies> executed_;
   std::uint64_t first_row_slots_ = protocol::kSlotMax;
   std::vector<std::vector<std::byte>> blocks_;
 };

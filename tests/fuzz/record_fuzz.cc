@@ -45,6 +45,7 @@ class Disk {
       const Exact exact(bytes);
       read<VoteRecord>(exact.bytes(), n_);
       read<DecisionRecord>(exact.bytes(), n_);
+      read<FloorRecord>(exact.bytes(), n_);
       records_[key] = std::move(bytes);
     }
   }

@@ -15,7 +15,7 @@ class RecordSource {
   /// The value lives until the next call.
   Bytes record(RecordKey& key) {
     encoded_.clear();
-    const auto kind = static_cast<RecordKind>(1 + input_.below(5));
+    const auto kind = static_cast<RecordKind>(1 + input_.below(6));
     key.kind = static_cast<std::uint8_t>(kind);
     Effects fields;  // A Commit, RecoverOk or PreAccept has what the record of its kind needs.
     Slice slice;
@@ -23,6 +23,13 @@ class RecordSource {
       case RecordKind::kMemoryLost:
         set(key, {ReplicaId(0), Slot(1)});
         break;
+      case RecordKind::kFloor: {
+        set(key, {ReplicaId(0), Slot(1)});
+        const Slice body = source_.body(MessageType::kTruncated, fields);
+        Truncated m;
+        if (decode(fields.view(body), n_, m)) slice = encode(FloorRecord{m.floor}, encoded_);
+        break;
+      }
       case RecordKind::kPreAccepted:
       case RecordKind::kRecorded: {
         slice = source_.body(MessageType::kPreAccept, encoded_);

@@ -7,14 +7,12 @@
 
 #include "epaxos/runtime/host.h"
 #include "executor/state_machine.h"
+#include "tests/fuzz/disk_store.h"
+#include "tests/fuzz/hostile_run.h"
 #include "tests/fuzz/record_source.h"
-#include "tests/fuzz/watched_replica.h"
 
 namespace epaxos::protocol {
 namespace {
-
-constexpr RecordKey kCountKey{
-    .kind = kRecordKindMax, .group = {}, .epoch = {}, .row = {}, .slot = Slot(1)};
 
 /// Changes a disk as a broken one, a mistaken copy or a bug might.
 class Vandal {
@@ -94,55 +92,13 @@ class Vandal {
 
   void copy_to_other_kind(Disk::iterator from) {
     RecordKey key = from->first;
-    key.kind = static_cast<std::uint8_t>(1 + input_.below(5));
+    key.kind = static_cast<std::uint8_t>(1 + input_.below(6));
     disk_[key] = from->second;
   }
 
   Input& input_;
   Disk& disk_;
   RecordSource source_;
-};
-
-/// Keeps batches, each at once.
-class DiskStore final : public storage::Store {
- public:
-  explicit DiskStore(Disk disk) : disk_(std::move(disk)) {}
-
-  Result<void> load(const RecordVisitor& visit) override {
-    for (const auto& [key, value] : disk_) {
-      if (Result<void> taken = visit(key, value); !taken) return taken;
-    }
-    return {};
-  }
-  void submit(const Effects& effects) override {
-    check(effects.batch == durable_ + 1, "batches are not numbered one by one");
-    durable_ = effects.batch;
-    for (const RecordEffect& record : effects.records) {
-      const Bytes value = effects.view(record.value);
-      std::vector<std::byte>& kept = disk_[record.key];
-      if (record.key.kind == kRecordKindMax) check_count(kept, value);
-      kept.assign(value.begin(), value.end());
-    }
-  }
-  [[nodiscard]] BatchNumber durable() const override { return durable_; }
-  [[nodiscard]] storage::StoreState state() const override { return storage::StoreState::kReady; }
-  [[nodiscard]] std::string error() const override { return {}; }
-  [[nodiscard]] std::uint64_t pending_bytes() const override { return 0; }
-  [[nodiscard]] const Disk& disk() const { return disk_; }
-
- private:
-  static void check_count(Bytes before, Bytes after) {
-    check(count_of(after) > count_of(before),
-          "the count of batches did not grow: peers stop trusting");
-  }
-  static std::uint64_t count_of(Bytes value) {
-    std::uint64_t count = 0;
-    if (value.size() == sizeof count) std::memcpy(&count, value.data(), sizeof count);
-    return count;
-  }
-
-  Disk disk_;
-  BatchNumber durable_ = 0;
 };
 
 class DeafSink final : public runtime::PeerSink {
@@ -169,6 +125,7 @@ runtime::HostConfig host_config(int n) {
   runtime::HostConfig config;
   config.identity.incarnation = 2;
   config.replica_count = n;
+  config.image_log_bytes = 256;  // Nearly every turn an image.
   return config;
 }
 
@@ -214,7 +171,7 @@ class HostLife {
 
   Input& input_;
   const int n_;
-  DiskStore store_;
+  fuzz::DiskStore store_;
   EpaxosCore core_;
   EchoMachine machine_;
   DeafSink sink_;
@@ -236,27 +193,48 @@ void restore_out_of_order(Input& input, int n, const Disk& disk) {
   check(false, "records were accepted in another order than that of their keys");
 }
 
+/// The image as a host writes it, of a machine without a state.
+void put_image(const CoverageBytes& coverage, Disk& disk) {
+  std::vector<std::byte> state;
+  const Sink sink = [&state](Bytes bytes) {
+    state.insert(state.end(), bytes.begin(), bytes.end());
+    return Result<void>();
+  };
+  check(executor::SessionTable().save(sink).has_value(), "sessions cannot be saved");
+  check(coverage.size() <= runtime::kPieceBytes && state.size() <= runtime::kPieceBytes,
+        "an image of a small state is large");
+  const runtime::ImageHeader header{1, coverage.size(), state.size(), 0, 0, 1};
+  encode(header,
+         disk[runtime::kImageHeaderKey] = std::vector<std::byte>(runtime::kImageHeaderBytes));
+  disk[runtime::image_piece_key(1, 0)] = coverage;
+  disk[runtime::image_piece_key(1, 1)] = state;
+}
+
 void run(Input& input) {
   const int n = input.flag() ? 5 : 3;
-  Replica before(n);
+  const bool reads_back = input.flag();
+  Replica before(n, reads_back);
   check(before.boot().has_value(), "an empty disk was refused");
   Run(input, n, before).run(1 + input.byte());
   Disk disk = before.disk();
+  CoverageBytes image = before.image();
   Vandal vandal(input, n, disk);
   for (unsigned changes = input.below(6); changes > 0; --changes) vandal.change();
   restore_out_of_order(input, n, disk);
+  if (input.below(4) == 3) ImageSource(input, n).change(image);
 
-  Replica after(n, disk);
+  Replica after(n, reads_back, disk, image);
   const Result<void> started = after.boot();
   if (started) {
     Run(input, n, after).run(100);
   } else {
     check(!started.error().message.empty(), "a refusal without a sentence");
   }
-  // Beside the records of its core, a host has one of its own.
+  // Beside the records of its core, a host has some of its own.
+  if (!image.empty()) put_image(image, disk);
   if (input.flag()) {
     const Bytes count = input.bytes(input.below(2) == 0 ? sizeof(std::uint64_t) : input.below(16));
-    RecordKey key = kCountKey;
+    RecordKey key = fuzz::kCountKey;
     if (input.below(8) == 0) key.row = ReplicaId(1);
     disk[key].assign(count.begin(), count.end());
   }

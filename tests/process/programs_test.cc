@@ -104,6 +104,35 @@ TEST(Control, StatusTellsAboutSessions) {
   EXPECT_THAT(cluster.control({"--output", "json", "status"}).out, HasSubstr("\"session_open\":1"));
 }
 
+TEST(Control, SnapshotMakesAnImageOfEveryReplicaThatAnswers) {
+  ClusterProcesses cluster(3);
+  cluster.start_all();
+  EXPECT_EQ(cluster.control({"put", "a", "1"}).status, 0);
+
+  const Ran asked = cluster.control({"snapshot"});
+  EXPECT_EQ(asked.status, 0) << asked.out << asked.err;
+  EXPECT_THAT(asked.out, HasSubstr("requested"));
+  const Ran waited =
+      cluster.control({"--output", "json", "--timeout", "30s", "snapshot", "--wait"});
+  EXPECT_EQ(waited.status, 0) << waited.out << waited.err;
+  const auto list = nlohmann::json::parse(waited.out);
+  ASSERT_EQ(list.size(), 3u);
+  for (const auto& replica : list) {
+    EXPECT_EQ(replica.at("snapshot"), "made");
+    EXPECT_GE(replica.at("image"), 1);
+    EXPECT_GT(replica.at("bytes"), 0);
+  }
+  EXPECT_THAT(cluster.control({"status"}).out, HasSubstr("R0: image "));
+
+  cluster.kill(2);
+  const Ran two = cluster.control({"--timeout", "3s", "snapshot", "--wait"});
+  EXPECT_EQ(two.status, 6);
+  EXPECT_THAT(two.out, HasSubstr("made"));
+  EXPECT_THAT(two.out, HasSubstr("no answer"));
+  EXPECT_EQ(cluster.control({"--replica", "0", "--timeout", "30s", "snapshot", "--wait"}).status,
+            0);
+}
+
 TEST(Control, WrongCommandLinesAreExplained) {
   const Scratch scratch;
   EXPECT_EQ(run_program("epaxosctl", {"status"}).status, 1);

@@ -145,17 +145,17 @@ TEST(Regression, R13ExecutorWaitsForADeadOwner) {
 // R depends on w, w on R and x, x on R. Who lacks x must not run R before it.
 TEST(Regression, R14EarlyExecutionInAnUnfinishedComponent) {
   const auto block = block_of({kFirst});
-  const Commit r{id(kB, 1), CommitKind::kFull, {0, 0, 1}, block};
-  const Commit w{id(kC, 1), CommitKind::kFull, {1, 1, 0}, block};
-  const Commit x{id(kA, 1), CommitKind::kFull, {0, 1, 0}, block};
-  StagedGroup group(3);
-  for (const Commit& commit : {r, w, x}) group.forge(kA, kB, commit);
-  for (const Commit& commit : {r, w}) group.forge(kA, kC, commit);
+  const Commit r{id(kB, 1), CommitKind::kFull, {0, 0, 1, 0, 0}, block};
+  const Commit w{id(kC, 1), CommitKind::kFull, {1, 1, 0, 0, 0}, block};
+  const Commit x{id(kA, 1), CommitKind::kFull, {0, 1, 0, 0, 0}, block};
+  StagedGroup group(5);
+  for (const Commit& commit : {r, w, x}) group.forge(kA, kD, commit);
+  for (const Commit& commit : {r, w}) group.forge(kA, kE, commit);
 
-  EXPECT_THAT(group.executed(kC), IsEmpty());
-  group.forge(kA, kC, x);
-  EXPECT_THAT(group.executed(kC), ElementsAre(x.instance, r.instance, w.instance));
-  EXPECT_EQ(group.executed(kB), group.executed(kC));
+  EXPECT_THAT(group.executed(kE), IsEmpty());
+  group.forge(kA, kE, x);
+  EXPECT_THAT(group.executed(kE), ElementsAre(x.instance, r.instance, w.instance));
+  EXPECT_EQ(group.executed(kD), group.executed(kE));
 }
 
 // Two reads of both keys, and a write of each. Without the edges from writes to reads each replica
@@ -164,20 +164,21 @@ TEST(Regression, R15WriteToReadEdgesDropped) {
   const auto both = block_of({command(Footprint::read("x"), 1), command(Footprint::read("y"), 2)});
   const auto to_x = block_of({write("x", 3)});
   const auto to_y = block_of({write("y", 4)});
-  const Commit w1{id(kA, 1), CommitKind::kFull, {0, 0, 0, 1, 0}, to_x};
-  const Commit r1{id(kB, 1), CommitKind::kFull, {1, 0, 0, 0, 0}, both};
-  const Commit w2{id(kC, 1), CommitKind::kFull, {0, 1, 0, 0, 0}, to_y};
-  const Commit r2{id(kD, 1), CommitKind::kFull, {0, 0, 1, 0, 0}, both};
-  StagedGroup group(5);
-  for (const Commit& commit : {w1, r1}) group.forge(kA, kB, commit);
-  for (const Commit& commit : {w2, r2}) group.forge(kA, kD, commit);
-  EXPECT_THAT(group.executed(kB), IsEmpty()) << "w1 waits for r2, so r1 waits too";
-  EXPECT_THAT(group.executed(kD), IsEmpty());
+  const Commit w1{id(kA, 1), CommitKind::kFull, {0, 0, 0, 1, 0, 0, 0}, to_x};
+  const Commit r1{id(kB, 1), CommitKind::kFull, {1, 0, 0, 0, 0, 0, 0}, both};
+  const Commit w2{id(kC, 1), CommitKind::kFull, {0, 1, 0, 0, 0, 0, 0}, to_y};
+  const Commit r2{id(kD, 1), CommitKind::kFull, {0, 0, 1, 0, 0, 0, 0}, both};
+  constexpr ReplicaId kF{5};
+  StagedGroup group(7);
+  for (const Commit& commit : {w1, r1}) group.forge(kA, kE, commit);
+  for (const Commit& commit : {w2, r2}) group.forge(kA, kF, commit);
+  EXPECT_THAT(group.executed(kE), IsEmpty()) << "w1 waits for r2, so r1 waits too";
+  EXPECT_THAT(group.executed(kF), IsEmpty());
 
-  for (const Commit& commit : {w2, r2}) group.forge(kA, kB, commit);
-  for (const Commit& commit : {w1, r1}) group.forge(kA, kD, commit);
-  EXPECT_EQ(group.executed(kB).size(), 4u);
-  EXPECT_EQ(group.executed(kB), group.executed(kD));
+  for (const Commit& commit : {w2, r2}) group.forge(kA, kE, commit);
+  for (const Commit& commit : {w1, r1}) group.forge(kA, kF, commit);
+  EXPECT_EQ(group.executed(kE).size(), 4u);
+  EXPECT_EQ(group.executed(kE), group.executed(kF));
 }
 
 // A.3 reads k and so depends on A.1, not on A.2, which reads k too and writes j. B.1 writes k and

@@ -32,10 +32,39 @@ void ExecutionChecker::violation(std::string sentence) {
 }
 
 void ExecutionChecker::on_started(ReplicaId replica) {
+  clear(replica);
+}
+
+void ExecutionChecker::clear(ReplicaId replica) {
   const auto others = static_cast<std::uint16_t>(~(1u << replica.value()));
   for (auto& [id, facts] : commands_) facts.executed_by &= others;
   for (auto& [key, writes] : writes_) writes[replica.value()] = 0;
   barriers_[replica.value()] = 0;
+}
+
+void ExecutionChecker::on_imaged(ReplicaId replica, std::uint64_t image) {
+  const std::size_t column = replica.value();
+  State& state = images_[image];
+  for (const auto& [id, facts] : commands_) {
+    if ((facts.executed_by >> column & 1) != 0) state.commands.insert(state.commands.end(), id);
+  }
+  for (const auto& [key, writes] : writes_) {
+    if (writes[column] > 0) state.writes.emplace_hint(state.writes.end(), key, writes[column]);
+  }
+  state.barriers = barriers_[column];
+}
+
+void ExecutionChecker::on_loaded(ReplicaId replica, std::uint64_t image) {
+  const auto found = images_.find(image);
+  if (found == images_.end()) {
+    return violation(to_string(replica) + " has loaded an image that nobody took");
+  }
+  clear(replica);
+  const std::size_t column = replica.value();
+  const auto bit = static_cast<std::uint16_t>(1u << column);
+  for (const CommandId& id : found->second.commands) commands_.at(id).executed_by |= bit;
+  for (const auto& [key, writes] : found->second.writes) writes_[key][column] = writes;
+  barriers_[column] = found->second.barriers;
 }
 
 void ExecutionChecker::on_proposed(ReplicaId, const Proposal& proposal) {

@@ -1,9 +1,9 @@
 #pragma once
 
 // Watches what replicas execute: conflicting commands in the same order everywhere, no command
-// twice in one life of a state machine, nothing that nobody proposed, the same bytes and the same
-// reply everywhere, and nothing acknowledged is lost. Knows no protocol.
-// Source: protocol.md 9 (I10, I12), reliability.md 3.7 (C4, C6, C9).
+// twice in one line of states (a life, or an image and what came after it), nothing that nobody
+// proposed, the same bytes and the same reply everywhere, and nothing acknowledged is lost. Knows
+// no protocol. Source: protocol.md 9 (I10, I12), reliability.md 3.7 (C4, C6, C9).
 //
 // The order is checked by counting: among all commands that write a key, each has one index, and a
 // command that reads the key stands behind the same number of writes in every life. A command that
@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class ExecutionChecker final : public Observer {
   void on_started(ReplicaId replica) override;
   void on_proposed(ReplicaId replica, const Proposal& proposal) override;
   void on_executed(ReplicaId replica, const Command& command, Bytes reply) override;
+  void on_imaged(ReplicaId replica, std::uint64_t image) override;
+  void on_loaded(ReplicaId replica, std::uint64_t image) override;
   void on_acknowledged(ReplicaId replica, CommandId command, Bytes reply) override;
 
   /// What was seen to be wrong, a sentence each; the first kViolationsMax.
@@ -55,12 +58,21 @@ class ExecutionChecker final : public Observer {
   /// Writes of one key, by replica: in its present life.
   using Writes = std::array<std::uint64_t, kReplicasMax>;
 
+  /// What a state machine has executed.
+  struct State {
+    std::set<CommandId> commands;
+    std::map<std::uint64_t, std::uint64_t> writes;  ///< By key.
+    std::uint64_t barriers = 0;
+  };
+
+  void clear(ReplicaId replica);
   void place(ReplicaId replica, const CommandId& id, Facts& facts);
   void violation(std::string sentence);
 
   std::map<CommandId, Facts> commands_;
   std::map<std::uint64_t, Writes> writes_;  ///< By key.
   Writes barriers_{};
+  std::map<std::uint64_t, State> images_;
   std::vector<std::uint64_t> indices_;
   std::vector<std::string> violations_;
   std::uint64_t acknowledged_ = 0;

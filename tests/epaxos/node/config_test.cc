@@ -104,6 +104,8 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   config.core.in_flight_max = 9;
   config.core.held_undecided_max = 5000;
   config.pending_max = 10;
+  config.image_log_bytes = 5001;
+  config.core.image_lag_instances = 5002;
   config.core.retransmit_us = 1001;
   config.core.retransmit_max_us = 1002;
   config.core.fast_wait_us = 0;
@@ -124,6 +126,8 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   EXPECT_EQ(again.core.fast_wait_us, 0u);
   EXPECT_EQ(again.core.question_us, 1005u);
   EXPECT_EQ(again.pending_max, 10u);
+  EXPECT_EQ(again.image_log_bytes, 5001u);
+  EXPECT_EQ(again.core.image_lag_instances, 5002u);
   EXPECT_TRUE(again.core.wait_for_fast_path);
 }
 

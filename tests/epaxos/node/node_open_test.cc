@@ -182,7 +182,8 @@ TEST(NodeStatusReport, EveryNodeHasTheSameCountersUnderNamesOfTheirOwn) {
       EXPECT_TRUE(names.insert(counter.name).second) << group.name << " has two " << counter.name;
     }
   }
-  EXPECT_THAT(groups, ::testing::ElementsAre("core", "host", "node", "client_plane", "peer_plane"));
+  EXPECT_THAT(groups, ::testing::ElementsAre("core", "host", "images", "node", "client_plane",
+                                             "peer_plane"));
   EXPECT_EQ(status.store.state, "memory");
 }
 

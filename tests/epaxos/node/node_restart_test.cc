@@ -79,6 +79,18 @@ void put_for_ever(Node& node, int first, const Child::Tell& tell) {
   }
 }
 
+/// The same, many at a time.
+void put_many_for_ever(Node& node, int first, const Child::Tell& tell) {
+  for (int number = first;; number += 50) {
+    std::vector<std::future<OwnedOutcome>> outcomes;
+    for (int i = 0; i < 50; ++i) outcomes.push_back(node.propose(kv::put(key(number + i), "here")));
+    for (int i = 0; i < 50; ++i) {
+      const OwnedOutcome outcome = outcomes[static_cast<std::size_t>(i)].get();
+      if (outcome.kind == OutcomeKind::kExecuted) tell(number + i);
+    }
+  }
+}
+
 bool has_key(Node& node, int number) {
   return node.query<KeyValueMachine>(
       [&](const KeyValueMachine& machine) { return machine.find(key(number)) == "here"; });
@@ -198,6 +210,39 @@ TEST(NodeRestart, AfterKillNineOfAllEverythingAcknowledgedIsThere) {
     EXPECT_TRUE(eventually([&] { return has_key(cluster[1], number); })) << number;
   }
   EXPECT_TRUE(cluster.converges("end", "reached")) << "all in the same state";
+}
+
+// Whatever was half written of an image when they died.
+TEST(NodeRestart, AfterKillNineInTheMiddleOfImagesEverythingAcknowledgedIsThere) {
+  LocalCluster cluster(3, Durability::kSync, [](NodeConfig& config) {
+    config.cluster.image_log_bytes = 4096;
+    config.cluster.core.gossip_us = 5'000;
+  });
+  Child child([&](const Child::Tell& tell) {
+    cluster.open_all();
+    std::vector<std::thread> proposers;
+    for (int i = 0; i < 3; ++i) {
+      proposers.emplace_back([&, i] { put_many_for_ever(cluster[i], 1'000'000 * i, tell); });
+    }
+    for (std::thread& proposer : proposers) proposer.join();
+  });
+  std::vector<int> acknowledged;
+  while (acknowledged.size() < 3000) acknowledged.push_back(child.next());
+  child.kill();
+  for (int number = child.next(); number >= 0; number = child.next()) {
+    acknowledged.push_back(number);
+  }
+
+  for (int i = 0; i < 3; ++i) {
+    cluster.open(i);
+    EXPECT_GE(cluster[i].status().image.number, 1);
+    EXPECT_TRUE(cluster[i].status().voting);
+  }
+  ASSERT_EQ(cluster[0].propose(kv::put("end", "reached")).get().kind, OutcomeKind::kExecuted);
+  EXPECT_TRUE(cluster.converges("end", "reached")) << "all in the same state";
+  for (const int number : acknowledged) {
+    EXPECT_TRUE(eventually([&] { return has_key(cluster[1], number); })) << number;
+  }
 }
 
 TEST(NodeRestart, AKilledNodeComesBackVotesAndCatchesUp) {

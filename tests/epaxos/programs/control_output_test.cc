@@ -144,16 +144,19 @@ TEST(ControlOutput, AnAnswerThatIsNoneIsSaidToBeNone) {
 // --- Status ------------------------------------------------------------------------------------
 
 std::vector<ReplicaReport> one_that_answers_and_one_that_does_not() {
-  return {
-      {ReplicaId(1), "tcp://127.0.0.1:1002", "Zürich", status_json(status_of_replica_one()), ""},
-      {ReplicaId(2), "tcp://127.0.0.1:1003", "Oslo", "", "It did not answer within 2000 ms."}};
+  return {{ReplicaId(1), "tcp://127.0.0.1:1002", "Zürich", true,
+           status_json(status_of_replica_one()), ""},
+          {ReplicaId(2), "tcp://127.0.0.1:1003", "Oslo", false, "",
+           "It did not answer within 2000 ms."}};
 }
 
 TEST(StatusText, ShowsFrontiersShareQueuesAndRefusals) {
   const std::string text = status_text(one_that_answers_and_one_that_does_not(), false);
 
   for (const auto* const part : {"R1", "Zürich", "running", "voting", "async", "ready", "1/2",
-                                 "75.0 %", "1,234", "5/7/9", "4/7/8", "6/7/12"}) {
+                                 "75.0 %", "1,234", "5/7/9", "4/7/8", "6/7/12", "3/2/1",
+                                 "R1: image 17 of the state: 123,456 bytes; records since: 789 "
+                                 "bytes; one is being made\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, HasSubstr("refused_wrong_cluster"));
@@ -180,6 +183,79 @@ TEST(StatusText, AnAnswerOfAnotherVersionOrNoneAtAllDoesNotBreakIt) {
     auto reports = one_that_answers_and_one_that_does_not();
     reports[0].status = answer;
     EXPECT_THAT(status_text(reports, false), HasSubstr("R1")) << answer;
+  }
+}
+
+TEST(StatusText, AnImageThatCouldNotBeMadeSaysWhy) {
+  NodeStatus status = status_of_replica_one();
+  status.image = {0, 0, 5, false, true, "no memory"};
+  auto reports = one_that_answers_and_one_that_does_not();
+  reports[0].status = status_json(status);
+  const std::string text = status_text(reports, false);
+  EXPECT_THAT(text, HasSubstr("R1: no memory\n"));
+  EXPECT_THAT(text, HasSubstr("R1: no image of the state yet; records since: 5 bytes; that of "
+                              "another replica is being fetched\n"));
+}
+
+// --- Snapshots ---------------------------------------------------------------------------------
+
+using Snapshot = SnapshotReport::State;
+
+SnapshotReport snapshot(std::uint16_t replica, Snapshot state) {
+  SnapshotReport report;
+  report.replica = ReplicaId(replica);
+  report.site = "Oslo";
+  report.state = state;
+  if (state == Snapshot::kMade) report.number = 17;
+  if (state == Snapshot::kMade) report.bytes = 123'456;
+  if (state == Snapshot::kFailed) report.reason = "no memory";
+  return report;
+}
+
+Printed print(const std::vector<SnapshotReport>& reports, OutputFormat format) {
+  CaptureStdout();
+  Printed printed;
+  printed.status = print_snapshots(reports, format);
+  printed.out = GetCapturedStdout();
+  return printed;
+}
+
+TEST(Snapshots, AreATableWithNumberAndSize) {
+  const std::vector<SnapshotReport> reports{snapshot(0, Snapshot::kMade),
+                                            snapshot(1, Snapshot::kRequested)};
+
+  const Printed table = print(reports, OutputFormat::kTable);
+  EXPECT_EQ(table.status, kControlExecuted);
+  EXPECT_EQ(table.out,
+            "replica  site  snapshot   image    bytes\n"
+            "-------  ----  ---------  -----  -------\n"
+            "R0       Oslo  made          17  123,456\n"
+            "R1       Oslo  requested      -        -\n");
+  EXPECT_EQ(Json::parse(print(reports, OutputFormat::kJson).out),
+            (Json{{{"replica", 0}, {"snapshot", "made"}, {"image", 17}, {"bytes", 123456}},
+                  {{"replica", 1}, {"snapshot", "requested"}}}));
+}
+
+TEST(Snapshots, TheWorstOneIsTheExitStatus) {
+  const SnapshotReport made = snapshot(0, Snapshot::kMade);
+  const auto status = [&](Snapshot state) {
+    return print({made, snapshot(1, state), made}, OutputFormat::kTable).status;
+  };
+  EXPECT_EQ(status(Snapshot::kFailed), kControlRejected);
+  EXPECT_EQ(status(Snapshot::kNotYet), kControlUnknown);
+  EXPECT_EQ(status(Snapshot::kNoAnswer), kControlUnreachable);
+  EXPECT_THAT(print({snapshot(1, Snapshot::kFailed)}, OutputFormat::kTable).out,
+              HasSubstr("R1: no memory\n"));
+}
+
+TEST(Snapshots, TheFactsComeFromTheStatus) {
+  const auto facts = image_facts(status_json(status_of_replica_one()));
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->number, 17);
+  EXPECT_EQ(facts->bytes, 123'456);
+  EXPECT_EQ(facts->failed, 5);
+  for (const auto* const other : {"", "{}", "[]", "{\"image\":3}", "no json"}) {
+    EXPECT_FALSE(image_facts(other)) << other;
   }
 }
 

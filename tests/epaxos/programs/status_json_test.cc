@@ -29,11 +29,15 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
                                  "replica", "replicas", "cluster", "site", "protocol", "state",
                                  "stop_reason", "role", "voting", "non_voting_reason", "durability",
                                  "incarnation", "uptime_us", "peer_address", "client_address",
-                                 "rows", "store", "queues", "peers", "counters"));
-  EXPECT_THAT(keys_of(json.at("rows").at(0)),
-              UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known"));
-  EXPECT_THAT(keys_of(json.at("store")), UnorderedElementsAre("state", "error", "durable_batch",
-                                                              "pending_bytes", "transactions"));
+                                 "rows", "store", "image", "queues", "peers", "counters"));
+  EXPECT_THAT(
+      keys_of(json.at("rows").at(0)),
+      UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known", "floor"));
+  EXPECT_THAT(keys_of(json.at("image")), UnorderedElementsAre("number", "bytes", "log_bytes",
+                                                              "making", "fetching", "trouble"));
+  EXPECT_THAT(keys_of(json.at("store")),
+              UnorderedElementsAre("state", "error", "durable_batch", "pending_bytes",
+                                   "transactions", "used_bytes", "limit_bytes", "warning"));
   EXPECT_THAT(keys_of(json.at("queues")),
               UnorderedElementsAre("submitted", "submitted_bytes", "pending"));
   EXPECT_THAT(keys_of(json.at("peers").at(0)),
@@ -49,9 +53,17 @@ TEST(StatusJson, EveryValueIsTheOneOfTheStatus) {
   EXPECT_EQ(json.at("state"), "running");
   EXPECT_EQ(json.at("durability"), "async");
   EXPECT_EQ(json.at("incarnation"), 4);
-  EXPECT_EQ(
-      json.at("rows").at(2),
-      (Json{{"row", 2}, {"committed_up_to", 9}, {"executed_up_to", 8}, {"highest_known", 12}}));
+  EXPECT_EQ(json.at("rows").at(2), (Json{{"row", 2},
+                                         {"committed_up_to", 9},
+                                         {"executed_up_to", 8},
+                                         {"highest_known", 12},
+                                         {"floor", 1}}));
+  EXPECT_EQ(json.at("image"), (Json{{"number", 17},
+                                    {"bytes", 123456},
+                                    {"log_bytes", 789},
+                                    {"making", true},
+                                    {"fetching", false},
+                                    {"trouble", ""}}));
   EXPECT_EQ(json.at("store").at("pending_bytes"), 4096);
   EXPECT_EQ(json.at("queues").at("pending"), 1234);
   EXPECT_EQ(json.at("peers").at(1).at("replica"), 2);

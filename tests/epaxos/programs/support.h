@@ -19,15 +19,18 @@ inline NodeStatus status_of_replica_one() {
   status.uptime_us = 5'000'000;
   status.peer_address = "tcp://127.0.0.1:1001";
   status.client_address = "tcp://127.0.0.1:1002";
-  status.rows = {
-      {Slot(5), Slot(4), Slot(6)}, {Slot(7), Slot(7), Slot(7)}, {Slot(9), Slot(8), Slot(12)}};
-  status.store = {"ready", "", 40, 4096, 41};
+  status.rows = {{Slot(5), Slot(4), Slot(6), Slot(3)},
+                 {Slot(7), Slot(7), Slot(7), Slot(2)},
+                 {Slot(9), Slot(8), Slot(12), Slot(1)}};
+  status.store = {"ready", "", 40, 4096, 41, 1 << 20, 1 << 30, ""};
+  status.image = {17, 123'456, 789, true, false, ""};
   status.queues = {3, 300, 1234};
   status.peers = {{ReplicaId(0), true, {{"messages_out", 11}, {"dropped_would_block", 2}}},
                   {ReplicaId(2), false, {{"messages_out", 12}, {"dropped_would_block", 0}}}};
   status.counters = {
       {"core", {{"fast_path", 75}, {"slow_path_mismatch", 20}, {"slow_path_timer", 5}}},
       {"host", {{"commands_executed", 1000}, {"rejected_overloaded", 0}}},
+      {"images", {{"made", 16}, {"failed", 5}}},
       {"peer_plane", {{"messages_in", 99}, {"refused_wrong_cluster", 7}}}};
   return status;
 }

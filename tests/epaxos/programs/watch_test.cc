@@ -116,7 +116,7 @@ TEST(Watch, ALostVoteIsToldWithWhatToDo) {
 TEST(Watch, RefusalsAreToldWithTheirNamesAndNotOneByOne) {
   Watch watch;
   NodeStatus status = quiet();
-  Counter& refused = status.counters[2].counters[1];
+  Counter& refused = status.counters[3].counters[1];
   std::vector<std::string> lines;
   for (Tick second = 1; second <= 60; ++second) {
     refused.value += 100;

@@ -265,7 +265,7 @@ TEST(UnknownFrames, AreCountedByReasonAndChangeNothing) {
   EXPECT_TRUE(out.empty());
   EXPECT_EQ(c.count(Count::kUnknownType), 1u);
   EXPECT_EQ(c.count(Count::kMalformedFrame), 1u);
-  EXPECT_EQ(c.count(Count::kUnsupported), 1u);
+  EXPECT_EQ(c.count(Count::kTruncatedReceived), 1u);
   EXPECT_EQ(c.count(Count::kWrongGroup), 1u);
   EXPECT_EQ(c.count(Count::kWrongEpoch), 1u);
 }

@@ -53,6 +53,21 @@ TEST(Bounds, WhatIsDecidedIsNotHeldUndecidedHoweverLongARowIs) {
   }
 }
 
+// What is heard of the newest slots while a replica catches up may fill all the room there is.
+TEST(Bounds, TheFirstUndecidedSlotFindsRoomWhateverIsHeldBehindIt) {
+  InstanceTable table(1);
+  table.limit_held_undecided(1);
+  ASSERT_NE(table.find_or_add({ReplicaId(0), Slot(640)}), nullptr);
+  EXPECT_EQ(table.find_or_add({ReplicaId(0), Slot(320)}), nullptr);
+  for (std::uint64_t slot = 1; slot <= 639; ++slot) {
+    const InstanceId id{ReplicaId(0), Slot(slot)};
+    Instance* const instance = table.find_or_add(id);
+    ASSERT_NE(instance, nullptr) << slot;
+    instance->decide_nop();
+    table.note_decided(id);
+  }
+}
+
 TEST(Bounds, AHoleIsAskedForFromEveryPeerForEver) {
   Subject c(kC, 5);
   c.deliver(kB, Frontier{Dependencies(5), Dependencies(5), {5, 0, 0, 0, 0}});
@@ -252,6 +267,32 @@ TEST(Bounds, AFullDiskMeansSilenceOfEveryKind) {
   }
   EXPECT_TRUE(proposed_again);
   EXPECT_TRUE(gossiped);
+}
+
+// Each of them begins again after a time of its own, which chance has drawn, and a turn looks at
+// all of them: with a turn for each, a replica does nothing else.
+TEST(Bounds, ManyRecoveriesShareTheTurnsInWhichSomethingIsDue) {
+  constexpr std::uint64_t kMany = 400;
+  const CoreConfig defaults;
+  Subject b(kB, 5);
+  b.deliver(kC, Status{id(kA, kMany)});
+  const Ballot own = recovers(b, kA1);
+  for (std::uint64_t slot = 1; slot <= kMany; ++slot) {
+    b.deliver(kC, Nack{id(kA, slot), own, {own.round + 1, kC}});
+  }
+  ASSERT_EQ(b.count(Count::kRecoveriesStarted), kMany);
+
+  const Tick patience = 4 * defaults.recovery_timeout_us;  // The longest of a second attempt.
+  const Tick end = b.now + patience + defaults.question_us;
+  int turns = 0;
+  for (b.end_turn(); b.core.next_deadline() <= end; b.end_turn()) {
+    const Tick due = b.core.next_deadline();
+    b.advance(due - std::min(due, b.now));
+    ASSERT_LT(++turns, 1'000'000) << "time stands still";
+  }
+
+  EXPECT_GE(b.count(Count::kRecoveriesRestarted), kMany) << "none is forgotten";
+  EXPECT_LT(turns, 200);
 }
 
 TEST(Bounds, CommandsOfANopWaitForRoomOnTheDisk) {

@@ -314,7 +314,7 @@ TEST(HostileRecovery, PromisesForSlotsFarApartAreBounded) {
 
   EXPECT_GT(c.count(Count::kHeldUndecidedFull), 900u);
   EXPECT_LE(c.core.instances().memory_bytes(), std::size_t{1} << 20);
-  expect_refused(c, kE, Recover{id(kA, 5), {1, kE}}, Count::kHeldUndecidedFull);
+  expect_refused(c, kE, Recover{id(kA, 5'000), {1, kE}}, Count::kHeldUndecidedFull);
 }
 
 TEST(HostileRecovery, ARepeatedPromiseCostsNoSecondRecord) {

@@ -38,6 +38,9 @@ class StagedReplica {
   /// With what is on the disk.
   void boot() {
     core = std::make_unique<EpaxosCore>(config_);
+    if (!image_.empty()) {
+      EXPECT_TRUE(core->restore_coverage(image_));
+    }
     for (const auto& [key, value] : disk_) EXPECT_TRUE(core->restore(key, value));
     executed.clear();
     turn([this](Effects& out) { core->start(now, out); });
@@ -59,20 +62,51 @@ class StagedReplica {
   /// All that waits for the disk reaches it.
   void catch_up() {
     for (; !pending_.empty(); pending_.pop_front()) {
-      for (const auto& [key, value] : pending_.front()) disk_[key] = value;
+      for (Change& each : pending_.front()) change_disk(std::move(each));
       ++durable_;
     }
     run([this](Effects& out) { core->durable(durable_, out); });
     release();
   }
 
+  /// The state of a peer takes the place of this one's.
+  void install(Bytes coverage, std::vector<std::pair<InstanceId, Footprint>> state) {
+    image_.assign(coverage.begin(), coverage.end());
+    executed = std::move(state);
+    turn([this](Effects& out) { core->install(image_, out); });
+  }
+
+  /// An image of its own state: the next start begins with it.
+  void make_image() {
+    image_.clear();
+    core->coverage(image_);
+    turn([this](Effects& out) { core->image_durable(image_, out); });
+  }
+
   std::unique_ptr<EpaxosCore> core;  ///< None while it has no power.
   Tick now = 0;
   bool lags = false;
+  bool applies = false;        ///< What is executed counts as applied, so that it may be dropped.
   std::vector<Letter> spoken;  ///< Left the replica, not yet collected.
   std::vector<std::pair<InstanceId, Footprint>> executed;
 
  private:
+  struct Change {
+    RecordKey key;
+    RecordChange change = RecordChange::kPut;
+    std::vector<std::byte> value;
+  };
+
+  void change_disk(Change each) {
+    if (each.change == RecordChange::kPut) {
+      disk_[each.key] = std::move(each.value);
+    } else {
+      RecordKey first = each.key;
+      if (each.change == RecordChange::kEraseThrough) first.slot = Slot();
+      disk_.erase(disk_.lower_bound(first), disk_.upper_bound(each.key));
+    }
+  }
+
   template <class Input>
   void run(Input input) {
     Effects out;
@@ -85,7 +119,7 @@ class StagedReplica {
       auto& batch = pending_.emplace_back();
       for (const RecordEffect& record : out.records) {
         const Bytes value = out.view(record.value);
-        batch.emplace_back(record.key, std::vector<std::byte>(value.begin(), value.end()));
+        batch.push_back({record.key, record.change, {value.begin(), value.end()}});
       }
     }
     speak(out, Release::kNow);
@@ -93,13 +127,16 @@ class StagedReplica {
   }
 
   void release() {
+    std::uint64_t position = 0;
     for (; !held_.empty() && held_.front().first <= durable_; held_.pop_front()) {
       const Effects& out = held_.front().second;
       speak(out, Release::kGated);
       for (const ExecutionEffect& e : out.executions) {
         executed.emplace_back(e.instance, decode_block_footprint(e.block).value());
+        position = e.position;
       }
     }
+    if (applies && position > 0) core->applied(position, scratch_);
   }
 
   void speak(const Effects& out, Release release) {
@@ -127,14 +164,16 @@ class StagedReplica {
     };
     const auto each = [&](auto... messages) { (with(messages), ...); };
     each(PreAccept(), PreAcceptOk(), Accept(), AcceptOk(), Commit(), Nack(), Recover(), RecoverOk(),
-         Validate(), ValidateOk(), Waiting(), Status(), Learn());
+         Validate(), ValidateOk(), Waiting(), Status(), Learn(), Truncated());
     return found;
   }
 
   CoreConfig config_;
   std::map<RecordKey, std::vector<std::byte>> disk_;
-  std::deque<std::vector<std::pair<RecordKey, std::vector<std::byte>>>> pending_;
+  std::vector<std::byte> image_;  // What the one on the disk covers; none: empty.
+  std::deque<std::vector<Change>> pending_;
   std::deque<std::pair<BatchNumber, Effects>> held_;
+  Effects scratch_;
   BatchNumber batch_ = 0;
   BatchNumber durable_ = 0;
 };
@@ -214,6 +253,38 @@ class StagedGroup {
   void disk_catches_up(ReplicaId at) {
     replica(at).lags = false;
     replica(at).catch_up();
+    collect();
+  }
+
+  // ---- Floors and images ----
+
+  /// From now on what was executed counts as applied, so that it may be dropped.
+  void all_apply() {
+    for (const auto& each : replicas_) each->applies = true;
+  }
+  /// Time for gossip. These hear what it says, the others do not.
+  void gossip(ReplicaId from, std::initializer_list<ReplicaId> to) {
+    lose<Frontier>(from, {});
+    advance(from, 16 * CoreConfig{}.gossip_us);
+    deliver<Frontier>(from, to, {});
+    lose<Frontier>(from, {});
+  }
+  void makes_image(ReplicaId at) {
+    replica(at).make_image();
+    collect();
+  }
+  /// What `of` has applied, as an image for this peer; empty if it does not do for it.
+  [[nodiscard]] std::vector<std::byte> image_for(ReplicaId peer, ReplicaId of) const {
+    std::vector<std::byte> own;
+    core(of).coverage(own);
+    std::vector<std::byte> told;
+    if (!core(of).coverage_for(peer, own, told)) told.clear();
+    return told;
+  }
+  /// The state of `of` as it is now takes the place of this one's.
+  void install(ReplicaId at, ReplicaId of, Bytes coverage) {
+    ASSERT_TRUE(core(at).may_install(coverage));
+    replica(at).install(coverage, replica(of).executed);
     collect();
   }
 

@@ -127,7 +127,45 @@ class Subject {
   }
   [[nodiscard]] std::uint64_t count(Count what) const { return core.counters()[what]; }
 
-  /// Records of all turns, as a disk would hold them: the last one of a key wins.
+  // Its host applies what was executed, and takes images.
+
+  const Effects& apply() {
+    begin();
+    core.applied(position_, effects);
+    return effects;
+  }
+  /// What an image of this moment covers.
+  [[nodiscard]] Coverage image() const {
+    std::vector<std::byte> bytes;
+    core.coverage(bytes);
+    return decode_coverage(bytes, n).value();
+  }
+  /// Such an image is made, and the next start begins with it.
+  const Effects& keep_image() {
+    image_on_disk = coded(image());
+    begin();
+    core.image_durable(image_on_disk, effects);
+    return effects;
+  }
+  /// The image of a peer takes the place of the state machine.
+  const Effects& install(const Coverage& coverage) {
+    apply();
+    image_on_disk = coded(coverage);
+    const Result<void> may = core.may_install(image_on_disk);
+    EXPECT_TRUE(may) << (may ? "" : may.error().message);
+    begin();
+    core.install(image_on_disk, effects);
+    return effects;
+  }
+  static std::vector<std::byte> coded(const Coverage& coverage) {
+    std::vector<std::byte> bytes;
+    encode(coverage, bytes);
+    return bytes;
+  }
+  std::vector<std::byte> image_on_disk;  ///< Its coverage; none: empty.
+  std::vector<InstanceId> executed;      ///< In this life, before the last call.
+
+  /// Records of all turns, as a disk would hold them: the last change of a key wins.
   std::map<RecordKey, std::vector<std::byte>> disk;
 
   EpaxosCore core;
@@ -138,15 +176,30 @@ class Subject {
 
  private:
   void begin() {
-    for (const RecordEffect& record : effects.records) {
-      const Bytes value = effects.view(record.value);
-      disk[record.key].assign(value.begin(), value.end());
+    for (const RecordEffect& record : effects.records) change(record);
+    for (const ExecutionEffect& each : effects.executions) {
+      position_ = each.position;
+      executed.push_back(each.instance);
     }
     const BatchNumber next = effects.batch + 1;
     effects.clear();
     effects.batch = next;
     effects.now = now;
   }
+  void change(const RecordEffect& record) {
+    if (record.change == RecordChange::kEraseThrough) {
+      RecordKey first = record.key;
+      first.slot = Slot();
+      disk.erase(disk.lower_bound(first), disk.upper_bound(record.key));
+    } else if (record.change == RecordChange::kErase) {
+      disk.erase(record.key);
+    } else {
+      const Bytes value = effects.view(record.value);
+      disk[record.key].assign(value.begin(), value.end());
+    }
+  }
+
+  std::uint64_t position_ = 0;
 };
 
 /// All messages of a type among the sends, decoded, with their receivers. Blocks stay valid with
@@ -261,13 +314,17 @@ inline RecoverOk and_voted(RecoverOk answer, Ballot accepted,
   return answer;
 }
 
-/// A fresh core with what the subject's disk held.
+/// A fresh core with what the subject's disk held, beginning with the image on it.
 inline std::unique_ptr<Subject> restarted(Subject& before, const CoreConfig& config) {
   before.advance(0);  // Moves the last records to the disk.
   auto after = std::make_unique<Subject>(config);
   // start() ran on the empty core; begin again on one that was restored.
   std::destroy_at(&after->core);
   std::construct_at(&after->core, config);
+  if (!before.image_on_disk.empty()) {
+    EXPECT_TRUE(after->core.restore_coverage(before.image_on_disk));
+    after->image_on_disk = before.image_on_disk;
+  }
   for (const auto& [key, value] : before.disk) {
     const Result<void> restored = after->core.restore(key, value);
     EXPECT_TRUE(restored) << (restored ? "" : restored.error().message);

@@ -216,6 +216,18 @@ TEST(HostProposals, AFullDiskRefusesProposalsUntilThereIsRoom) {
   EXPECT_THAT(stage.turn([&] { stage.propose("y"); }), ElementsAre("disk has room", "propose y"));
 }
 
+TEST(HostProposals, AreRefusedLongBeforeWhatIsPromisedHasNoRoom) {
+  Stage stage;
+  stage.start();
+  stage.store.room = {95, 100};
+  EXPECT_THAT(stage.turn([&] { stage.propose("x"); }),
+              ElementsAre(HasSubstr("rejected: the disk of this replica is nearly full")));
+  EXPECT_THAT(stage.codes, ElementsAre(ErrorCode::kOutOfSpace));
+
+  stage.store.room = {70, 100};
+  EXPECT_THAT(stage.turn([&] { stage.propose("y"); }), ElementsAre("propose y"));
+}
+
 TEST(HostProposals, AProposalThatWaitedWhileTheDiskFilledUpIsRefusedToo) {
   Stage stage;
   stage.start();

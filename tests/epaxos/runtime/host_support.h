@@ -36,12 +36,15 @@ class ScriptedCore final : public Core {
   explicit ScriptedCore(Diary& diary) : diary_(diary) {}
 
   using Step = std::function<void(Effects&)>;
-  Step on_start, on_tick, on_end_of_turn;
+  Step on_start, on_tick, on_end_of_turn, on_install;
   std::function<void(std::span<const Proposal>, Effects&)> on_propose;
   std::function<void(ReplicaId, const net::Frame&, Effects&)> on_receive;
   std::function<void(BatchNumber, Effects&)> on_durable;
   std::function<void(std::uint64_t, Effects&)> on_applied;
   Tick deadline = kNever;
+  std::string covers = "all";
+  bool refuses_to_give = false;
+  bool refuses_to_install = false;
   std::vector<std::string> restored;
 
   Result<void> restore(const RecordKey&, Bytes value) override {
@@ -71,6 +74,29 @@ class ScriptedCore final : public Core {
     EXPECT_EQ(out.now, now);
     if (on_tick) on_tick(out);
   }
+  void read_from(ReadRecord) override {}
+  Result<void> restore_coverage(Bytes coverage) override {
+    diary_.push_back("covers " + text_of(coverage));
+    return {};
+  }
+  void coverage(std::vector<std::byte>& out) const override {
+    const Bytes bytes = bytes_of(covers);
+    out.assign(bytes.begin(), bytes.end());
+  }
+  void image_durable(Bytes coverage, Effects&) override {
+    diary_.push_back("image of " + text_of(coverage));
+  }
+  Result<void> coverage_for(ReplicaId, Bytes coverage, std::vector<std::byte>& out) const override {
+    out.assign(coverage.begin(), coverage.end());
+    return refuses_to_give ? fail(ErrorCode::kUnavailable, "scripted") : Result<void>();
+  }
+  [[nodiscard]] Result<void> may_install(Bytes) const override {
+    return refuses_to_install ? fail(ErrorCode::kInvalidArgument, "scripted") : Result<void>();
+  }
+  void install(Bytes coverage, Effects& out) override {
+    diary_.push_back("install " + text_of(coverage));
+    if (on_install) on_install(out);
+  }
   [[nodiscard]] Tick next_deadline() const override { return deadline; }
   void end_of_turn(Effects& out) override {
     if (on_end_of_turn) on_end_of_turn(out);
@@ -96,6 +122,7 @@ class HandStore final : public storage::Store {
     }
     return {};
   }
+  Result<bool> read(const RecordKey&, std::vector<std::byte>&) const override { return false; }
   void submit(const Effects& effects) override {
     EXPECT_EQ(effects.batch, ++submitted) << "batches are numbered without gaps";
     diary_.push_back("submit " + std::to_string(effects.batch));
@@ -103,10 +130,12 @@ class HandStore final : public storage::Store {
   [[nodiscard]] BatchNumber durable() const override { return durable_up_to; }
   [[nodiscard]] storage::StoreState state() const override { return now; }
   [[nodiscard]] std::string error() const override { return "scripted trouble"; }
+  [[nodiscard]] storage::Space space() const override { return room; }
   [[nodiscard]] std::uint64_t pending_bytes() const override { return 0; }
 
   std::vector<std::string> contents;
   BatchNumber submitted = 0;
+  storage::Space room;
   BatchNumber durable_up_to = 0;
   storage::StoreState now = storage::StoreState::kReady;
 

@@ -15,6 +15,7 @@
 
 #include "epaxos/protocol/core.h"
 #include "epaxos/runtime/host.h"
+#include "epaxos/storage/record_map.h"
 #include "executor/key_value_machine.h"
 
 namespace epaxos::runtime::testing {
@@ -150,11 +151,13 @@ class SessionCluster {
       }
       return {};
     }
+    Result<bool> read(const RecordKey& key, Bundle& value) const override {
+      return storage::read_record(records_, key, value);
+    }
     void submit(const Effects& effects) override {
       for (const RecordEffect& record : effects.records) {
         const Bytes value = effects.view(record.value);
-        if (record.erase) records_.erase(record.key);
-        if (!record.erase) records_[record.key] = {value.begin(), value.end()};
+        storage::make_change(records_, record.key, record.change, {value.begin(), value.end()});
       }
       durable_ = effects.batch;
     }

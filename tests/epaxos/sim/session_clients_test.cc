@@ -96,5 +96,30 @@ TEST(SessionClients, SessionsExpireWhileTheirClientsRest) {
   EXPECT_LE(std::stoi(cluster.value(kA, "sum")), outcomes.executed + outcomes.unknown);
 }
 
+// Whoever says that a client waits for ever must know how long clients only rest.
+TEST(SessionClients, RestsAreAccountedForUntilTheLastOneIsOver) {
+  KeyValueCluster cluster(sim::ClusterConfig{});
+  sim::SessionOptions options;
+  options.clients_each = 1;
+  options.ttl_us = kSecond;
+  sim::SessionClients clients(cluster, options, 1, /*seed=*/1);
+  EXPECT_EQ(clients.rests_left_us(), 8 * 4 * kSecond);
+
+  int rests = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const Tick before = clients.rests_left_us();
+    const Tick rest_us = clients.rest();
+    EXPECT_EQ(clients.rests_left_us(), before) << "it is the same, begun or not";
+    if (rest_us == 0) continue;
+    ++rests;
+    EXPECT_EQ(rest_us, 4 * kSecond);
+    cluster.run_for(rest_us);
+    EXPECT_EQ(clients.rests_left_us(), before - rest_us);
+  }
+
+  EXPECT_EQ(rests, 8);
+  EXPECT_EQ(clients.rests_left_us(), 0u);
+}
+
 }  // namespace
 }  // namespace epaxos::testing

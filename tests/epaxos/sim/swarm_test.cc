@@ -66,5 +66,24 @@ TEST(Swarm, ASeedRunsTheSameWayTwice) {
   }
 }
 
+/// One client, which rests eight times until its session has expired.
+SwarmPlan resting_plan() {
+  SwarmPlan plan;
+  plan.classes = std::uint64_t{1} << static_cast<unsigned>(FaultClass::kLoss);
+  plan.loss_ppm = 1'000;
+  plan.commands = 600;
+  plan.clients = 1;
+  plan.session_clients = 1;
+  plan.session_ttl_us = 30 * kSecond;
+  return plan;
+}
+
+TEST(Swarm, AClientThatRestsForLongWaitsForNobody) {
+  const SwarmResult result = sim::run_swarm(epaxos_swarm(), resting_plan());
+
+  EXPECT_THAT(sentences(result), IsEmpty());
+  EXPECT_GT(result.outcomes.executed, 500);
+}
+
 }  // namespace
 }  // namespace epaxos::testing

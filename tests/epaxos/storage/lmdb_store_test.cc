@@ -1,6 +1,5 @@
 #include "epaxos/storage/lmdb_store.h"
 
-#include <condition_variable>
 #include <gmock/gmock.h>
 #include <mutex>
 #include <random>
@@ -24,40 +23,6 @@ struct OpenStore {
 
   std::unique_ptr<DataDirectory> directory;
   std::unique_ptr<LmdbStore> store;
-};
-
-/// Holds the writer thread before its commits until opened.
-class Gate {
- public:
-  std::function<int()> hook() {
-    return [this] {
-      std::unique_lock lock(mutex_);
-      ++waiting_;
-      changed_.notify_all();
-      changed_.wait(lock, [this] { return open_; });
-      return 0;
-    };
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  void close() {
-    const std::lock_guard lock(mutex_);
-    open_ = false;
-    waiting_ = 0;
-  }
-  void wait_for_the_writer() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return waiting_ > 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = true;
-  int waiting_ = 0;
 };
 
 TEST(LmdbStore, GivesBackEveryRecordInTheOrderOfTheKeys) {

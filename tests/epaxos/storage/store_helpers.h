@@ -4,10 +4,14 @@
 // of records with values that tell where they came from.
 
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <stdlib.h>
 #include <string>
 #include <string_view>
@@ -107,6 +111,10 @@ class BatchBuilder {
     effects_.erase(key);
     return *this;
   }
+  BatchBuilder& erase_through(const RecordKey& last) {
+    effects_.erase_through(last);
+    return *this;
+  }
   [[nodiscard]] const Effects& effects() const { return effects_; }
 
  private:
@@ -123,6 +131,15 @@ inline Result<Records> load_all(Store& store) {
   });
   if (!loaded) return fail(loaded.error());
   return records;
+}
+
+/// What read() says of this key: its value, nothing, or why it cannot be read.
+inline Result<std::optional<std::string>> read_text(const Store& store, const RecordKey& key) {
+  std::vector<std::byte> value;
+  const Result<bool> found = store.read(key, value);
+  if (!found) return fail(found.error());
+  if (!*found) return std::optional<std::string>();
+  return std::optional(std::string(reinterpret_cast<const char*>(value.data()), value.size()));
 }
 
 /// What a fresh process finds in the directory.
@@ -147,6 +164,40 @@ bool eventually(Condition holds) {
 inline bool wait_durable(const Store& store, BatchNumber batch) {
   return eventually([&] { return store.durable() >= batch; });
 }
+
+/// Holds the writer thread before its commits until opened.
+class Gate {
+ public:
+  std::function<int()> hook() {
+    return [this] {
+      std::unique_lock lock(mutex_);
+      ++waiting_;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return open_; });
+      return 0;
+    };
+  }
+  void open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+    waiting_ = 0;
+  }
+  void wait_for_the_writer() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_ > 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;
+  int waiting_ = 0;
+};
 
 inline std::string read_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -1,0 +1,165 @@
+// Images that travel: what this host gives to peers, and how it takes one itself. Source:
+// protocol.md 14.4-14.5.
+
+#include <utility>
+
+#include "epaxos/runtime/images.h"
+
+namespace epaxos::runtime {
+namespace {
+
+/// Effects of one turn beyond which no more pieces are sent: the rest is asked for again.
+constexpr std::size_t kTurnBytesMax = std::size_t{16} * 1024 * 1024;
+
+}  // namespace
+
+void Images::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
+  switch (static_cast<ImageMessage>(frame.type)) {
+    case ImageMessage::kRequest:
+      return on_request(from, out);
+    case ImageMessage::kOffer:
+      if (const auto offer = read_offer(frame.body)) return on_offer(from, *offer);
+      break;
+    case ImageMessage::kAsk:
+      if (const auto ask = read_ask(frame.body)) return on_ask(from, *ask, out);
+      break;
+    case ImageMessage::kPiece:
+      if (const auto piece = read_piece(frame.body)) return on_piece(from, *piece, out);
+      break;
+    case ImageMessage::kGone:
+      if (const auto gone = read_ask(frame.body)) {
+        const bool is_mine = stage_ == Stage::kFetching && fetch_->from() == from &&
+                             fetch_->offer().number == gone->number;
+        if (is_mine) give_up_fetch();
+        return;
+      }
+      break;
+  }
+  ++counters_.refused_malformed;
+}
+
+// --- For peers ---------------------------------------------------------------------------------
+
+void Images::on_request(ReplicaId from, Effects& out) {
+  ++counters_.requests;
+  if (paused()) return;
+  if (current_) {
+    Offered& offered = offered_[from.value()];
+    offered.number = current_->number;
+    offered.coverage.clear();
+    if (core_.coverage_for(from, current_coverage_, offered.coverage)) {
+      pinned_until_ = now_ + kPinUs;
+      keep_until_ = now_ + kKeepUs;
+      ImageHeader header = *current_;
+      header.coverage_bytes = offered.coverage.size();
+      executor::Checksum hash;
+      hash.update(offered.coverage);
+      header.coverage_digest = hash.value();
+      return send_offer(from, header, out);
+    }
+    offered = {};
+  }
+  if (maker_ == nullptr) asked_ = true;  // Its core asks again.
+}
+
+void Images::on_ask(ReplicaId from, const ImageAsk& ask, Effects& out) {
+  const Offered& offered = offered_[from.value()];
+  if (!current_ || offered.number == 0 || offered.number != ask.number ||
+      current_->number != ask.number) {
+    return send_gone(from, ask.number, out);
+  }
+  pinned_until_ = now_ + kPinUs;
+  keep_until_ = now_ + kKeepUs;
+  ImageHeader header = *current_;
+  header.coverage_bytes = offered.coverage.size();
+  std::vector<std::byte> data;
+  for (std::uint64_t piece = ask.first; piece < ask.first + ask.count; ++piece) {
+    if (piece >= header.pieces() || out.bytes() > kTurnBytesMax) return;
+    if (piece < header.coverage_pieces()) {
+      const Bytes part =
+          Bytes(offered.coverage).subspan(piece * kPieceBytes, header.piece_bytes(piece));
+      data.assign(part.begin(), part.end());
+    } else {
+      const std::uint64_t here = piece - header.coverage_pieces() + current_->coverage_pieces();
+      const Result<bool> found = store_.read(image_piece_key(current_->area, here), data);
+      if (!found || !*found) return send_gone(from, ask.number, out);
+    }
+    ++counters_.pieces_sent;
+    send_piece(from, {ask.number, piece, data}, out);
+  }
+}
+
+// --- From a peer -------------------------------------------------------------------------------
+
+void Images::wish(const ImageWish& wish, Effects& out) {
+  if (stage_ != Stage::kNone) return;
+  stage_ = Stage::kAsked;
+  asked_whom_ = wish.from;
+  asked_at_ = now_;
+  worth_bytes_ = wish.bytes_max;
+  send_request(wish.from, out);
+}
+
+void Images::on_offer(ReplicaId from, const ImageHeader& offer) {
+  if (stage_ != Stage::kAsked || from != asked_whom_) return;
+  const std::optional<std::uint16_t> area = free_area();
+  if (offer.coverage_bytes + offer.state_bytes() > worth_bytes_ || !area) {
+    ++counters_.refused_offers;
+    stage_ = Stage::kNone;
+    return;
+  }
+  ++counters_.fetches;
+  stage_ = Stage::kFetching;
+  fetch_ = std::make_unique<ImageFetch>(from, offer, *area, now_);
+}
+
+void Images::on_piece(ReplicaId from, const ImagePiece& piece, Effects& out) {
+  if (stage_ != Stage::kFetching || fetch_->from() != from) return;
+  ++counters_.pieces_received;
+  switch (fetch_->take(piece, now_, out)) {
+    case ImageFetch::Progress::kGoesOn:
+      return;
+    case ImageFetch::Progress::kCoverageComplete:
+      if (core_.may_install(fetch_->coverage())) return;
+      ++counters_.refused_offers;
+      return give_up_fetch();
+    case ImageFetch::Progress::kComplete:
+      fetched_batch_ = out.batch;
+      stage_ = Stage::kComplete;
+      return;
+    case ImageFetch::Progress::kDamaged:
+      ++counters_.refused_damaged;
+      return give_up_fetch();
+  }
+}
+
+void Images::give_up_fetch() {
+  ++counters_.fetches_given_up;
+  erase_area(fetch_->area(), fetch_->pieces());
+  fetch_.reset();
+  stage_ = Stage::kNone;
+}
+
+/// All that the core has executed is applied, and all pieces are on disk.
+Result<void> Images::load_fetched(Effects& next) {
+  fetched_ = fetch_->offer();
+  fetched_.area = fetch_->area();
+  fetched_.number = ++numbers_;
+  bool replaced = false;
+  if (const Result<void> loaded = load_state(fetched_, replaced); !loaded) {
+    // Between the old state and the new one there is no way back but a start.
+    if (replaced) return loaded;
+    ++counters_.refused_damaged;
+    trouble_ = loaded.error().message;
+    give_up_fetch();
+    return {};
+  }
+  Slice header;
+  encode(fetched_, next.allocate(kImageHeaderBytes, header));
+  next.put(kImageHeaderKey, header);
+  fetched_batch_ = next.batch;
+  stage_ = Stage::kLoaded;
+  return {};
+}
+
+}  // namespace epaxos::runtime

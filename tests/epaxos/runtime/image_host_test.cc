@@ -1,0 +1,547 @@
+// A host's own images: when they are made, how the switch to a new one is one record, what a
+// restart begins with, and what peers get.
+
+#include "tests/epaxos/runtime/image_support.h"
+
+namespace epaxos::runtime::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+/// A stage that starts from what a crash left of another one's disk.
+std::unique_ptr<ImageStage> restarted(const storage::RecordMap& disk) {
+  auto stage = std::make_unique<ImageStage>();
+  stage->store.on_disk = disk;
+  return stage;
+}
+
+/// Executes `state` in one command.
+void execute_and_settle(ImageStage& stage, const std::string& state) {
+  stage.execute(state);
+  stage.turn();
+  stage.settle();
+}
+
+// --- Making ------------------------------------------------------------------------------------
+
+TEST(OwnImage, IsMadeAfterSoManyBytesOfRecords) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  execute_and_settle(stage, "abc");
+  stage.log(9'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 0);
+  EXPECT_GE(stage.images().log_bytes, 9'000);
+
+  stage.log(1'000);
+  Diary all = stage.turn();
+  const Diary more = stage.settle();
+  all.insert(all.end(), more.begin(), more.end());
+
+  EXPECT_THAT(all, Contains("image of all"));
+  EXPECT_EQ(stage.images().number, 1);
+  EXPECT_EQ(stage.images().counters.made, 1);
+  EXPECT_LT(stage.images().log_bytes, 1'000);
+  EXPECT_EQ(stage.store.pieces(), stage.store.header()->pieces());
+}
+
+TEST(OwnImage, IsMadeOnlyBetweenTwoComponents) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.execute("half ", /*ends_component=*/false);
+  stage.log(20'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 0);
+
+  execute_and_settle(stage, "whole");
+
+  EXPECT_EQ(stage.images().number, 1);
+  const auto next = restarted(stage.store.on_disk);
+  ASSERT_TRUE(next->start());
+  EXPECT_EQ(next->machine.state, "half whole");
+}
+
+// Below "sync" the host does not wait for the disk, but what an image replaces may only go when the
+// image is there.
+TEST(OwnImage, CountsWhenTheStoreSaysSoAlsoBelowSync) {
+  ImageStage stage(Durability::kAsync);
+  stage.store.at_once = false;
+  ASSERT_TRUE(stage.start());
+  stage.host().request_image();
+  Diary all;
+  for (int i = 0; i < 20; ++i) {
+    const Diary some = stage.turn();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  EXPECT_THAT(all, Not(Contains("image of all")));
+  EXPECT_EQ(stage.images().number, 0);
+
+  stage.store.complete();
+  EXPECT_THAT(stage.turn(), Contains("image of all"));
+  EXPECT_EQ(stage.images().number, 1);
+}
+
+TEST(OwnImage, IsMadeAtOnceWhenSomebodyAsks) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  execute_and_settle(stage, "abc");
+
+  stage.host().request_image();
+
+  EXPECT_TRUE(stage.is_due()) << "nothing else may bring about a turn";
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+}
+
+TEST(OwnImage, AskedForInsideAComponentDoesNotMakeTheHostSpin) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.execute("half ", /*ends_component=*/false);
+  stage.turn();
+
+  stage.host().request_image();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 0);
+
+  execute_and_settle(stage, "whole");
+  EXPECT_EQ(stage.images().number, 1);
+}
+
+TEST(OwnImage, WritesNothingWhileTheDiskIsBehindAndDoesNotSpin) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(1'000'000, 'm');
+  stage.host().request_image();
+  stage.turn();
+  stage.turn();
+  stage.store.other_pending_bytes = 100 << 20;
+  stage.turn();
+  const BatchNumber before = stage.store.submitted;
+
+  stage.settle();
+  for (int i = 0; i < 10; ++i) stage.turn();
+  EXPECT_FALSE(stage.is_due());
+  EXPECT_EQ(stage.store.submitted, before);
+
+  stage.store.other_pending_bytes = 0;
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+}
+
+TEST(OwnImage, WaitsWhileTheDiskIsFull) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(1'000'000, 'm');
+  stage.host().request_image();
+  stage.turn();
+  stage.turn();
+  stage.store.now = storage::StoreState::kFull;
+  stage.turn();
+  stage.settle();
+  EXPECT_FALSE(stage.is_due());
+  EXPECT_EQ(stage.images().number, 0);
+
+  stage.store.now = storage::StoreState::kReady;
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+}
+
+TEST(OwnImage, ThatCannotBeTakenIsTriedAgainLater) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.image_fails = true;
+  execute_and_settle(stage, "abc");
+  stage.log(20'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.failed, 1);
+  EXPECT_EQ(stage.images().trouble, "scripted failure of an image");
+
+  stage.machine.image_fails = false;
+  stage.after(30 * kSecond);
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 0) << "not at once again";
+  stage.after(31 * kSecond);
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+  EXPECT_EQ(stage.images().trouble, "");
+}
+
+// What was logged before the attempt is still on the disk.
+TEST(OwnImage, ThatCannotBeReadIsMadeAgainWithoutMoreRecords) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.bad_image = BadImage::How::kFails;
+  execute_and_settle(stage, "abc");
+  stage.log(20'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.failed, 1);
+  EXPECT_EQ(stage.store.pieces(), 0) << "what was written of it goes";
+
+  stage.machine.bad_image.reset();
+  stage.after(61 * kSecond);
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.made, 1);
+}
+
+TEST(OwnImage, TakesThePlaceOfTheOneBeforeAndNothingElseStays) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(100 * kPieceBytes, 'm');
+  for (std::uint64_t number = 1; number <= 5; ++number) {
+    stage.host().request_image();
+    stage.turn();
+    stage.settle();
+    ASSERT_EQ(stage.images().number, number);
+    EXPECT_EQ(stage.store.pieces(), stage.store.header()->pieces());
+  }
+}
+
+// --- The start ---------------------------------------------------------------------------------
+
+TEST(ImageRestart, LoadsSessionsAndMachineAndTellsTheCoreItsCoverageFirst) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.turn([&] {
+    stage.host().control_session(SessionOperation::kOpen, 77, kNever, [](const Outcome&) {});
+    stage.propose("abc", kNever, {{77, 1}, 0});
+  });
+  stage.execute_proposals();
+  stage.turn();
+  ASSERT_THAT(stage.outcomes, ElementsAre("executed: abc"));
+  stage.log(20'000);
+  stage.turn();
+  stage.settle();
+  ASSERT_EQ(stage.images().number, 1);
+
+  const auto next = restarted(stage.store.on_disk);
+  ASSERT_TRUE(next->start());
+
+  ASSERT_GE(next->diary.size(), 3);
+  EXPECT_EQ(next->diary[0], "covers all");
+  EXPECT_THAT(next->core.restored, SizeIs(1)) << "records of images and of the host are none";
+  EXPECT_EQ(next->machine.state, "abc");
+  EXPECT_EQ(next->host().digest(), stage.host().digest());
+  EXPECT_LT(next->host().next_deadline(), kNever) << "somebody must care for its session";
+  next->turn([&] { next->propose("abc", kNever, {{77, 1}, 0}); });
+  EXPECT_THAT(next->outcomes, ElementsAre("executed: abc")) << "from the table";
+  EXPECT_EQ(next->images().number, 1);
+}
+
+TEST(ImageRestart, CountsTheRecordsThatItMustReadAsLogged) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.log(9'999 - 32);
+  stage.turn();
+  stage.settle();
+
+  const auto next = restarted(stage.store.on_disk);
+  ASSERT_TRUE(next->start());
+  EXPECT_EQ(next->images().log_bytes, 9'999);
+  next->log(1);
+  next->turn();
+  next->settle();
+
+  EXPECT_EQ(next->images().number, 1) << "a replica that restarts often makes images too";
+}
+
+TEST(ImageRestart, WhatTheRecordsSayIsExecutedBeforeAnImageIsMade) {
+  ImageStage stage;
+  stage.config.image_log_bytes = 1 << 30;
+  ASSERT_TRUE(stage.start());
+  stage.log(20'000);
+  stage.turn();
+
+  const auto next = restarted(stage.store.on_disk);
+  next->store.at_once = false;
+  next->core.on_start = [&](Effects& out) {
+    record(out);
+    next->blocks.execute_foreign("replayed", out);
+    out.ends_component = true;
+  };
+  ASSERT_TRUE(next->start());
+  for (int i = 0; i < 5; ++i) next->turn();
+  EXPECT_FALSE(next->images().making);
+  next->store.at_once = true;
+  next->store.complete();
+  next->turn();
+  next->settle();
+
+  ASSERT_EQ(next->images().number, 1);
+  const auto third = restarted(next->store.on_disk);
+  ASSERT_TRUE(third->start());
+  EXPECT_EQ(third->machine.state, "replayed");
+}
+
+TEST(ImageRestart, AWishForAnImageBeforeThatDoesNotMakeTheHostSpin) {
+  ImageStage stage;
+  stage.store.at_once = false;
+  stage.core.on_start = [](Effects& out) { record(out); };
+  ASSERT_TRUE(stage.start());
+
+  stage.host().request_image();
+  stage.settle();
+
+  EXPECT_EQ(stage.images().number, 0);
+  stage.store.at_once = true;
+  stage.store.complete();
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+}
+
+// Whatever batch the crash came after, the next start has the state of an image that was complete.
+TEST(ImageRestart, AfterACrashAtAnyMomentTheImageBeforeOrTheNewOneCounts) {
+  ImageStage stage;
+  stage.store.at_once = false;
+  ASSERT_TRUE(stage.start());
+  const auto make = [&](char letter) {
+    stage.machine.state.assign(6 * 128 * 1024, letter);
+    stage.core.covers = std::string(1, letter);
+    stage.host().request_image();
+  };
+  const auto crash_here = [&](std::string& states) {
+    const auto next = restarted(stage.store.on_disk);
+    ASSERT_TRUE(next->start());
+    const std::string state = next->machine.state.substr(0, 1);
+    ASSERT_EQ(next->machine.state.size(), state.empty() ? 0 : 6 * 128 * 1024);
+    EXPECT_EQ(std::ranges::count(next->diary, "covers " + state), state.empty() ? 0 : 1);
+    if (states.empty() || states.substr(states.size() - state.size()) != state) states += state;
+    next->turn();
+    next->settle();
+    const auto header = next->store.header();
+    EXPECT_EQ(next->store.pieces(), header ? header->pieces() : 0) << "the rest is erased";
+  };
+  std::string states;
+  std::size_t crashes = 0;
+  for (const char letter : {'a', 'b', 'c'}) {
+    make(letter);
+    for (int i = 0; i < 20; ++i) {
+      stage.turn();
+      while (stage.store.durable() < stage.store.submitted) {
+        stage.store.complete_one();
+        crash_here(states);
+        ++crashes;
+      }
+    }
+  }
+  EXPECT_EQ(states, "abc");
+  EXPECT_GT(crashes, 20);
+}
+
+TEST(ImageRestart, ADamagedImageIsNoStart) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(3 * kPieceBytes, 'm');
+  stage.host().request_image();
+  stage.turn();
+  stage.settle();
+  const ImageHeader header = *stage.store.header();
+  const auto refuses = [&](const std::function<void(storage::RecordMap&)>& spoil) {
+    storage::RecordMap disk = stage.store.on_disk;
+    spoil(disk);
+    const Result<void> started = restarted(disk)->start();
+    return !started && started.error().code == ErrorCode::kCorrupted;
+  };
+  EXPECT_FALSE(refuses([](storage::RecordMap&) {}));
+  for (std::uint64_t piece = 0; piece < header.pieces(); ++piece) {
+    const RecordKey key = image_piece_key(header.area, piece);
+    EXPECT_TRUE(refuses([&](storage::RecordMap& disk) { disk.erase(key); })) << piece;
+    EXPECT_TRUE(refuses([&](storage::RecordMap& disk) { disk.at(key).pop_back(); })) << piece;
+  }
+  EXPECT_TRUE(refuses([](storage::RecordMap& disk) { disk.at(kImageHeaderKey).pop_back(); }));
+  const auto sizes = [&](std::int64_t sessions, std::int64_t machine) {
+    return [=](storage::RecordMap& disk) {
+      ImageHeader other = header;
+      other.sessions_bytes += static_cast<std::uint64_t>(sessions);
+      other.machine_bytes += static_cast<std::uint64_t>(machine);
+      encode(other, disk.at(kImageHeaderKey));
+    };
+  };
+  EXPECT_TRUE(refuses(sizes(1, -1)));
+  EXPECT_TRUE(refuses(sizes(-1, 1)));
+  EXPECT_TRUE(refuses([](storage::RecordMap& disk) {
+    RecordKey of_nobody = kImageHeaderKey;
+    of_nobody.slot = Slot(3);
+    disk[of_nobody] = {std::byte{1}};
+  }));
+}
+
+// --- For peers ---------------------------------------------------------------------------------
+
+class GivingImages : public ::testing::Test {
+ protected:
+  void make_image(std::size_t bytes = 1000) {
+    ASSERT_TRUE(stage.start());
+    stage.machine.state.assign(bytes, 'm');
+    stage.host().request_image();
+    stage.turn();
+    stage.settle();
+    ASSERT_EQ(stage.images().number, 1);
+  }
+  void request(ReplicaId from) {
+    stage.turn([&] { stage.hear(from, [](Effects& out) { send_request(kA, out); }); });
+  }
+  void ask(ReplicaId from, const ImageAsk& what) {
+    stage.turn([&] { stage.hear(from, [&](Effects& out) { send_ask(kA, what, out); }); });
+  }
+
+  ImageStage stage;
+};
+
+TEST_F(GivingImages, APeerIsOfferedTheImageAndGetsItsPieces) {
+  make_image();
+
+  request(kB);
+  const std::vector<HeardFrame> offers = stage.sent(ImageMessage::kOffer);
+  ASSERT_THAT(offers, SizeIs(1));
+  EXPECT_EQ(offers[0].to, kB);
+  const ImageHeader offer = *read_offer(offers[0].body);
+  EXPECT_EQ(offer.number, 1);
+  ask(kB, {1, 0, kAskMax});
+
+  const std::vector<HeardFrame> pieces = stage.sent(ImageMessage::kPiece);
+  ASSERT_EQ(pieces.size(), offer.pieces());
+  ImageFetch fetch(kA, offer, 1, 0);
+  Effects out;
+  fetch.ask(0, false, out);
+  ImageFetch::Progress last = ImageFetch::Progress::kGoesOn;
+  for (const HeardFrame& piece : pieces) last = fetch.take(*read_piece(piece.body), 0, out);
+  EXPECT_EQ(last, ImageFetch::Progress::kComplete);
+}
+
+TEST_F(GivingImages, WhenTheImageWillNotDoAnotherIsMade) {
+  make_image();
+  stage.core.refuses_to_give = true;
+  request(kB);
+  EXPECT_THAT(stage.sent(ImageMessage::kOffer), IsEmpty());
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 2);
+
+  stage.core.refuses_to_give = false;
+  request(kB);
+  EXPECT_THAT(stage.sent(ImageMessage::kOffer), SizeIs(1));
+}
+
+TEST_F(GivingImages, WhoAsksForAnImageThatIsNotOfferedHearsThatItIsGone) {
+  make_image();
+  ask(kB, {1, 0, 1});
+  EXPECT_THAT(stage.sent(ImageMessage::kGone), SizeIs(1)) << "it was offered nothing";
+  request(kB);
+  stage.sent(ImageMessage::kOffer);
+  ask(kB, {2, 0, 1});
+  EXPECT_THAT(stage.sent(ImageMessage::kGone), SizeIs(1)) << "it was offered another one";
+  ask(kC, {1, 0, 1});
+  EXPECT_THAT(stage.sent(ImageMessage::kGone), SizeIs(1)) << "somebody else was offered it";
+}
+
+TEST_F(GivingImages, PiecesThatDoNotExistAreNotSent) {
+  make_image();
+  request(kB);
+  stage.sent(ImageMessage::kOffer);
+  ask(kB, {1, 1, kAskMax});
+  EXPECT_THAT(stage.sent(ImageMessage::kPiece), SizeIs(1));
+  ask(kB, {1, 2, kAskMax});
+  ask(kB, {1, kPiecesMax, kAskMax});
+  ask(kB, {1, 0, 0});
+  EXPECT_THAT(stage.network->frames, IsEmpty());
+}
+
+TEST_F(GivingImages, AFloodOfQuestionsIsAnsweredInPart) {
+  make_image(200 * kPieceBytes);
+  request(kB);
+  stage.sent(ImageMessage::kOffer);
+
+  stage.turn([&] {
+    for (int i = 0; i < 1000; ++i) {
+      stage.hear(kB, [](Effects& out) { send_ask(kA, {1, 0, kAskMax}, out); });
+    }
+  });
+
+  const std::size_t pieces = stage.sent(ImageMessage::kPiece).size();
+  EXPECT_GE(pieces, kAskMax);
+  EXPECT_LE(pieces, 600) << "16 MiB";
+  EXPECT_FALSE(stage.is_due());
+}
+
+TEST_F(GivingImages, APeerThatIsFetchingKeepsTheImageForAWhile) {
+  make_image();
+  request(kB);
+  stage.log(20'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+
+  stage.after(11 * kSecond);
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 2) << "it has gone away";
+}
+
+TEST_F(GivingImages, AFetchDoesNotHoldUpImagesForEver) {
+  make_image();
+  request(kB);
+  stage.log(81'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 2);
+}
+
+// Without a disk an image is made for a peer that asks, who asks again a little later.
+TEST(ImageInMemory, StaysUntilThePeerHasFetchedIt) {
+  ImageStage stage(Durability::kNone);
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(100'000, 'm');
+  const auto ask_for_image = [&] {
+    stage.turn([&] { stage.hear(kB, [](Effects& out) { send_request(kA, out); }); });
+  };
+  ask_for_image();
+  stage.settle();
+  stage.after(4 * kSecond);
+  stage.settle();
+  ASSERT_EQ(stage.images().number, 1);
+
+  ask_for_image();
+  EXPECT_THAT(stage.sent(ImageMessage::kOffer), SizeIs(1));
+
+  stage.after(200 * kSecond);
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 0) << "nobody needs it any more";
+  EXPECT_EQ(stage.store.pieces(), 0);
+}
+
+TEST(ImageInMemory, IsNotMadeForTheNextStart) {
+  ImageStage stage(Durability::kNone);
+  ASSERT_TRUE(stage.start());
+  stage.log(1'000'000);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.made, 0);
+}
+
+TEST(ImageMessages, OfUnknownTypesOrMalformedAreCounted) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  const std::vector<std::byte> words(40);
+  stage.turn([&] {
+    stage.hear(kB, 0x105, words);
+    stage.hear(kB, 0xFFFF, words);
+    for (const auto type :
+         {ImageMessage::kOffer, ImageMessage::kAsk, ImageMessage::kPiece, ImageMessage::kGone}) {
+      stage.hear(kB, static_cast<net::FrameType>(type), words);
+    }
+  });
+  EXPECT_EQ(stage.images().counters.refused_malformed, 6);
+  EXPECT_THAT(stage.network->frames, IsEmpty());
+}
+
+}  // namespace
+}  // namespace epaxos::runtime::testing
