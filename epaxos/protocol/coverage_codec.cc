@@ -2,7 +2,7 @@
 
 #include "epaxos/protocol/codec_support.h"
 #include "epaxos/protocol/coverage.h"
-#include "epaxos/protocol/message.h"
+#include "epaxos/protocol/message_codec.h"
 #include "epaxos/protocol/record.capnp.h"
 
 namespace epaxos::protocol {
