@@ -1,5 +1,6 @@
 #include "epaxos/sim/swarm_plan.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -170,6 +171,9 @@ void draw_images(Random random, SwarmPlan& plan) {
   if (random.below(2) == 0) plan.held_executed_max = scaled(random, 1, 256);
   if (random.below(2) == 0) plan.image_turn_bytes = scaled(random, 16, 4'096);
   if (random.below(2) == 0) plan.image_pause_us = scaled(random, 100, 50'000);
+  // An image that takes many turns takes them one after the other, not all at once.
+  constexpr Tick kLeastPauseUs = 200;
+  if (plan.image_turn_bytes > 0) plan.image_pause_us = std::max(plan.image_pause_us, kLeastPauseUs);
 }
 
 /// A world in which nothing goes wrong and nothing is slow.
