@@ -22,11 +22,11 @@ namespace epaxos::net {
 
 /// What a client wants. The numbers are part of the wire.
 enum class RequestKind : std::uint16_t {
-  kPing = 0,     ///< Whether the replica answers; the plane answers by itself.
-  kPropose = 1,  ///< Replicate this command and apply it.
-  kQuery = 2,    ///< A local, possibly stale read of the state machine.
-  kStatus = 3,   ///< The replica's status, as JSON.
-  kDigest = 4,   ///< The digest of the state machine and sessions: 8 bytes, little-endian.
+  kPing = 0,      ///< Whether the replica answers; the plane answers by itself.
+  kPropose = 1,   ///< Replicate this command and apply it.
+  kQuery = 2,     ///< A local, possibly stale read of the state machine.
+  kStatus = 3,    ///< The replica's status, as JSON.
+  kDigest = 4,    ///< The digest of the state machine and sessions: 8 bytes, little-endian.
   kSnapshot = 5,  ///< Make an image of the state now; answered at once, with nothing.
 };
 inline constexpr std::uint16_t kRequestKinds = 6;
