@@ -38,9 +38,8 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
 
 /// As a known bug would have it: an outcome without a reason, which is none of a rejection.
 void EpaxosCore::tell_at_commit(const Instance& instance, Effects& out) const {
-  std::vector<Command> commands;
-  decode_block_commands(instance.block(), commands);
-  for (const Command& command : commands) out.rejections.push_back({command.id, {}, ""});
+  for (const Command& command : kept_commands(instance))
+    out.rejections.push_back({command.id, {}, ""});
 }
 
 void EpaxosCore::log_decision(const InstanceId& id, const Instance& instance, Effects& out) const {

@@ -282,18 +282,14 @@ void EpaxosCore::end_covered(const Coverage& coverage, Effects& out) {
 
 /// Its commands are executed, or proposed again by nobody; what they gave is not known here.
 void EpaxosCore::supersede(const Instance& instance, Effects& out) const {
-  std::vector<Command> commands;
-  decode_block_commands(instance.block(), commands);
-  for (const Command& command : commands) out.superseded.push_back(command.id);
+  for (const Command& command : kept_commands(instance)) out.superseded.push_back(command.id);
 }
 
 /// Nops of this owner that are still to be proposed again, when their payloads go.
 void EpaxosCore::reject_nops(Effects& out) {
   resubmit_nops(out);
   for (const InstanceId& id : resubmit_) {
-    std::vector<Command> commands;
-    decode_block_commands(instances_.find(id)->block(), commands);
-    for (const Command& command : commands) {
+    for (const Command& command : kept_commands(*instances_.find(id))) {
       out.rejections.push_back({command.id, ErrorCode::kUnavailable,
                                 "the replica was too far behind; propose the command again"});
     }

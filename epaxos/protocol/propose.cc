@@ -173,10 +173,8 @@ void EpaxosCore::resubmit_nops(Effects& out) {
     const InstanceId id = resubmit_.front();
     resubmit_.pop_front();
     const Instance& instance = *instances_.find(id);
-    std::vector<Command> commands;
-    decode_block_commands(instance.block(), commands);
     std::vector<Proposal> proposals;
-    for (const Command& command : commands) proposals.push_back({command, {}});
+    for (const Command& command : kept_commands(instance)) proposals.push_back({command, {}});
     counters_.add(Count::kResubmitted, proposals.size());
     if (voting_) {
       const Footprint footprint = kept_footprint(instance);

@@ -29,11 +29,12 @@ Result<void> EpaxosCore::restore(const RecordKey& key, Bytes value) {
   }
   last_restored_ = key;
   // Records that were to be erased when the last life ended.
-  if (erased_.covers(id) && key.kind <= static_cast<std::uint8_t>(RecordKind::kDecision)) return {};
+  const bool of_instance = key.kind <= static_cast<std::uint8_t>(RecordKind::kDecision);
+  if (erased_.covers(id) && of_instance) return {};
   // Stores promise nothing about alignment; the codec needs it.
   aligned_.assign(value);
   const Bytes bytes = aligned_.bytes();
-  if (is_archived(id) && key.kind <= static_cast<std::uint8_t>(RecordKind::kDecision)) {
+  if (is_archived(id) && of_instance) {
     return restore_archived(id, static_cast<RecordKind>(key.kind), bytes);
   }
   switch (static_cast<RecordKind>(key.kind)) {

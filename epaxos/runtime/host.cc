@@ -46,7 +46,7 @@ Host::Host(const HostConfig& config, Core& core, storage::Store& store, StateMac
       reader_(config.identity, config.replica_count),
       outgoing_(static_cast<std::size_t>(config.replica_count)),
       lives_(static_cast<std::size_t>(config.replica_count)),
-      images_({config.identity.self, config.durability != Durability::kNone, config.image_log_bytes,
+      images_({config.durability != Durability::kNone, config.image_log_bytes,
                config.image_turn_bytes, config.image_pause_us},
               core, store, machine, sessions_) {
   check(config.replica_count >= 1 && config.replica_count <= kReplicasMax,

@@ -22,7 +22,6 @@
 namespace epaxos::runtime {
 
 struct ImagesConfig {
-  ReplicaId self;
   bool on_disk = true;  ///< Otherwise an image is made only for a peer that asks.
   /// Bytes of records after which the next image is made; more when images are larger.
   std::uint64_t log_bytes = 0;
