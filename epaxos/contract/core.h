@@ -129,10 +129,13 @@ class Core {
   /// An image of this replica with this coverage is on disk: what it covers need not be kept for
   /// the next start.
   virtual void image_durable(Bytes coverage, Effects& out) = 0;
-  /// What a peer must be told about an image with this coverage to install it.
-  /// Errors: unavailable - it would not do for this peer; a later one may.
-  virtual Result<void> coverage_for(ReplicaId peer, Bytes coverage,
-                                    std::vector<std::byte>& out) const = 0;
+  /// What a peer must be told about an image with this coverage to install it, in place of what
+  /// `out` holds. False: there is more to do; to be called again with the same arguments, once a
+  /// turn, and with others only to begin something else.
+  /// Errors: unavailable - it would not do for this peer; a later one may; too large - none would,
+  /// as there is too much to be told.
+  virtual Result<bool> coverage_for(ReplicaId peer, Bytes coverage,
+                                    std::vector<std::byte>& out) = 0;
   /// Whether an image of a peer may take the place of the state machine.
   /// Errors: malformed; invalid_argument - it lacks what is executed here.
   [[nodiscard]] virtual Result<void> may_install(Bytes coverage) const = 0;

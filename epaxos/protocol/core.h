@@ -48,8 +48,7 @@ class EpaxosCore final : public Core {
   Result<void> restore_coverage(Bytes coverage) override;
   void coverage(std::vector<std::byte>& out) const override;
   void image_durable(Bytes coverage, Effects& out) override;
-  Result<void> coverage_for(ReplicaId peer, Bytes coverage,
-                            std::vector<std::byte>& out) const override;
+  Result<bool> coverage_for(ReplicaId peer, Bytes image, std::vector<std::byte>& out) override;
   [[nodiscard]] Result<void> may_install(Bytes coverage) const override;
   void install(Bytes coverage, Effects& out) override;
   void end_of_turn(Effects& out) override;
@@ -202,6 +201,12 @@ class EpaxosCore final : public Core {
   void supersede(const Instance& instance, Effects& out) const;
   void reject_nops(Effects& out);
   void rebuild_graph(const Coverage& coverage);
+
+  // peer_coverage.cc: what a peer must be told to install an image. 14.4
+  [[nodiscard]] Result<Dependencies> floor_for(ReplicaId peer, const Dependencies& executed) const;
+  Result<void> begin_listing(ReplicaId peer, Bytes image);
+  Result<bool> list_some(PeerCoverage& listing) const;
+  static void list_above(PeerCoverage& listing, std::vector<CoveredInstance>& part);
 
   // recover.cc: the owner is gone, somebody else finishes. 7.1-7.4
   [[nodiscard]] Tick suspicion_us(ReplicaId replica) const;
@@ -390,6 +395,7 @@ class EpaxosCore final : public Core {
   std::map<InstanceId, ReplicaSet> matches_;
   /// Up to where validations have looked through what is on disk only.
   std::map<InstanceId, Dependencies> archive_scans_;
+  std::optional<PeerCoverage> listing_;
   Tick recovery_due_ = kNever;
   bool waiting_changed_ = false;  // Something that a waiting recovery may look at.
   std::uint64_t random_;

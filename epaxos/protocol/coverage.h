@@ -6,6 +6,7 @@
 // Source: protocol.md 14.4.
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "deps/types/bytes.h"
@@ -34,8 +35,29 @@ struct Coverage {
   friend bool operator==(const Coverage&, const Coverage&) = default;
 };
 
+/// The coverage of an image for a peer, while it is being listed.
+struct PeerCoverage {
+  ReplicaId peer;
+  std::vector<std::byte> image_bytes;  ///< What the image says of itself,
+  Coverage image;                      ///< decoded.
+  Dependencies floor;                  ///< As it was at the beginning.
+  InstanceId next;                     ///< To be listed.
+  std::size_t taken = 0;               ///< Of image.instances.
+  std::size_t listed = 0;
+  std::vector<std::byte> bytes;  ///< So far.
+};
+
 /// Appends the coverage as bytes. Cost: linear.
 void encode(const Coverage& coverage, std::vector<std::byte>& out);
+/// The same bit by bit: room for a head, then parts with the instances in their order, and at last
+/// the head. What is listed and not above the floor says nothing.
+void begin_coverage(int rows, std::vector<std::byte>& bytes);
+/// Precondition: not empty.
+void append_part(std::span<const CoveredInstance> instances, std::vector<std::byte>& bytes);
+/// `listed`: instances in all parts.
+void end_coverage(const Dependencies& floor, const Dependencies& executed, std::size_t listed,
+                  std::vector<std::byte>& bytes);
+
 /// Of any alignment. Errors: malformed.
 Result<Coverage> decode_coverage(Bytes bytes, int rows);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "epaxos/protocol/codec_support.h"
 #include "epaxos/protocol/coverage.h"
@@ -11,6 +12,8 @@ namespace {
 using codec::rows_of;
 using codec::words_of;
 
+/// Of a part, when all is known at once.
+constexpr std::size_t kPartInstances = 1024;
 constexpr std::size_t kInstanceWords = capnp::_::structSize<schema::CoveredInstance>().data +
                                        capnp::_::structSize<schema::CoveredInstance>().pointers;
 
@@ -28,15 +31,19 @@ std::vector<std::byte> block_of(const Footprint& footprint) {
   return block;
 }
 
-std::size_t words_of(const Coverage& coverage) {
-  std::size_t words =
-      words_of<schema::Coverage>() + words_of(coverage.floor) + words_of(coverage.executed);
-  if (!coverage.instances.empty()) ++words;  // The tag of a list of structs.
-  for (const CoveredInstance& each : coverage.instances) {
+/// Of one part.
+std::size_t words_of(std::span<const CoveredInstance> instances) {
+  std::size_t words = words_of<schema::CoveragePart>() + 1;  // The tag of a list of structs.
+  for (const CoveredInstance& each : instances) {
     words += kInstanceWords;
     if (each.footprint) words += block_bytes(*each.footprint) / sizeof(capnp::word);
   }
   return words;
+}
+
+std::size_t head_bytes(int rows) {
+  return (words_of<schema::CoverageHead>() + 2 * static_cast<std::size_t>(rows)) *
+         sizeof(capnp::word);
 }
 
 bool read_instance(schema::CoveredInstance::Reader from, int rows, CoveredInstance& out) {
@@ -52,51 +59,110 @@ bool read_instance(schema::CoveredInstance::Reader from, int rows, CoveredInstan
   return true;
 }
 
+bool read_head(Bytes bytes, int rows, Coverage& out, std::uint64_t& listed) {
+  using S = schema::CoverageHead;
+  return codec::parse<S>(bytes, [&](S::Reader from, std::size_t) {
+    listed = from.getListed();
+    return codec::read(from.getFloor(), rows, kSlotMax, out.floor) &&
+           codec::read(from.getExecuted(), rows, kSlotMax, out.executed);
+  });
+}
+
+bool read_part(Bytes bytes, int rows, std::vector<CoveredInstance>& out) {
+  using S = schema::CoveragePart;
+  const std::size_t before = out.size();
+  return codec::parse<S>(bytes, [&](S::Reader from, std::size_t words) {
+    for (const auto each : from.getInstances()) {
+      if (!read_instance(each, rows, out.emplace_back())) return false;
+    }
+    return out.size() > before && words == words_of(std::span(out).subspan(before));
+  });
+}
+
+/// Reads all parts. Precondition: aligned.
+bool read_parts(Bytes bytes, int rows, std::vector<CoveredInstance>& out) {
+  while (!bytes.empty()) {
+    std::uint64_t size = 0;
+    if (bytes.size() < sizeof size) return false;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    bytes = bytes.subspan(sizeof size);
+    if (size > bytes.size() || !read_part(bytes.first(size), rows, out)) return false;
+    bytes = bytes.subspan(size);
+  }
+  return true;
+}
+
 }  // namespace
 
-void encode(const Coverage& coverage, std::vector<std::byte>& out) {
-  using S = schema::Coverage;
+void begin_coverage(int rows, std::vector<std::byte>& bytes) {
+  bytes.assign(head_bytes(rows), std::byte{});
+}
+
+void append_part(std::span<const CoveredInstance> instances, std::vector<std::byte>& bytes) {
+  using S = schema::CoveragePart;
+  check(!instances.empty(), "a part of a coverage says something");
   Effects arena;
-  const Slice body = codec::build<S>(arena, words_of(coverage), [&](S::Builder to) {
-    codec::fill(to.initFloor(rows_of(coverage.floor)), coverage.floor);
-    codec::fill(to.initExecuted(rows_of(coverage.executed)), coverage.executed);
-    if (coverage.instances.empty()) return;
-    auto list = to.initInstances(static_cast<unsigned>(coverage.instances.size()));
+  const Slice body = codec::build<S>(arena, words_of(instances), [&](S::Builder to) {
+    auto list = to.initInstances(static_cast<unsigned>(instances.size()));
     for (unsigned i = 0; i < list.size(); ++i) {
-      const CoveredInstance& each = coverage.instances[i];
+      const CoveredInstance& each = instances[i];
       list[i].setSlot(each.id.slot.value());
       list[i].setRow(each.id.row.value());
       list[i].setNop(each.nop);
       if (each.footprint) list[i].setBlock(codec::data_of(block_of(*each.footprint)));
     }
   });
-  const Bytes bytes = arena.view(body);
+  const Bytes part = arena.view(body);
+  const std::uint64_t size = part.size();
+  const Bytes prefix = bytes_of(size);
+  bytes.insert(bytes.end(), prefix.begin(), prefix.end());
+  bytes.insert(bytes.end(), part.begin(), part.end());
+}
+
+void end_coverage(const Dependencies& floor, const Dependencies& executed, std::size_t listed,
+                  std::vector<std::byte>& bytes) {
+  using S = schema::CoverageHead;
+  Effects arena;
+  const std::size_t words = head_bytes(floor.rows()) / sizeof(capnp::word);
+  const Slice head = codec::build<S>(arena, words, [&](S::Builder to) {
+    codec::fill(to.initFloor(rows_of(floor)), floor);
+    codec::fill(to.initExecuted(rows_of(executed)), executed);
+    to.setListed(listed);
+  });
+  copy_bytes(arena.view(head), bytes.data());
+}
+
+void encode(const Coverage& coverage, std::vector<std::byte>& out) {
+  std::vector<std::byte> bytes;
+  begin_coverage(coverage.floor.rows(), bytes);
+  std::span<const CoveredInstance> rest(coverage.instances);
+  while (!rest.empty()) {
+    const auto part = rest.first(std::min(rest.size(), kPartInstances));
+    append_part(part, bytes);
+    rest = rest.subspan(part.size());
+  }
+  end_coverage(coverage.floor, coverage.executed, coverage.instances.size(), bytes);
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
 Result<Coverage> decode_coverage(Bytes bytes, int rows) {
-  using S = schema::Coverage;
   const AlignedBytes aligned(bytes);
+  const std::size_t head = head_bytes(rows);
   Coverage coverage;
-  const bool decodes = codec::parse<S>(aligned.bytes(), [&](S::Reader from, std::size_t words) {
-    if (!codec::read(from.getFloor(), rows, kSlotMax, coverage.floor)) return false;
-    if (!codec::read(from.getExecuted(), rows, kSlotMax, coverage.executed)) return false;
-    for (const auto each : from.getInstances()) {
-      if (!read_instance(each, rows, coverage.instances.emplace_back())) return false;
-    }
-    return words == words_of(coverage);
-  });
+  std::uint64_t listed = 0;
+  const bool decodes = bytes.size() >= head &&
+                       read_head(aligned.bytes().first(head), rows, coverage, listed) &&
+                       read_parts(aligned.bytes().subspan(head), rows, coverage.instances) &&
+                       coverage.instances.size() == listed;
   const auto out_of_order = [](const CoveredInstance& a, const CoveredInstance& b) {
     return a.id >= b.id;
   };
-  const auto below_floor = [&](const CoveredInstance& each) {
-    return coverage.floor.covers(each.id);
-  };
   if (!decodes || !coverage.executed.includes(coverage.floor) ||
-      std::ranges::adjacent_find(coverage.instances, out_of_order) != coverage.instances.end() ||
-      std::ranges::any_of(coverage.instances, below_floor)) {
+      std::ranges::adjacent_find(coverage.instances, out_of_order) != coverage.instances.end()) {
     return fail(ErrorCode::kMalformed, "what an image says that it covers makes no sense");
   }
+  std::erase_if(coverage.instances,
+                [&](const CoveredInstance& each) { return coverage.floor.covers(each.id); });
   return coverage;
 }
 

@@ -81,47 +81,6 @@ void EpaxosCore::coverage(std::vector<std::byte>& out) const {
   encode(coverage, out);
 }
 
-/// A peer that has installed the image has executed all of it, so what all others have executed too
-/// is executed everywhere: that is the peer's floor, and what each instance above it touches is
-/// told.
-Result<void> EpaxosCore::coverage_for(ReplicaId peer, Bytes bytes,
-                                      std::vector<std::byte>& out) const {
-  Result<Coverage> coverage = decode_coverage(bytes, n_);
-  if (!coverage) return fail(coverage.error());
-  const auto too_old = [] {
-    return fail(ErrorCode::kUnavailable, "the image is older than what its receiver needs");
-  };
-  if (frozen_ || !coverage->executed.includes(floor_) ||
-      !coverage->executed.includes(heard_floor_) ||
-      !coverage->executed.includes(peers_executed_ever_[peer.value()])) {
-    return too_old();
-  }
-  coverage->floor = coverage->executed;
-  for (int other = 0; other < n_; ++other) {
-    const bool counts = replica_at(other) != self_ && replica_at(other) != peer;
-    if (counts) coverage->floor.limit(peers_executed_[static_cast<std::size_t>(other)]);
-  }
-  coverage->floor.merge(floor_);
-  std::vector<CoveredInstance> instances;
-  for (int index = 0; index < n_; ++index) {
-    const ReplicaId row = replica_at(index);
-    for (Slot slot = coverage->floor[row].next(); slot <= coverage->executed[row];
-         slot = slot.next()) {
-      const std::optional<CoveredInstance> covered = covered_instance({row, slot});
-      if (!covered) return too_old();
-      instances.push_back(*covered);
-    }
-  }
-  // An image that came from a peer lists some of them already.
-  std::erase_if(coverage->instances,
-                [&](const CoveredInstance& each) { return coverage->executed.covers(each.id); });
-  std::ranges::move(instances, std::back_inserter(coverage->instances));
-  std::ranges::sort(coverage->instances, {}, &CoveredInstance::id);
-  if (mutant(Mutant::kImageWithoutFootprints)) coverage->instances.clear();
-  encode(*coverage, out);
-  return {};
-}
-
 void EpaxosCore::image_durable(Bytes coverage, Effects&) {
   const Result<Coverage> decoded = decode_coverage(coverage, n_);
   check(decoded.has_value(), "a coverage of this replica does not decode");
@@ -254,6 +213,7 @@ void EpaxosCore::install(Bytes bytes, Effects& out) {
     if (erased_[row] < floor_[row]) erase_through(row, floor_[row], out);
   }
   rebuild_graph(*coverage);
+  listing_.reset();
   frozen_ = covered_elsewhere_ = false;
   gossip_due_ = 0;
 }

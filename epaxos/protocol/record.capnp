@@ -27,11 +27,16 @@ struct FloorRecord {
   floor @0 :List(UInt64);
 }
 
-# What an image of the state machine covers; see coverage.h.
-struct Coverage {
+# What an image of the state machine covers begins with its head, and goes on with parts; see
+# coverage.h.
+struct CoverageHead {
   floor @0 :List(UInt64);
   executed @1 :List(UInt64);
-  instances @2 :List(CoveredInstance);
+  listed @2 :UInt64;  # Instances in all parts.
+}
+
+struct CoveragePart {
+  instances @0 :List(CoveredInstance);
 }
 
 struct CoveredInstance {

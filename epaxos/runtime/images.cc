@@ -16,6 +16,9 @@ constexpr std::uint64_t kEraseMax = 64;
 constexpr Tick kRetryUs = 60 * kSecond;
 /// Unless so many times as much was logged as otherwise brings about the next image.
 constexpr std::uint64_t kPinLogs = 8;
+constexpr const char* kNoRoom =
+    "the store has too little room for one more image of the state, so what was executed stays in "
+    "its records: see the room that epaxosctl status prints";
 /// How long an offer is waited for.
 constexpr Tick kOfferUs = 2 * kSecond;
 
@@ -213,6 +216,7 @@ void Images::drop_maker() {
 void Images::make_some(Effects& out) {
   if (maker_ == nullptr || own_batch_ || !disk_keeps_up() || now_ < make_at_) return;
   make_at_ = now_ + config_.pause_us;
+  if (!has_room()) return give_up_own({ErrorCode::kOutOfSpace, kNoRoom});
   const Result<bool> complete = maker_->write(config_.turn_bytes, out);
   if (!complete) return give_up_own(complete.error());
   if (!*complete) return;
@@ -255,6 +259,7 @@ void Images::end_turn(Effects& out) {
   if (stage_ == Stage::kAsked && now_ >= asked_at_ + kOfferUs) stage_ = Stage::kNone;
   // Without a disk the images are in memory, and nobody needs them for long.
   if (!config_.on_disk && current_ && now_ >= keep_until_ && !maker_) {
+    preparing_.reset();
     erase_area(current_->area, current_->pieces());
     current_.reset();
   }
@@ -275,6 +280,8 @@ void Images::end_turn(Effects& out) {
     }
   }
   if (!paused()) make_some(out);
+  prepare_offer(out);
+  forget_offers();
   erase_some(out);
 }
 
@@ -321,7 +328,7 @@ Tick Images::next_deadline() const {
   if (!erasing_.empty() && disk_keeps_up()) return 0;
   const bool makes = maker_ != nullptr && !own_batch_ && disk_keeps_up();
   const Tick fetch = stage_ == Stage::kFetching ? fetch_->due(disk_is_behind()) : kNever;
-  return std::min(makes ? make_at_ : kNever, fetch);
+  return std::min({makes ? make_at_ : kNever, preparing_ ? prepare_at_ : kNever, fetch});
 }
 
 ImageStatus Images::status() const {

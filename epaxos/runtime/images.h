@@ -118,6 +118,7 @@ class Images {
   /// What a peer was offered.
   struct Offered {
     std::uint64_t number = 0;
+    bool asked = false;  ///< For a piece of it.
     std::vector<std::byte> coverage;
   };
   struct Erasing {
@@ -129,6 +130,7 @@ class Images {
   // Its own ones.
   [[nodiscard]] bool wants_own() const;
   [[nodiscard]] bool disk_keeps_up() const;
+  [[nodiscard]] bool has_room() const { return !store_.space().is_short(); }
   [[nodiscard]] bool disk_is_behind() const;
   void begin();
   void follow_store(Effects& out);
@@ -145,8 +147,16 @@ class Images {
 
   // For peers.
   void on_request(ReplicaId from, Effects& out);
+  void prepare_offer(Effects& out);
+  void send_offer_of(ReplicaId to, Effects& out);
+  [[nodiscard]] ImageHeader header_for(const Offered& offered) const;
+  void forget_offers();
   void on_ask(ReplicaId from, const ImageAsk& ask, Effects& out);
   [[nodiscard]] bool is_pinned() const { return now_ < pinned_until_; }
+  void pin() {
+    pinned_until_ = now_ + kPinUs;
+    keep_until_ = now_ + kKeepUs;
+  }
 
   // From a peer.
   void on_offer(ReplicaId from, const ImageHeader& offer);
@@ -178,6 +188,8 @@ class Images {
   std::array<std::uint64_t, kImageAreas + 1> found_{};  // Pieces in each area at the start.
 
   std::array<Offered, kReplicasMax> offered_;
+  std::optional<ReplicaId> preparing_;  // An offer for whom.
+  Tick prepare_at_ = 0;                 // When the next part of it is due.
   Tick pinned_until_ = 0;
   Tick keep_until_ = 0;
 

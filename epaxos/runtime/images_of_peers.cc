@@ -10,6 +10,8 @@ namespace {
 
 /// Effects of one turn beyond which no more pieces are sent: the rest is asked for again.
 constexpr std::size_t kTurnBytesMax = std::size_t{16} * 1024 * 1024;
+/// Of a coverage, which is decoded in memory: far beyond what a core lists.
+constexpr std::uint64_t kCoverageBytesMax = std::uint64_t{1} << 30;
 
 }  // namespace
 
@@ -42,34 +44,67 @@ void Images::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
 
 void Images::on_request(ReplicaId from, Effects& out) {
   ++counters_.requests;
-  if (paused()) return;
-  if (current_) {
-    Offered& offered = offered_[from.value()];
-    offered.number = current_->number;
-    offered.coverage.clear();
-    if (core_.coverage_for(from, current_coverage_, offered.coverage)) {
-      pinned_until_ = now_ + kPinUs;
-      keep_until_ = now_ + kKeepUs;
-      ImageHeader header = *current_;
-      header.coverage_bytes = offered.coverage.size();
-      executor::Checksum hash;
-      hash.update(offered.coverage);
-      header.coverage_digest = hash.value();
-      return send_offer(from, header, out);
-    }
-    offered = {};
+  if (paused() || preparing_) return;  // It asks again.
+  Offered& offered = offered_[from.value()];
+  if (current_ && offered.number == current_->number && !offered.asked) {
+    return send_offer_of(from, out);  // That took longer than it waited.
   }
-  if (maker_ == nullptr) asked_ = true;  // Its core asks again.
+  offered = {};
+  if (current_) {
+    preparing_ = from;
+    prepare_at_ = now_;
+  } else if (maker_ == nullptr) {
+    asked_ = true;
+  }
+}
+
+/// What an image covers is listed for each peer anew, a part a turn.
+void Images::prepare_offer(Effects& out) {
+  if (!preparing_ || paused() || now_ < prepare_at_) return;
+  prepare_at_ = now_ + config_.pause_us;
+  Offered& offered = offered_[preparing_->value()];
+  const Result<bool> complete =
+      core_.coverage_for(*preparing_, current_coverage_, offered.coverage);
+  if (complete && !*complete) return pin();
+  const ReplicaId peer = *std::exchange(preparing_, std::nullopt);
+  if (complete) {
+    offered.number = current_->number;
+    return send_offer_of(peer, out);
+  }
+  if (maker_ == nullptr && complete.error().code == ErrorCode::kUnavailable) asked_ = true;
+}
+
+void Images::send_offer_of(ReplicaId to, Effects& out) {
+  pin();
+  send_offer(to, header_for(offered_[to.value()]), out);
+}
+
+/// With the coverage that was made for a peer.
+ImageHeader Images::header_for(const Offered& offered) const {
+  ImageHeader header = *current_;
+  header.coverage_bytes = offered.coverage.size();
+  executor::Checksum hash;
+  hash.update(offered.coverage);
+  header.coverage_digest = hash.value();
+  return header;
+}
+
+/// Nobody has asked for a piece for a long time; what was listed can be much.
+void Images::forget_offers() {
+  if (is_pinned() || preparing_) return;
+  for (Offered& offered : offered_) {
+    if (offered.number != 0) offered = {};
+  }
 }
 
 void Images::on_ask(ReplicaId from, const ImageAsk& ask, Effects& out) {
-  const Offered& offered = offered_[from.value()];
+  Offered& offered = offered_[from.value()];
   if (!current_ || offered.number == 0 || offered.number != ask.number ||
       current_->number != ask.number) {
     return send_gone(from, ask.number, out);
   }
-  pinned_until_ = now_ + kPinUs;
-  keep_until_ = now_ + kKeepUs;
+  offered.asked = true;
+  pin();
   ImageHeader header = *current_;
   header.coverage_bytes = offered.coverage.size();
   std::vector<std::byte> data;
@@ -103,7 +138,9 @@ void Images::wish(const ImageWish& wish, Effects& out) {
 void Images::on_offer(ReplicaId from, const ImageHeader& offer) {
   if (stage_ != Stage::kAsked || from != asked_whom_) return;
   const std::optional<std::uint16_t> area = free_area();
-  if (offer.coverage_bytes + offer.state_bytes() > worth_bytes_ || !area) {
+  const bool is_worth_it = offer.coverage_bytes <= kCoverageBytesMax &&
+                           offer.coverage_bytes + offer.state_bytes() <= worth_bytes_;
+  if (!is_worth_it || !area || !has_room()) {
     ++counters_.refused_offers;
     stage_ = Stage::kNone;
     return;

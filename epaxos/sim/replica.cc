@@ -35,8 +35,7 @@ class WatchedCore final : public Core {
   }
   void coverage(std::vector<std::byte>& out) const override { core_->coverage(out); }
   void image_durable(Bytes coverage, Effects& out) override { core_->image_durable(coverage, out); }
-  Result<void> coverage_for(ReplicaId peer, Bytes coverage,
-                            std::vector<std::byte>& out) const override {
+  Result<bool> coverage_for(ReplicaId peer, Bytes coverage, std::vector<std::byte>& out) override {
     return core_->coverage_for(peer, coverage, out);
   }
   [[nodiscard]] Result<void> may_install(Bytes coverage) const override {

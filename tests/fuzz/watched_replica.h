@@ -123,7 +123,9 @@ class Replica {
   [[nodiscard]] CoverageBytes image_for(ReplicaId peer) const {
     CoverageBytes told;
     if (told_image_.empty()) return told;
-    if (const Result<void> made = core_->coverage_for(peer, told_image_, told); !made) {
+    Result<bool> made = false;
+    while (made && !*made) made = core_->coverage_for(peer, told_image_, told);
+    if (!made) {
       check(!made.error().message.empty(), "a refusal without a sentence");
       return {};
     }

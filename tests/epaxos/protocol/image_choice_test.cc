@@ -134,6 +134,68 @@ TEST_F(Install, APeerIsToldOfWhatNotAllHaveExecuted) {
                                            CoveredInstance{id(kA, 5), false, kTouchesY}));
 }
 
+/// So many instances of A are executed by B, and C has executed none of them.
+void execute_many(Subject& b, std::uint64_t count) {
+  for (std::uint64_t slot = 1; slot <= count; ++slot) {
+    tell_commit(b, kA, id(kA, slot), {slot - 1, 0, 0});
+  }
+  apply_all(b);
+}
+
+TEST_F(Install, MuchIsListedPartByPart) {
+  execute_many(b, 5000);
+  const std::vector<std::byte> image = Subject::coded(b.image());
+  std::vector<std::byte> told;
+  int calls = 0;
+  Result<bool> complete = false;
+  for (; complete && !*complete; ++calls) complete = b.core.coverage_for(kA, image, told);
+
+  ASSERT_TRUE(complete);
+  EXPECT_EQ(calls, 3);
+  const Result<Coverage> coverage = decode_coverage(told, 3);
+  ASSERT_TRUE(coverage);
+  EXPECT_EQ(*coverage, covers_a(5000));
+}
+
+// What was forgotten meanwhile can no longer be listed, and need not be.
+TEST_F(Install, AFloorThatMovesWhileMuchIsListedCounts) {
+  execute_many(b, 5000);
+  const std::vector<std::byte> image = Subject::coded(b.image());
+  std::vector<std::byte> told;
+  ASSERT_FALSE(b.core.coverage_for(kA, image, told).value());
+  for (const std::uint64_t slot : {1000, 4500}) {
+    for (const ReplicaId peer : {kA, kC}) {
+      b.deliver(peer, Frontier{{slot, 0, 0}, {slot, 0, 0}, {slot, 0, 0}});
+    }
+    apply_all(b);
+  }
+  Result<bool> complete = false;
+  while (complete && !*complete) complete = b.core.coverage_for(kA, image, told);
+
+  ASSERT_TRUE(complete);
+  EXPECT_EQ(decode_coverage(told, 3).value(), covers_a(5000, 4500));
+}
+
+TEST_F(Install, AFloorBeyondTheImageWhileMuchIsListedEndsIt) {
+  execute_many(b, 5000);
+  const std::vector<std::byte> image = Subject::coded(b.image());
+  std::vector<std::byte> told;
+  ASSERT_FALSE(b.core.coverage_for(kA, image, told).value());
+  b.deliver(kC, Frontier{{5001, 0, 0}, {5001, 0, 0}, {5001, 0, 0}});
+  Result<bool> complete = false;
+  while (complete && !*complete) complete = b.core.coverage_for(kA, image, told);
+  EXPECT_FALSE(complete);
+}
+
+TEST_F(Install, AnotherPeerBeginsAnotherList) {
+  execute_many(b, 5000);
+  const std::vector<std::byte> image = Subject::coded(b.image());
+  std::vector<std::byte> told;
+  ASSERT_FALSE(b.core.coverage_for(kA, image, told).value());
+  EXPECT_EQ(coverage_for(b, kC, b.image()).value(), covers_a(5000));
+  EXPECT_FALSE(b.core.coverage_for(kA, image, told).value()) << "from the beginning";
+}
+
 TEST_F(Install, AnImageThatThePeerIsAheadOfIsRefused) {
   tell_commit(b, kA, kA1);
   apply_all(b);

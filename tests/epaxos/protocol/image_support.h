@@ -42,10 +42,10 @@ inline Result<void> may_install(const Subject& subject, const Coverage& coverage
   return subject.core.may_install(Subject::coded(coverage));
 }
 
-inline Result<Coverage> coverage_for(const Subject& subject, ReplicaId peer,
-                                     const Coverage& image) {
+inline Result<Coverage> coverage_for(Subject& subject, ReplicaId peer, const Coverage& image) {
   std::vector<std::byte> told;
-  const Result<void> done = subject.core.coverage_for(peer, Subject::coded(image), told);
+  Result<bool> done = false;
+  while (done && !*done) done = subject.core.coverage_for(peer, Subject::coded(image), told);
   if (!done) return fail(done.error());
   return decode_coverage(told, subject.n);
 }

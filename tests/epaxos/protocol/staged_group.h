@@ -274,11 +274,12 @@ class StagedGroup {
     collect();
   }
   /// What `of` has applied, as an image for this peer; empty if it does not do for it.
-  [[nodiscard]] std::vector<std::byte> image_for(ReplicaId peer, ReplicaId of) const {
+  [[nodiscard]] std::vector<std::byte> image_for(ReplicaId peer, ReplicaId of) {
     std::vector<std::byte> own;
     core(of).coverage(own);
     std::vector<std::byte> told;
-    if (!core(of).coverage_for(peer, own, told)) told.clear();
+    Result<bool> complete = false;
+    while (complete && !*complete) complete = replica(of).core->coverage_for(peer, own, told);
     return told;
   }
   /// The state of `of` as it is now takes the place of this one's.

@@ -43,7 +43,10 @@ class ScriptedCore final : public Core {
   std::function<void(std::uint64_t, Effects&)> on_applied;
   Tick deadline = kNever;
   std::string covers = "all";
+  int parts_of_coverage = 1;  ///< In which a coverage for a peer is made.
+  int coverage_parts = 0;     ///< Made so far.
   bool refuses_to_give = false;
+  ErrorCode refusal = ErrorCode::kUnavailable;
   bool refuses_to_install = false;
   std::vector<std::string> restored;
 
@@ -86,9 +89,11 @@ class ScriptedCore final : public Core {
   void image_durable(Bytes coverage, Effects&) override {
     diary_.push_back("image of " + text_of(coverage));
   }
-  Result<void> coverage_for(ReplicaId, Bytes coverage, std::vector<std::byte>& out) const override {
+  Result<bool> coverage_for(ReplicaId, Bytes coverage, std::vector<std::byte>& out) override {
+    if (refuses_to_give) return fail(refusal, "scripted");
+    if (++coverage_parts % parts_of_coverage != 0) return false;
     out.assign(coverage.begin(), coverage.end());
-    return refuses_to_give ? fail(ErrorCode::kUnavailable, "scripted") : Result<void>();
+    return true;
   }
   [[nodiscard]] Result<void> may_install(Bytes) const override {
     return refuses_to_install ? fail(ErrorCode::kInvalidArgument, "scripted") : Result<void>();

@@ -154,6 +154,28 @@ TEST(OwnImage, WaitsWhileTheDiskIsFull) {
   EXPECT_EQ(stage.images().number, 1);
 }
 
+TEST(OwnImage, IsGivenUpWithASentenceWhenTheRoomRunsOut) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(1'000'000, 'm');
+  stage.host().request_image();
+  stage.turn();
+  stage.turn();
+  ASSERT_TRUE(stage.images().making);
+  stage.store.room = {.used_bytes = 96, .limit_bytes = 100};
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 0);
+  EXPECT_THAT(stage.images().trouble, HasSubstr("too little room"));
+  EXPECT_EQ(stage.store.pieces(), 0) << "what was written of it goes";
+
+  stage.store.room.used_bytes = 50;
+  stage.host().request_image();
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.made, 1);
+}
+
 TEST(OwnImage, ThatCannotBeTakenIsTriedAgainLater) {
   ImageStage stage;
   ASSERT_TRUE(stage.start());
@@ -430,6 +452,49 @@ TEST_F(GivingImages, WhenTheImageWillNotDoAnotherIsMade) {
   stage.core.refuses_to_give = false;
   request(kB);
   EXPECT_THAT(stage.sent(ImageMessage::kOffer), SizeIs(1));
+}
+
+TEST_F(GivingImages, WhatItCoversIsListedInPartsATurn) {
+  make_image();
+  stage.core.parts_of_coverage = 3;
+  request(kB);
+  EXPECT_EQ(stage.core.coverage_parts, 1);
+  EXPECT_THAT(stage.sent(ImageMessage::kOffer), IsEmpty());
+  request(kC);
+  EXPECT_EQ(stage.core.coverage_parts, 2) << "one after the other";
+
+  stage.settle();
+  const std::vector<HeardFrame> offers = stage.sent(ImageMessage::kOffer);
+  ASSERT_THAT(offers, SizeIs(1));
+  EXPECT_EQ(offers[0].to, kB);
+  EXPECT_EQ(stage.core.coverage_parts, 3);
+}
+
+// It has asked another peer meanwhile, and asks again.
+TEST_F(GivingImages, AnOfferThatCameTooLateIsMadeOnce) {
+  make_image();
+  request(kB);
+  request(kB);
+  EXPECT_THAT(stage.sent(ImageMessage::kOffer), SizeIs(2));
+  EXPECT_EQ(stage.core.coverage_parts, 1);
+
+  ask(kB, {1, 0, 1});
+  request(kB);
+  EXPECT_EQ(stage.core.coverage_parts, 2) << "that one did not do";
+  stage.after(11 * kSecond);
+  stage.settle();
+  ask(kB, {1, 0, 1});
+  EXPECT_THAT(stage.sent(ImageMessage::kGone), SizeIs(1)) << "it is not kept for ever";
+}
+
+TEST_F(GivingImages, NoOtherImageIsMadeWhenNoneWouldDo) {
+  make_image();
+  stage.core.refuses_to_give = true;
+  stage.core.refusal = ErrorCode::kTooLarge;
+  request(kB);
+  stage.settle();
+  EXPECT_THAT(stage.sent(ImageMessage::kOffer), IsEmpty());
+  EXPECT_EQ(stage.images().number, 1);
 }
 
 TEST_F(GivingImages, WhoAsksForAnImageThatIsNotOfferedHearsThatItIsGone) {

@@ -55,6 +55,7 @@ class MapStore final : public storage::Store {
   [[nodiscard]] BatchNumber durable() const override { return durable_; }
   [[nodiscard]] storage::StoreState state() const override { return now; }
   [[nodiscard]] std::string error() const override { return "scripted trouble"; }
+  [[nodiscard]] storage::Space space() const override { return room; }
   [[nodiscard]] std::uint64_t pending_bytes() const override {
     return waiting_bytes_ + other_pending_bytes;
   }
@@ -72,6 +73,7 @@ class MapStore final : public storage::Store {
   storage::RecordMap on_disk;
   bool at_once = true;
   storage::StoreState now = storage::StoreState::kReady;
+  storage::Space room;
   std::uint64_t other_pending_bytes = 0;
   BatchNumber submitted = 0;
 
