@@ -57,6 +57,17 @@ class Dependencies {
     }
   }
 
+  /// How many instances these prefixes hold and `other` does not.
+  [[nodiscard]] std::uint64_t count_above(const Dependencies& other) const {
+    check(rows_ == other.rows_, "dependencies of groups of different sizes were compared");
+    std::uint64_t count = 0;
+    for (std::size_t row = 0; row < rows_; ++row) {
+      const Slot below = std::min(slots_[row], other.slots_[row]);
+      count += slots_[row].value() - below.value();
+    }
+    return count;
+  }
+
   /// Whether `instance` lies in the prefixes (whether it conflicts is the caller's question).
   [[nodiscard]] bool covers(const InstanceId& instance) const {
     return instance.slot <= (*this)[instance.row];

@@ -76,6 +76,9 @@ struct RowStatus {
 struct CoreStatus {
   std::string role;  ///< "voting", "non-voting"; "leader", ... where a protocol has them.
   std::vector<RowStatus> rows;  ///< One a row (one in all for log protocols).
+  /// One a replica: instances that are executed here and, as far as is known, not there.
+  std::vector<std::uint64_t> lacking;
+  std::uint64_t memory_bytes = 0;  ///< Of what grows with instances and keys.
   std::vector<Counter> counters;
 };
 

@@ -131,12 +131,13 @@ CounterGroup client_plane_counters(const net::ClientPlaneCounters& c) {
   return group;
 }
 
-void describe_peers(net::PeerPlane& peers, NodeStatus& out) {
+void describe_peers(net::PeerPlane& peers, const CoreStatus& core, NodeStatus& out) {
   for (std::uint16_t r = 0; r < out.replica_count; ++r) {
     if (ReplicaId(r) == out.self) continue;
     const net::PeerCounters c = peers.counters(ReplicaId(r));
     out.peers.push_back({ReplicaId(r),
                          peers.connected(ReplicaId(r)),
+                         core.lacking.empty() ? 0 : core.lacking[r],
                          {{"messages_out", c.messages_out},
                           {"bytes_out", c.bytes_out},
                           {"dropped_would_block", c.dropped_would_block},
@@ -171,6 +172,7 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
         "remember, and start it then.";
   }
   out.rows = host.core.rows;
+  out.tables_bytes = host.core.memory_bytes;
   if (on_disk) out.store.state = store_state(host.store);
   out.store.durable_batch = host.durable_batch;
   out.image = {host.image.number, host.image.bytes,    host.image.log_bytes,
@@ -183,7 +185,7 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   if (loop.clients() != nullptr) {
     out.counters.push_back(client_plane_counters(loop.clients()->counters()));
   }
-  if (net::PeerPlane* const peers = loop.peers()) describe_peers(*peers, out);
+  if (net::PeerPlane* const peers = loop.peers()) describe_peers(*peers, host.core, out);
 }
 
 }  // namespace epaxos

@@ -53,6 +53,8 @@ struct QueueStatus {
 struct PeerStatus {
   ReplicaId replica;
   bool connected = false;
+  /// Executed here and, as far as is known, not there. The largest one holds back the floor.
+  std::uint64_t lacks_instances = 0;
   std::vector<Counter> counters;
 };
 
@@ -83,6 +85,7 @@ struct NodeStatus {
   std::vector<RowStatus> rows;
   StoreStatus store;
   StateImageStatus image;
+  std::uint64_t tables_bytes = 0;  ///< In memory: what the protocol holds of instances and keys.
   QueueStatus queues;
   std::vector<PeerStatus> peers;  ///< All replicas but this one.
   std::vector<CounterGroup> counters;

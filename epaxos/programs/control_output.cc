@@ -173,6 +173,32 @@ std::string sessions(const std::string& replica, const Json& status) {
          ", retries answered from the table: " + repeated + "\n";
 }
 
+/// What it takes, and who keeps it from taking less.
+std::string room(const std::string& replica, const Json& status) {
+  const Json& store = status.at("store");
+  const auto count = [](const Json& from, const char* name) {
+    return from.at(name).get<std::uint64_t>();
+  };
+  std::string out = replica + ": in memory " + grouped(count(status, "tables_bytes")) +
+                    " bytes of instances and keys; on disk ";
+  if (store.value("state", "") == "memory") {
+    out += "nothing";
+  } else {
+    out +=
+        grouped(count(store, "used_bytes")) + " bytes of " + grouped(count(store, "limit_bytes"));
+  }
+  const Json* last = nullptr;
+  for (const Json& peer : status.at("peers")) {
+    const std::uint64_t lacks = count(peer, "lacks_instances");
+    if (lacks > 0 && (last == nullptr || lacks > count(*last, "lacks_instances"))) last = &peer;
+  }
+  if (last != nullptr) {
+    out += "; R" + std::to_string(last->at("replica").get<int>()) + " lacks " +
+           grouped(count(*last, "lacks_instances")) + " executed instances, the most of all";
+  }
+  return out + "\n";
+}
+
 /// What the next start begins with, and what it must read beside.
 std::string images(const std::string& replica, const Json& status) {
   const Json& image = status.at("image");
@@ -268,6 +294,7 @@ std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
   TextTable table({"replica", "site", "state", "role", "durability", "store", "peers", ">fast path",
                    ">pending", "committed", "executed", "known", "floor"});
   TextTable counters({"replica", "part", "counter", ">value"});
+  std::string about_room;
   std::string about_images;
   std::string about_sessions;
   std::string notes;
@@ -290,6 +317,7 @@ std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
         const std::string group = "to R" + std::to_string(peer.at("replica").get<int>());
         add_counters(counters, name, group, peer.at("counters"), all);
       }
+      about_room += room(name, status);
       about_images += images(name, status);
       about_sessions += sessions(name, status);
       notes += remarks(name, status);
@@ -299,6 +327,7 @@ std::string status_text(const std::vector<ReplicaReport>& reports, bool all) {
   }
   std::string out = table.text();
   if (counters.rows() > 0) out += "\n" + counters.text();
+  if (!about_room.empty()) out += "\n" + about_room;
   if (!about_images.empty()) out += "\n" + about_images;
   if (!about_sessions.empty()) out += "\n" + about_sessions;
   if (!notes.empty()) out += "\n" + notes;

@@ -56,6 +56,7 @@ std::string status_json(const NodeStatus& status) {
   out["image"] = {{"number", status.image.number},       {"bytes", status.image.bytes},
                   {"log_bytes", status.image.log_bytes}, {"making", status.image.making},
                   {"fetching", status.image.fetching},   {"trouble", status.image.trouble}};
+  out["tables_bytes"] = status.tables_bytes;
   out["queues"] = {{"submitted", status.queues.submitted},
                    {"submitted_bytes", status.queues.submitted_bytes},
                    {"pending", status.queues.pending}};
@@ -63,6 +64,7 @@ std::string status_json(const NodeStatus& status) {
   for (const PeerStatus& peer : status.peers) {
     out["peers"].push_back({{"replica", peer.replica.value()},
                             {"connected", peer.connected},
+                            {"lacks_instances", peer.lacks_instances},
                             {"counters", counters_json(peer.counters)}});
   }
   out["counters"] = Json::object();

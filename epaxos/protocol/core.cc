@@ -210,12 +210,7 @@ void EpaxosCore::end_of_turn(Effects& out) {
     }
   }
   // Peers drop what they hear that all have executed, so a busy replica tells it more often.
-  std::uint64_t untold = 0;
-  for (std::uint16_t row = 0; row < n_; ++row) {
-    untold +=
-        graph_.executed_up_to(ReplicaId(row)).value() - gossiped_executed_[ReplicaId(row)].value();
-  }
-  if (untold > kUntoldMax) {
+  if (executed_frontier().count_above(gossiped_executed_) > kUntoldMax) {
     gossip_due_ = std::min(gossip_due_, last_gossip_ + config_.gossip_us / 8);
   }
   // News shortens the wait for the next gossip, which grows while nothing happens.
@@ -290,6 +285,12 @@ void EpaxosCore::status(CoreStatus& out) const {
     const RowState& state = instances_.row(id);
     out.rows.push_back({state.committed_up_to, applied[id], state.highest_known, floor_[id]});
   }
+  for (int other = 0; other < n_; ++other) {
+    const bool is_self = replica_at(other) == self_;
+    const Dependencies& there = peers_executed_[static_cast<std::size_t>(other)];
+    out.lacking.push_back(is_self ? 0 : applied.count_above(there));
+  }
+  out.memory_bytes = instances_.memory_bytes() + conflicts_.memory_bytes();
   for (std::size_t i = 0; i < kCounts; ++i) {
     out.counters.push_back({kCountNames[i], counters_[static_cast<Count>(i)]});
   }

@@ -22,14 +22,6 @@ Failure too_old() {
   return fail(ErrorCode::kUnavailable, "the image is older than what its receiver needs");
 }
 
-std::uint64_t count_between(const Dependencies& from, const Dependencies& to) {
-  std::uint64_t count = 0;
-  for (int row = 0; row < to.rows(); ++row) {
-    count += to[replica_at(row)].value() - from[replica_at(row)].value();
-  }
-  return count;
-}
-
 }  // namespace
 
 /// A peer that has installed the image has executed all of it, so what all others have executed too
@@ -78,7 +70,7 @@ Result<void> EpaxosCore::begin_listing(ReplicaId peer, Bytes image) {
   const Result<Dependencies> floor = floor_for(peer, coverage->executed);
   if (!floor) return fail(floor.error());
   const std::uint64_t most = peers_[peer.value()].votes ? kListedMax : kListedForForgetfulMax;
-  if (count_between(*floor, coverage->executed) > most) {
+  if (coverage->executed.count_above(*floor) > most) {
     return fail(ErrorCode::kTooLarge,
                 "a member is away, and so many instances were executed since then that they are "
                 "better fetched one by one");

@@ -177,6 +177,12 @@ TEST(Dependencies, RaiseAndMergeKeepTheLargerSlotOfEachRow) {
   EXPECT_EQ(to_string(a), "[5,4,7]");
 }
 
+TEST(Dependencies, CountWhatOthersDoNotHave) {
+  const Dependencies a{3, 0, 7};
+  EXPECT_EQ(a.count_above({1, 5, 6}), 3);
+  EXPECT_EQ(a.count_above(a), 0);
+}
+
 TEST(Dependencies, CoverAPrefixOfEachRow) {
   const Dependencies some{3, 0, 7};
   EXPECT_TRUE(some.covers({kA, Slot(3)}));

@@ -156,7 +156,10 @@ TEST(StatusText, ShowsFrontiersShareQueuesAndRefusals) {
   for (const auto* const part : {"R1", "Zürich", "running", "voting", "async", "ready", "1/2",
                                  "75.0 %", "1,234", "5/7/9", "4/7/8", "6/7/12", "3/2/1",
                                  "R1: image 17 of the state: 123,456 bytes; records since: 789 "
-                                 "bytes; one is being made\n"}) {
+                                 "bytes; one is being made\n",
+                                 "R1: in memory 654,321 bytes of instances and keys; on disk "
+                                 "1,048,576 bytes of 1,073,741,824; R0 lacks 12,345 executed "
+                                 "instances, the most of all\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, HasSubstr("refused_wrong_cluster"));

@@ -25,11 +25,12 @@ std::vector<std::string> keys_of(const Json& object) {
 TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
   const Json json = Json::parse(status_json(status_of_replica_one()));
 
-  EXPECT_THAT(keys_of(json), UnorderedElementsAre(
-                                 "replica", "replicas", "cluster", "site", "protocol", "state",
-                                 "stop_reason", "role", "voting", "non_voting_reason", "durability",
-                                 "incarnation", "uptime_us", "peer_address", "client_address",
-                                 "rows", "store", "image", "queues", "peers", "counters"));
+  EXPECT_THAT(
+      keys_of(json),
+      UnorderedElementsAre("replica", "replicas", "cluster", "site", "protocol", "state",
+                           "stop_reason", "role", "voting", "non_voting_reason", "durability",
+                           "incarnation", "uptime_us", "peer_address", "client_address", "rows",
+                           "store", "image", "tables_bytes", "queues", "peers", "counters"));
   EXPECT_THAT(
       keys_of(json.at("rows").at(0)),
       UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known", "floor"));
@@ -41,13 +42,15 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
   EXPECT_THAT(keys_of(json.at("queues")),
               UnorderedElementsAre("submitted", "submitted_bytes", "pending"));
   EXPECT_THAT(keys_of(json.at("peers").at(0)),
-              UnorderedElementsAre("replica", "connected", "counters"));
+              UnorderedElementsAre("replica", "connected", "lacks_instances", "counters"));
 }
 
 TEST(StatusJson, EveryValueIsTheOneOfTheStatus) {
   const Json json = Json::parse(status_json(status_of_replica_one()));
 
   EXPECT_EQ(json.at("replica"), 1);
+  EXPECT_EQ(json.at("tables_bytes"), 654'321);
+  EXPECT_EQ(json.at("peers").at(0).at("lacks_instances"), 12'345);
   EXPECT_EQ(json.at("replicas"), 3);
   EXPECT_EQ(json.at("site"), "Zürich");
   EXPECT_EQ(json.at("state"), "running");

@@ -84,6 +84,15 @@ TEST_F(Floors, OwnersProposeAfterWhatAllHaveExecuted) {
   EXPECT_EQ(b.instance(id(kB, 2)).initial_dependencies(), (Dependencies{1, 0, 0}));
 }
 
+TEST_F(Floors, TheStatusTellsWhoKeepsItBack) {
+  says(kA, {2, 0, 0}, kZero);
+  says(kC, {1, 0, 0}, kZero);
+  CoreStatus status;
+  b.core.status(status);
+  EXPECT_THAT(status.lacking, ElementsAre(0, 0, 1));
+  EXPECT_GT(status.memory_bytes, 0);
+}
+
 TEST_F(Floors, AcceptorsVoteExactlyUntilAllOwnersHaveConfirmed) {
   says(kA, {2, 0, 0}, kZero);
   says(kC, {2, 0, 0}, kZero);
