@@ -30,10 +30,7 @@ int run(const AwayOptions& options) {
     return complain("away", failure);
   }
   if (!result->interrupted) return 0;
-  complain("away", result->phases.empty()
-                       ? "interrupted before anything was measured."
-                       : "interrupted: the last phase was cut short, and the states were not "
-                         "compared.");
+  complain("away", "interrupted: the last phase was cut short, and the states were not compared.");
   return kInterrupted;
 }
 

@@ -113,6 +113,7 @@ std::string field(const Json& value) {
 }  // namespace
 
 std::string failure_of(const AwayResult& result) {
+  if (!result.trouble.empty()) return result.trouble;
   if (result.interrupted) return {};
   if (result.returned && !result.returned->caught_up_s) {
     return "The replica that was away had not caught up " + fixed(result.returned->seconds, 0) +

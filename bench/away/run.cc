@@ -91,7 +91,10 @@ class Run {
     children_ = *std::move(children);
     const auto ran = steps();
     progress_.clear();
-    if (!ran) return fail(ran.error());
+    if (!ran) {
+      if (result_.phases.empty()) return fail(ran.error());
+      result_.trouble = ran.error().message;
+    }
     if (const auto written = series_.close(); !written) return fail(written.error());
     result_.interrupted = signals_.wish_to_stop();
     const std::optional<Rest>& rest = result_.rest;

@@ -48,11 +48,12 @@ struct AwayResult {
   bool interrupted = false;
   std::vector<AwayPhase> phases;  ///< When interrupted, the last one was cut short.
   std::optional<Return> returned;
+  std::string trouble;         ///< A sentence: why it ended before its time; empty: it did not.
   std::optional<Rest> rest;    ///< Empty: the states were not compared.
   std::string kept_directory;  ///< Left for a look when the digests differ.
 };
 
-/// Errors: a sentence about what could not be measured.
+/// Errors: a sentence; nothing could be measured.
 Result<AwayResult> measure_away(const AwayOptions& options);
 
 }  // namespace epaxos::bench
