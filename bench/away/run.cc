@@ -183,7 +183,7 @@ class Run {
     back.lag = furthest(others()) - std::min(furthest(others()), frontier(returned));
     back.bytes_in = returned.bytes_in;
     back.images_installed = returned.images_installed;
-    back.instances_executed = returned.instances_executed;
+    if (is_there()) back.instances_executed = returned.instances_executed - replayed_;
     add_phase("coming back");
     return {};
   }
@@ -199,6 +199,7 @@ class Run {
     if (told && latest_[last_].voting && !back.vote_s) back.vote_s = seconds_since(start_us_);
     if (answer->has_value() && !back.open_s) {
       back.open_s = seconds_since(start_us_);
+      replayed_ = (*answer)->instances_executed;
       progress_.stage("catching up");
       children_->give(last_, Order::kMeasure);
       return {};
@@ -303,7 +304,8 @@ class Run {
   std::unique_ptr<Children> children_;
   std::vector<Measurement> begin_;                                         // Of the phase.
   std::vector<Measurement> latest_ = std::vector<Measurement>(last_ + 1);  // Zeros: it is away.
-  Tick start_us_ = 0;  // Of the returned replica.
+  std::uint64_t replayed_ = 0;  // Instances that the returned replica had on its own disk.
+  Tick start_us_ = 0;           // Of the returned replica.
   AwayResult result_;
 };
 

@@ -38,7 +38,7 @@ struct Return {
   std::uint64_t lag = 0;                 ///< Instances that it lacks then; few if it caught up.
   std::uint64_t bytes_in = 0;            ///< From the others, what they go on deciding among it.
   std::uint64_t images_installed = 0;    ///< Images of the others.
-  std::uint64_t instances_executed = 0;  ///< By itself: these did not come with an image.
+  std::uint64_t instances_executed = 0;  ///< By itself, since it was open: not of its own log.
 
   /// Empty: it has not caught up.
   [[nodiscard]] std::optional<double> commands_per_second() const;

@@ -65,8 +65,6 @@ Result<void> wait_for_peers(Subject& subject) {
 
 Result<void> carry_out(Order order, Subject& subject, Measurement& out) {
   switch (order) {
-    case Order::kOpen:
-      return {};
     case Order::kConnect:
       return wait_for_peers(subject);
     case Order::kLoad:
@@ -75,6 +73,7 @@ Result<void> carry_out(Order order, Subject& subject, Measurement& out) {
     case Order::kBegin:
       subject.begin_window();
       break;
+    case Order::kOpen:
     case Order::kMeasure:
       break;
     case Order::kStopLoad:

@@ -12,7 +12,7 @@
 namespace epaxos::bench {
 
 enum class Order : std::uint8_t {
-  kOpen,      ///< Reply when the subject is open.
+  kOpen,      ///< Reply when the subject is open, and tell what has been measured.
   kConnect,   ///< Reply when the subject is open and every peer can be written to.
   kLoad,      ///< Begin the load.
   kBegin,     ///< Begin the window, and tell what has been measured.
