@@ -14,8 +14,11 @@ double seconds_now() {
 
 }  // namespace
 
-Progress::Progress(double total_s)
-    : terminal_(::isatty(STDERR_FILENO) == 1), total_s_(total_s), begin_(seconds_now()) {
+Progress::Progress(double total_s, Elsewhere elsewhere)
+    : terminal_(::isatty(STDERR_FILENO) == 1),
+      elsewhere_(elsewhere),
+      begin_(seconds_now()),
+      end_(begin_ + total_s) {
 }
 
 Progress::~Progress() {
@@ -25,7 +28,12 @@ Progress::~Progress() {
 void Progress::stage(std::string_view name) {
   stage_ = name;
   if (terminal_) return draw();
+  if (elsewhere_ == Elsewhere::kNothing) return;
   std::fprintf(stderr, "[%5.1f s] %s\n", seconds_now() - begin_, stage_.c_str());
+}
+
+void Progress::expect(double left_s) {
+  end_ = seconds_now() + left_s;
 }
 
 void Progress::tick() {
@@ -38,7 +46,7 @@ void Progress::clear() {
 
 void Progress::draw() {
   drawn_ = seconds_now();
-  const double left = std::max(0.0, total_s_ - (drawn_ - begin_));
+  const double left = std::max(0.0, end_ - drawn_);
   std::fprintf(stderr, "\r\033[K%s, about %.0f s left", stage_.c_str(), left);
   std::fflush(stderr);
 }

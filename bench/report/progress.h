@@ -10,14 +10,18 @@ namespace epaxos::bench {
 
 class Progress {
  public:
+  enum class Elsewhere { kStages, kNothing };  ///< What is told where there is no terminal.
+
   /// `total_s`: how long everything is expected to take.
-  explicit Progress(double total_s);
+  explicit Progress(double total_s, Elsewhere elsewhere = Elsewhere::kStages);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   /// Begins a stage: a line elsewhere, part of the rewritten one on a terminal.
   void stage(std::string_view name);
+  /// Corrects the estimate: so much is left from now on.
+  void expect(double left_s);
   /// Call now and then; draws at most ten times a second.
   void tick();
   /// Clears the rewritten line.
@@ -27,8 +31,9 @@ class Progress {
   void draw();
 
   const bool terminal_;
-  const double total_s_;
+  const Elsewhere elsewhere_;
   const double begin_;
+  double end_;  // As expected.
   double drawn_ = 0;
   std::string stage_;
 };

@@ -1,5 +1,6 @@
 #include "bench/throughput/children.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -16,6 +17,7 @@ namespace {
 
 /// A child that says nothing for so long never will.
 constexpr auto kReplyTime = std::chrono::seconds(60);
+constexpr int kStartTries = 5;
 
 void ignore(int signal) {
   struct sigaction action {};
@@ -30,39 +32,64 @@ Failure no_process() {
               std::string("A process for a replica cannot be made: ") + std::strerror(errno) + ".");
 }
 
+/// Returns what waitpid() says of it.
+int wait_for_end(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return status;
+}
+
 /// Waits until the socket can be read; signals do not end the wait.
-bool wait_readable(int socket) {
-  const auto deadline = Clock::now() + kReplyTime;
+bool wait_readable(int socket, std::chrono::milliseconds time) {
+  const auto deadline = Clock::now() + time;
   while (true) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return false;
     pollfd wait{socket, POLLIN, 0};
-    if (::poll(&wait, 1, static_cast<int>(left)) > 0) return true;
+    if (::poll(&wait, 1, static_cast<int>(std::max<long>(left, 0))) > 0) return true;
+    if (left <= 0) return false;
   }
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Children>> Children::start(const MakeSubject& make,
-                                                  const ThroughputOptions& options,
-                                                  const ClusterConfig& cluster,
-                                                  const std::string& directory) {
-  auto children = std::unique_ptr<Children>(new Children());
-  for (std::uint16_t replica = 0; replica < cluster.replica_count(); ++replica) {
-    const Place place{cluster, ReplicaId(replica), directory};
-    if (const auto forked = children->fork_one(make, options, place); !forked) {
-      return fail(forked.error());
-    }
-  }
-  if (const auto connected = children->order(Order::kConnect); !connected) {
-    return fail(connected.error());
-  }
-  return children;
+Children::Children(const MakeSubject& make, const GroupOptions& options,
+                   const ClusterConfig& cluster, const std::string& directory)
+    : make_(make),
+      options_(options),
+      cluster_(cluster),
+      directory_(directory),
+      children_(cluster.replicas.size()) {
 }
 
-Result<void> Children::fork_one(const MakeSubject& make, const ThroughputOptions& options,
-                                const Place& place) {
+/// Ports that were free a moment ago may be taken by now, so a few tries.
+Result<std::unique_ptr<Children>> Children::start(const MakeSubject& make,
+                                                  const GroupOptions& options,
+                                                  const std::string& directory) {
+  Error last;
+  for (int tries = 0; tries < kStartTries; ++tries) {
+    auto cluster = ClusterConfig::loopback("bench", options.replicas, options.durability);
+    if (!cluster) return fail(cluster.error());
+    cluster->core.batch_commands_max = options.batch;
+    for (ReplicaSettings& replica : cluster->replicas) replica.client.clear();
+    auto children = std::unique_ptr<Children>(new Children(make, options, *cluster, directory));
+    const Result<void> started = children->start_all();
+    if (started) return children;
+    last = started.error();
+    if (last.code != ErrorCode::kBusy) break;
+  }
+  return fail(last);
+}
+
+Result<void> Children::start_all() {
+  for (std::size_t i = 0; i < children_.size(); ++i) {
+    if (const auto forked = restart(i); !forked) return forked;
+  }
+  const auto connected = order(Order::kConnect);
+  return connected ? Result<void>() : fail(connected.error());
+}
+
+Result<void> Children::restart(std::size_t index) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return no_process();
   std::fflush(nullptr);
@@ -79,31 +106,33 @@ Result<void> Children::fork_one(const MakeSubject& make, const ThroughputOptions
     if (::getppid() != parent) ::_exit(1);
     ignore(SIGINT);
     ::close(ends[0]);
-    for (const Child& other : children_) ::close(other.socket);
-    obey(ends[1], make, options, place);
+    for (const Child& other : children_) {
+      if (other.socket >= 0) ::close(other.socket);
+    }
+    const Place place{cluster_, ReplicaId(static_cast<std::uint16_t>(index)), directory_};
+    obey(ends[1], make_, options_, place);
     ::_exit(0);
   }
   ::close(ends[1]);
-  children_.push_back({pid, ends[0]});
+  children_[index] = {pid, ends[0]};
   return {};
 }
 
 Children::~Children() {
-  for (const Child& child : children_) ::close(child.socket);
+  for (const Child& child : children_) {
+    if (child.socket >= 0) ::close(child.socket);
+  }
   for (const Child& child : children_) {
     if (child.pid < 0) continue;
     ::kill(child.pid, SIGKILL);
-    while (::waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) continue;
+    wait_for_end(child.pid);
   }
 }
 
-Result<std::vector<Measurement>> Children::order(Order order) {
-  for (const Child& child : children_) {
-    // A child that is gone shows when its reply is missing.
-    static_cast<void>(!::send(child.socket, &order, sizeof order, MSG_NOSIGNAL));
-  }
+Result<std::vector<Measurement>> Children::order_first(std::size_t count, Order order) {
+  for (std::size_t i = 0; i < count; ++i) give(i, order);
   std::vector<Measurement> measurements;
-  for (std::size_t i = 0; i < children_.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     auto reply = reply_of(i);
     if (!reply) return fail(reply.error());
     measurements.push_back(*std::move(reply));
@@ -111,9 +140,30 @@ Result<std::vector<Measurement>> Children::order(Order order) {
   return measurements;
 }
 
+void Children::kill(std::size_t index) {
+  Child& child = children_[index];
+  ::kill(child.pid, SIGKILL);
+  wait_for_end(child.pid);
+  ::close(child.socket);
+  child = {};
+}
+
+void Children::give(std::size_t index, Order order) {
+  // A child that is gone shows when its reply is missing.
+  static_cast<void>(!::send(children_[index].socket, &order, sizeof order, MSG_NOSIGNAL));
+}
+
+Result<std::optional<Measurement>> Children::answer(std::size_t index,
+                                                    std::chrono::milliseconds wait) {
+  if (!wait_readable(children_[index].socket, wait)) return std::optional<Measurement>();
+  auto reply = reply_of(index);
+  if (!reply) return fail(reply.error());
+  return std::optional<Measurement>(*std::move(reply));
+}
+
 Result<Measurement> Children::reply_of(std::size_t index) {
   const int socket = children_[index].socket;
-  if (!wait_readable(socket)) {
+  if (!wait_readable(socket, kReplyTime)) {
     return fail(ErrorCode::kUnavailable,
                 "Replica " + std::to_string(index) + " does not answer any more.");
   }
@@ -129,8 +179,7 @@ Result<Measurement> Children::reply_of(std::size_t index) {
 std::string Children::how_it_ended(std::size_t index) {
   Child& child = children_[index];
   ::kill(child.pid, SIGKILL);  // Its socket is closed; nothing useful comes from it any more.
-  int status = 0;
-  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) continue;
+  const int status = wait_for_end(child.pid);
   child.pid = -1;
   const std::string who = "Replica " + std::to_string(index);
   if (WIFSIGNALED(status)) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <thread>
@@ -15,6 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kConnectTime = std::chrono::seconds(20);
+constexpr int kTickMs = 5;
 
 std::uint64_t microseconds(const timeval& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
@@ -71,6 +73,7 @@ Result<void> carry_out(Order order, Subject& subject, Measurement& out) {
     case Order::kBegin:
       subject.begin_window();
       break;
+    case Order::kOpen:
     case Order::kMeasure:
       break;
     case Order::kStopLoad:
@@ -84,17 +87,25 @@ Result<void> carry_out(Order order, Subject& subject, Measurement& out) {
   return {};
 }
 
+/// Waits for an order while the load goes on. False: there will be none.
+bool next_order(int socket, Subject* subject, Order& out) {
+  pollfd wait{socket, POLLIN, 0};
+  while (::poll(&wait, 1, subject == nullptr ? -1 : kTickMs) <= 0) {
+    if (subject != nullptr) subject->tick();
+  }
+  return ::recv(socket, &out, sizeof out, 0) == sizeof out;
+}
+
 bool tell(int socket, const Reply& reply) {
   return ::send(socket, &reply, sizeof reply, MSG_NOSIGNAL) == sizeof reply;
 }
 
 }  // namespace
 
-void obey(int socket, const MakeSubject& make, const ThroughputOptions& options,
-          const Place& place) {
+void obey(int socket, const MakeSubject& make, const GroupOptions& options, const Place& place) {
   auto subject = make(options, place);
   Order order{};
-  while (::recv(socket, &order, sizeof order, 0) == sizeof order) {
+  while (next_order(socket, subject ? subject->get() : nullptr, order)) {
     if (!subject) {
       tell(socket, refusal(subject.error()));
       return;

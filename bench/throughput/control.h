@@ -12,9 +12,10 @@
 namespace epaxos::bench {
 
 enum class Order : std::uint8_t {
+  kOpen,      ///< Reply when the subject is open, and tell what has been measured.
   kConnect,   ///< Reply when the subject is open and every peer can be written to.
   kLoad,      ///< Begin the load.
-  kBegin,     ///< Begin the window.
+  kBegin,     ///< Begin the window, and tell what has been measured.
   kMeasure,   ///< Tell what has been measured.
   kStopLoad,  ///< Propose nothing new.
   kQuit,      ///< Close everything and end.
@@ -29,7 +30,6 @@ struct Reply {
 static_assert(std::is_trivially_copyable_v<Reply>);
 
 /// The life of a child: obeys until it is told to quit or the socket closes.
-void obey(int socket, const MakeSubject& make, const ThroughputOptions& options,
-          const Place& place);
+void obey(int socket, const MakeSubject& make, const GroupOptions& options, const Place& place);
 
 }  // namespace epaxos::bench

@@ -32,7 +32,7 @@ using protocol::ReplicaSet;
 
 class FloorSubject final : public Subject {
  public:
-  FloorSubject(const ThroughputOptions& options, const Place& place)
+  FloorSubject(const GroupOptions& options, const Place& place)
       : n_(options.replicas),
         self_(place.self),
         batch_(options.batch),
@@ -99,7 +99,6 @@ class FloorSubject final : public Subject {
       out.totals.bundles_out = bundles_out_;
       out.totals.bytes_out = bytes_out_;
       out.in_flight = in_flight_ * batch_;
-      out.executed = (completed_ + learned_) * batch_;
       out.latency_us = latency_us_;
     });
   }
@@ -401,7 +400,7 @@ class FloorSubject final : public Subject {
 
 }  // namespace
 
-Result<std::unique_ptr<Subject>> open_floor_subject(const ThroughputOptions& options,
+Result<std::unique_ptr<Subject>> open_floor_subject(const GroupOptions& options,
                                                     const Place& place) {
   auto subject = std::make_unique<FloorSubject>(options, place);
   if (const Result<void> opened = subject->open(place); !opened) return fail(opened.error());

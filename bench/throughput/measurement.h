@@ -3,10 +3,12 @@
 // What one process says about a window of time. A plain value that crosses a socket as its bytes:
 // both ends are the same program.
 
+#include <array>
 #include <cstdint>
 #include <type_traits>
 
 #include "deps/types/histogram.h"
+#include "deps/types/ids.h"
 
 namespace epaxos::bench {
 
@@ -27,9 +29,17 @@ struct Measurement {
   Totals totals;
   std::uint64_t peak_bytes = 0;
   std::uint64_t in_flight = 0;
-  std::uint64_t executed = 0;  ///< Commands that the state machine has applied.
-  std::uint64_t digest = 0;    ///< Of the state machine.
-  Histogram latency_us;        ///< Since the last Order::kBegin.
+  /// A row: every slot up to this one is applied, by itself or with an image.
+  std::array<std::uint64_t, kReplicasMax> executed_up_to{};
+  std::uint64_t digest = 0;  ///< Of the state machine.
+  bool voting = false;
+  std::uint64_t instances_executed = 0;  ///< By themselves.
+  std::uint64_t images_installed = 0;    ///< Those of peers.
+  std::uint64_t bytes_in = 0;            ///< From peers.
+  std::uint64_t store_bytes = 0;         ///< Of the data directory, on disk.
+  std::uint64_t record_bytes = 0;        ///< Of the records in the store; the rest of it is free.
+  std::uint64_t longest_gap_us = 0;      ///< Without a completed command, since Order::kBegin.
+  Histogram latency_us;                  ///< Since the last Order::kBegin.
 };
 static_assert(std::is_trivially_copyable_v<Measurement>);
 

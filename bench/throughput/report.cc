@@ -18,10 +18,6 @@ namespace {
   return text;
 }
 
-std::string hexadecimal(std::uint64_t value) {
-  return format("%016llx", static_cast<unsigned long long>(value));
-}
-
 std::string grouped(double value) {
   std::string digits = format("%.0f", value);
   for (auto at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) {
@@ -65,16 +61,7 @@ nlohmann::ordered_json json_of(const Window& window) {
 }  // namespace
 
 std::string failure_of(const ThroughputResult& result) {
-  if (!result.at_rest) {
-    return "The replicas did not come to rest: they have not executed the same number of commands.";
-  }
-  if (result.digests_equal) return {};
-  std::string sentence = "THE REPLICAS DISAGREE: their states have different digests:";
-  for (const std::uint64_t digest : result.digests) sentence += " " + hexadecimal(digest);
-  sentence += ".";
-  if (!result.kept_directory.empty())
-    sentence += " Their data is in " + result.kept_directory + ".";
-  return sentence;
+  return failure_of(result.rest, result.kept_directory);
 }
 
 std::string to_text(const ThroughputOptions& options, const ThroughputResult& result) {
@@ -101,8 +88,8 @@ std::string to_text(const ThroughputOptions& options, const ThroughputResult& re
                    share(node.cpu_us_per_command(), floor.cpu_us_per_command()));
   }
   const std::string failure = failure_of(result);
-  text +=
-      failure.empty() ? "digests      equal: " + hexadecimal(result.digests.front()) + "\n" : "";
+  text += failure.empty() ? "digests      equal: " + hexadecimal(result.rest.digests.front()) + "\n"
+                          : "";
   return text;
 }
 
@@ -119,10 +106,11 @@ std::string to_json(const ThroughputOptions& options, const ThroughputResult& re
   };
   json.update(json_of(result.node));
   json["fast_path_share"] = fast_share(result.node);
-  json["at_rest"] = result.at_rest;
-  json["digests_equal"] = result.at_rest && result.digests_equal;
+  json["at_rest"] = result.rest.at_rest;
+  json["digests_equal"] = result.rest.at_rest && result.rest.digests_equal;
   json["digests"] = nlohmann::ordered_json::array();
-  for (const std::uint64_t digest : result.digests) json["digests"].push_back(hexadecimal(digest));
+  for (const std::uint64_t digest : result.rest.digests)
+    json["digests"].push_back(hexadecimal(digest));
   if (result.floor) {
     json["floor"] = json_of(*result.floor);
     json["share_of_floor"] =

@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 
+#include "bench/throughput/group_options.h"
 #include "bench/throughput/measurement.h"
-#include "bench/throughput/options.h"
 #include "deps/types/ids.h"
 #include "deps/types/result.h"
 #include "epaxos/node/config.h"
@@ -26,6 +26,8 @@ class Subject {
   virtual void start_load() = 0;
   /// From now on nothing new is proposed.
   virtual void stop_load() = 0;
+  /// Called every few milliseconds: for what is not proposed at once.
+  virtual void tick() {}
   /// Forgets the latencies so far.
   virtual void begin_window() = 0;
   /// Fills all but the process's own times and sizes.
@@ -40,16 +42,15 @@ struct Place {
   std::string directory;  ///< Of the whole run; empty at durability "none".
 };
 
-using MakeSubject = std::function<Result<std::unique_ptr<Subject>>(const ThroughputOptions& options,
+using MakeSubject = std::function<Result<std::unique_ptr<Subject>>(const GroupOptions& options,
                                                                    const Place& place)>;
 
 /// A node with a key-value machine and a closed loop of puts.
-Result<std::unique_ptr<Subject>> open_node_subject(const ThroughputOptions& options,
-                                                   const Place& place);
+Result<std::unique_ptr<Subject>> open_node_subject(const GroupOptions& options, const Place& place);
 
 /// The same messages and records over the same sockets and store, without a protocol: no conflict
 /// index, no executor, no instance table, no state machine.
-Result<std::unique_ptr<Subject>> open_floor_subject(const ThroughputOptions& options,
+Result<std::unique_ptr<Subject>> open_floor_subject(const GroupOptions& options,
                                                     const Place& place);
 
 }  // namespace epaxos::bench

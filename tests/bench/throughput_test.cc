@@ -1,63 +1,24 @@
 // `epaxos-bench throughput` as a whole: short runs, what they print, and what they refuse; and what
 // the program and its other subcommands refuse.
 
-#include <csignal>
-#include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <string>
-#include <sys/wait.h>
-#include <thread>
-#include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/bench/bench_program.h"
+
+namespace epaxos::bench {
 namespace {
 
 using testing::HasSubstr;
 
-struct Finished {
-  int status = -1;
-  std::string out;  ///< Both streams.
-};
-
-/// Runs `epaxos-bench ARGUMENTS` in a shell.
-Finished bench(const std::string& arguments, const std::string& redirect = " 2>&1") {
-  const std::string command =
-      std::string("'" EPAXOS_PROGRAMS_DIR "'/epaxos-bench ") + arguments + redirect;
-  std::FILE* const pipe = ::popen(command.c_str(), "r");
-  EXPECT_NE(pipe, nullptr);
-  Finished run;
-  char part[4096];
-  while (const std::size_t got = std::fread(part, 1, sizeof part, pipe)) run.out.append(part, got);
-  const int status = ::pclose(pipe);
-  run.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return run;
-}
-
 Finished throughput(const std::string& arguments, const std::string& redirect = " 2>&1") {
   return bench("throughput " + arguments, redirect);
 }
-
-/// An own empty directory for temporary files, removed at the end.
-class Scratch {
- public:
-  Scratch() {
-    std::string path = std::filesystem::temp_directory_path() / "throughput-test-XXXXXX";
-    EXPECT_NE(::mkdtemp(path.data()), nullptr);
-    path_ = path;
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 TEST(Throughput, AShortRunMeasuresThreeReplicasAndTheBareFloor) {
   const Finished run = throughput("--replicas 3 --seconds 1 --json", "");
@@ -108,44 +69,33 @@ TEST(Throughput, TheTextNamesEveryFigure) {
   }
 }
 
-/// The processes whose parent is `parent`.
-std::size_t children_of(pid_t parent) {
-  std::ifstream file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
-                     "/children");
-  std::size_t count = 0;
-  for (pid_t child = 0; file >> child;) ++count;
-  return count;
-}
-
 TEST(Throughput, CtrlCGivesAPartialResult) {
-  const Scratch scratch;
-  const std::string out = scratch.path() / "out";
-  const std::string program = std::string(EPAXOS_PROGRAMS_DIR) + "/epaxos-bench";
-  const pid_t pid = ::fork();
-  ASSERT_GE(pid, 0);
-  if (pid == 0) {
-    if (std::freopen(out.c_str(), "w", stdout) == nullptr) ::_exit(3);
-    ::execl(program.c_str(), "epaxos-bench", "throughput", "--seconds", "600", "--json", nullptr);
-    ::_exit(3);
-  }
-  while (children_of(pid) < 3) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const Finished run = interrupted_bench({"throughput", "--seconds", "600", "--json"});
 
-  ::kill(pid, SIGINT);
-
-  int status = 0;
-  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
-  EXPECT_EQ(WEXITSTATUS(status), 130);
-  std::ifstream file(out);
-  const auto json = nlohmann::json::parse(file);
+  EXPECT_EQ(run.status, 130);
+  const auto json = nlohmann::json::parse(run.out);
   EXPECT_TRUE(json["interrupted"]);
   EXPECT_TRUE(json["digests_equal"]);
   EXPECT_LT(json["seconds"], 600);
 }
 
-struct Refused {
-  const char* arguments;
-  const char* sentence;
-};
+TEST(Throughput, TheSeriesHasALineASecondAndReplica) {
+  const Scratch scratch;
+  const std::string file = scratch.path() / "series.csv";
+
+  const Finished run = throughput("--seconds 1.5 --no-floor --series " + file);
+
+  ASSERT_EQ(run.status, 0) << run.out;
+  std::ifstream series(file);
+  std::string line;
+  ASSERT_TRUE(std::getline(series, line));
+  EXPECT_EQ(line, "seconds,replica,completed,resident_bytes,store_bytes");
+  std::vector<std::string> lines;
+  while (std::getline(series, line)) lines.push_back(line);
+  ASSERT_GE(lines.size(), 3u);
+  EXPECT_EQ(lines.size() % 3, 0u);
+  EXPECT_THAT(lines[2], testing::MatchesRegex("[0-9.]+,2,[0-9]+,[1-9][0-9]+,0"));
+}
 
 class ThroughputRefuses : public testing::TestWithParam<Refused> {};
 
@@ -172,6 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"--conflicts 101", "from 0 to 100"},
                     Refused{"--keys 0", "keys of its own"}, Refused{"--durability disk", "disk"},
                     Refused{"--durability sync --data /nowhere/at/all", "no such directory"},
+                    Refused{"--series /nowhere/at/all", "The series cannot be written"},
                     Refused{"--data /tmp", "--durability none"}, Refused{"--sekonds 3", "sekonds"},
                     Refused{"--seconds", "--seconds"}));
 
@@ -202,3 +153,4 @@ TEST(Client, KeysThatNoReplicaTakesAreRefused) {
 }
 
 }  // namespace
+}  // namespace epaxos::bench
