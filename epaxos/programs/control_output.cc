@@ -196,6 +196,7 @@ std::string remarks(const std::string& replica, const Json& status) {
   for (const std::string& text :
        {status.value("stop_reason", ""), status.value("non_voting_reason", ""),
         status.at("store").value("error", ""), status.at("store").value("warning", ""),
+        status.value("memory", Json::object()).value("warning", ""),
         status.at("image").value("trouble", "")}) {
     if (!text.empty()) out += replica + ": " + text + "\n";
   }

@@ -186,6 +186,16 @@ TEST(StatusText, AnAnswerOfAnotherVersionOrNoneAtAllDoesNotBreakIt) {
   }
 }
 
+TEST(StatusText, MemoryThatFillsUpIsARemark) {
+  NodeStatus status = status_of_replica_one();
+  status.memory = {76, 100, "memory fills up"};
+  auto reports = one_that_answers_and_one_that_does_not();
+  EXPECT_EQ(status_text(reports, false).find("memory fills up"), std::string::npos);
+  reports[0].status = status_json(status);
+
+  EXPECT_THAT(status_text(reports, false), HasSubstr("R1: memory fills up\n"));
+}
+
 TEST(StatusText, AnImageThatCouldNotBeMadeSaysWhy) {
   NodeStatus status = status_of_replica_one();
   status.image = {0, 0, 5, false, true, "no memory"};
