@@ -18,37 +18,38 @@ using ::testing::IsEmpty;
 constexpr std::uint64_t kHeldMax = 64;
 constexpr int kCommands = 4'000;
 
-/// Five replicas; E is cut off, and the others execute commands on keys that nobody ever touches
-/// again.
-class Absence : public ::testing::TestWithParam<Durability> {
- protected:
-  static sim::ClusterConfig config(Durability durability) {
-    sim::ClusterConfig config;
-    config.replica_count = 5;
-    config.durability = durability;
-    config.core.held_executed_max = kHeldMax;
-    return config;
+sim::ClusterConfig absent_for_long(Durability durability) {
+  sim::ClusterConfig config;
+  config.replica_count = 5;
+  config.durability = durability;
+  config.core.held_executed_max = kHeldMax;
+  return config;
+}
+
+/// Commands at all but E, on keys that nobody ever touches again.
+void executes(KeyValueCluster& cluster, int commands) {
+  const std::string prefix = "at" + std::to_string(cluster.now()) + "-";
+  for (int i = 0; i < commands; ++i) {
+    const ReplicaId at(static_cast<std::uint16_t>(i % 4));
+    cluster.put(at, prefix + std::to_string(i), std::string(40, 'x'));
+    cluster.run_for(1'000);
   }
-  static void executes(KeyValueCluster& cluster, int commands) {
-    static int number = 0;
-    for (int i = 0; i < commands; ++i) {
-      const ReplicaId at(static_cast<std::uint16_t>(i % 4));
-      cluster.put(at, "key" + std::to_string(++number), std::string(40, 'x'));
-      cluster.run_for(1'000);
-    }
-    cluster.run_for(5 * kSecond);
+  cluster.run_for(5 * kSecond);
+}
+
+std::uint64_t value_of(KeyValueCluster& cluster, ReplicaId at, std::string_view name) {
+  for (const Counter& each : cluster.status(at).counters) {
+    if (each.name == name) return each.value;
   }
-  static std::uint64_t value_of(KeyValueCluster& cluster, ReplicaId at, std::string_view name) {
-    for (const Counter& each : cluster.status(at).counters) {
-      if (each.name == name) return each.value;
-    }
-    ADD_FAILURE() << "nobody counts " << name;
-    return 0;
-  }
-};
+  ADD_FAILURE() << "nobody counts " << name;
+  return 0;
+}
+
+/// Five replicas; E is cut off.
+class Absence : public ::testing::TestWithParam<Durability> {};
 
 TEST_P(Absence, CostsTheOthersNeitherMemoryNorTheFastPath) {
-  KeyValueCluster cluster(config(GetParam()));
+  KeyValueCluster cluster(absent_for_long(GetParam()));
   cluster.partition({{kA, kB, kC, kD}, {kE}});
   executes(cluster, kCommands);
 
@@ -69,15 +70,17 @@ TEST_P(Absence, CostsTheOthersNeitherMemoryNorTheFastPath) {
   ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
   cluster.run_for(5 * kSecond);
   EXPECT_EQ(value_of(cluster, kA, "held_executed_instances"), 0u) << "all have executed all";
-  cluster.put(kE, "last", "word");
+  const std::uint64_t fast = cluster.count("fast_path");
+  for (int i = 0; i < 20; ++i) cluster.put(kE, "mine" + std::to_string(i), "word");
   ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
-  EXPECT_EQ(cluster.value(kA, "last"), "word");
+  EXPECT_EQ(cluster.count("fast_path"), fast + 20);
+  EXPECT_EQ(cluster.value(kA, "mine7"), "word");
   EXPECT_THAT(cluster.final_violations(), IsEmpty());
 }
 
 // Where commands can be read back, they make room instead.
 TEST_P(Absence, ClosesTheDoorBeforeMemoryIsFullAndOpensItByItself) {
-  sim::ClusterConfig little = config(GetParam());
+  sim::ClusterConfig little = absent_for_long(GetParam());
   little.core.held_executed_max = 1'000'000;
   little.core.held_bytes_max = 512 * 1024;
   KeyValueCluster cluster(little);
@@ -111,6 +114,29 @@ TEST_P(Absence, ClosesTheDoorBeforeMemoryIsFullAndOpensItByItself) {
   ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
   EXPECT_EQ(cluster.outcomes().rejected, rejected);
   EXPECT_EQ(cluster.value(kE, "last"), "word");
+  EXPECT_THAT(cluster.final_violations(), IsEmpty());
+}
+
+TEST(AbsenceAtSync, ARestartOfAnotherMemberMeanwhileCostsNoMemoryEither) {
+  sim::ClusterConfig with_images = absent_for_long(Durability::kSync);
+  with_images.image_log_bytes = 64 * 1024;
+  KeyValueCluster cluster(with_images);
+  cluster.kill(kE);
+  executes(cluster, kCommands);
+  cluster.kill(kB);
+  executes(cluster, 100);
+  cluster.restart(kB);
+  EXPECT_LT(value_of(cluster, kB, "conflict_index_keys"), 2'000u) << "of 4,100";
+  const std::uint64_t slow = cluster.count("slow_path_mismatch") + cluster.count("slow_path_floor");
+  executes(cluster, 1'000);
+
+  EXPECT_LT(value_of(cluster, kB, "conflict_index_keys"), 600u);
+  EXPECT_EQ(cluster.outcomes().executed, kCommands + 1'100 - 25) << "but for those at B";
+  EXPECT_LT(cluster.count("slow_path_mismatch") + cluster.count("slow_path_floor"), slow + 50);
+
+  cluster.restart(kE);
+  ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
+  EXPECT_TRUE(cluster.digests_agree());
   EXPECT_THAT(cluster.final_violations(), IsEmpty());
 }
 
