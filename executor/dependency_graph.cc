@@ -152,11 +152,13 @@ void DependencyGraph::advance_executed(ReplicaId row) {
 void DependencyGraph::advance_known(ReplicaId which) {
   Row& row = rows_[which.value()];
   row.known = std::max(row.known, row.window.base());
-  while (true) {
-    const NodeIndex next = row.window[row.known.next()];
-    if (next == kNone || (next != kDone && !nodes_[next].recorded)) return;
-    row.known = row.known.next();
-  }
+  while (is_known({which, row.known.next()})) row.known = row.known.next();
+}
+
+/// Whether its payload is known, or never will matter. Precondition: above the executed prefix.
+bool DependencyGraph::is_known(InstanceId id) const {
+  const NodeIndex index = rows_[id.row.value()].window[id.slot];
+  return index == kDone || (index != kNone && nodes_[index].recorded);
 }
 
 Slot DependencyGraph::executed_up_to(ReplicaId row) const {
@@ -429,8 +431,11 @@ bool DependencyGraph::collect_edges(NodeIndex index) {
     const Slot last = node.dependencies[replica_at(row)];
     if (last <= rows_[row].window.base()) continue;
     if (last > rows_[row].known && !mutant(Mutant::kExecutorSkipsUnknown)) {
-      // Whether an unknown payload conflicts cannot be known; it is never skipped (R12).
-      const InstanceId unknown{replica_at(row), rows_[row].known.next()};
+      // Whether an unknown payload conflicts cannot be known; it is never skipped (R12). What is
+      // missing usually comes in order: who waits for the last of it is not tried in vain each time
+      // that some of it has come, which many would be after a long absence.
+      const Slot first = rows_[row].known.next();
+      const InstanceId unknown{replica_at(row), is_known({replica_at(row), last}) ? first : last};
       return block(find_or_add(unknown), WaitsFor::kPayload);
     }
     if (!collect_row(node, replica_at(row))) return false;

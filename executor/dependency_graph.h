@@ -120,6 +120,7 @@ class DependencyGraph {
   [[nodiscard]] NodeIndex find(InstanceId id) const;
   NodeIndex find_or_add(InstanceId id);
   [[nodiscard]] bool is_done(InstanceId id) const;
+  [[nodiscard]] bool is_known(InstanceId id) const;
   [[nodiscard]] bool resolved(NodeIndex blocker, std::uint64_t life, WaitsFor what) const;
   [[nodiscard]] bool all_executed(const Node& node) const;
   void leave(NodeIndex index);

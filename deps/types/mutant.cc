@@ -103,6 +103,8 @@ constexpr std::array kMutants{
                "nothing runs while anything undecided conflicts with it"},
     MutantInfo{Mutant::kDropsWithoutFloor, "drops-without-floor", "R7",
                "what is dropped leaves the index, and no vector names it"},
+    MutantInfo{Mutant::kForgetsBelowVectorFloor, "forgets-below-vector-floor", "14.2",
+               "a Validate overlooks what the conflict index no longer names"},
     MutantInfo{Mutant::kImageWithoutFootprints, "image-without-footprints", "R8",
                "an image does not say what its instances touch"},
     MutantInfo{Mutant::kTruncatedIsUnknown, "truncated-is-unknown", "R9, E19",

@@ -61,6 +61,7 @@ enum class Mutant : std::uint8_t {
   kNoBackOff,                    // E28
   kWaitsForQuiet,                // E30
   kDropsWithoutFloor,            // R7
+  kForgetsBelowVectorFloor,      // 14.2
   kImageWithoutFootprints,       // R8
   kTruncatedIsUnknown,           // R9, E19
   kInstallsOlderImages,          // R40

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,12 +55,36 @@ struct CoreConfig {
   /// So many known instances that are not executed make the image of a peer worth a question.
   std::uint64_t image_lag_instances = 200'000;
   /// Executed instances that some member has not executed: beyond so many, they are kept on disk
-  /// only. Where nothing can be read back from it, memory grows as long as a member is away.
+  /// only, and the conflict index forgets their keys.
   std::uint64_t held_executed_max = 200'000;
+  /// Bytes of instances and of the conflict index. Beyond half of them as much as possible is put
+  /// away, as above; when nearly all are needed for a member that is away, the host refuses
+  /// proposals.
+  std::uint64_t held_bytes_max = std::uint64_t{2} << 30;
 };
 
-/// Replaces the value with that of a durable record; false: there is none.
-using ReadRecord = std::function<bool(const RecordKey& key, std::vector<std::byte>& value)>;
+/// What a core reads its records back with.
+struct RecordReader {
+  /// Replaces the value with that of a record; false: there is none.
+  std::function<bool(const RecordKey& key, std::vector<std::byte>& value)> read;
+  /// Every batch up to this one can be read. Ascending; at durability "async" it may be behind what
+  /// Core::durable() was told.
+  std::function<BatchNumber()> readable;
+};
+
+/// What a core keeps in memory, and why.
+struct HeldMemory {
+  std::uint64_t bytes = 0;
+  std::uint64_t limit_bytes = 0;
+  /// Most of it is kept for this member, which has not executed it. Known only when there is reason
+  /// to ask: above three quarters of the limit.
+  std::optional<ReplicaId> behind;
+
+  /// A warning is due: there is time to do something.
+  [[nodiscard]] bool runs_out() const { return behind && bytes > limit_bytes / 4 * 3; }
+  /// What is left is for what was proposed already.
+  [[nodiscard]] bool is_short() const { return behind && bytes > limit_bytes / 16 * 15; }
+};
 
 struct Counter {
   std::string_view name;  ///< Static storage, snake_case, unit last.
@@ -75,10 +100,10 @@ struct RowStatus {
 
 struct CoreStatus {
   std::string role;  ///< "voting", "non-voting"; "leader", ... where a protocol has them.
+  HeldMemory memory;
   std::vector<RowStatus> rows;  ///< One a row (one in all for log protocols).
   /// One a replica: instances that are executed here and, as far as is known, not there.
   std::vector<std::uint64_t> lacking;
-  std::uint64_t memory_bytes = 0;  ///< Of what grows with instances and keys.
   std::vector<Counter> counters;
 };
 
@@ -91,9 +116,8 @@ class Core {
   Core& operator=(const Core&) = delete;
   virtual ~Core() = default;
 
-  /// Records can be read back from now on, as soon as they are durable. Before everything else, if
-  /// at all.
-  virtual void read_from(ReadRecord read) = 0;
+  /// Records can be read back from now on. Before everything else, if at all.
+  virtual void read_from(RecordReader reader) = 0;
 
   /// One durable record, in the order of their keys. Before start(). The record passed the store's
   /// checksum; an error says that its content makes no sense, and the replica must not run.
@@ -157,6 +181,9 @@ class Core {
   /// What `peer` says shows that its disk has lost something it had told others. Whatever it
   /// promises from now on is worth nothing; it may still learn.
   virtual void peer_forgot(ReplicaId peer) = 0;
+
+  /// Cheap: it is asked about with every proposal.
+  [[nodiscard]] virtual HeldMemory held_memory() const = 0;
 
   virtual void status(CoreStatus& out) const = 0;
 };

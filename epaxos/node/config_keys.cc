@@ -39,6 +39,14 @@ constexpr std::array kNumbers = {
         "limits", "image_lag_instances", 1, kNeverReached,
         [](Config& c) -> std::uint64_t& { return c.core.image_lag_instances; },
         "Instances that a replica is behind before it asks a peer for an image of the state."},
+    NumberKey{
+        "limits", "held_executed_max", 1, kNeverReached,
+        [](Config& c) -> std::uint64_t& { return c.core.held_executed_max; },
+        "Executed commands held in memory for a member that is away; older ones stay on disk."},
+    NumberKey{
+        "limits", "held_bytes_max", 1 << 20, kNeverReached,
+        [](Config& c) -> std::uint64_t& { return c.core.held_bytes_max; },
+        "Memory of commands; when it is held for a member that is away, proposals are refused."},
     NumberKey{"timers", "retransmit_us", 1'000, kMinute,
               [](Config& c) -> std::uint64_t& { return c.core.retransmit_us; },
               "First re-send of an unanswered request; doubles each time. Above the round trip."},

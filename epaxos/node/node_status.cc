@@ -60,6 +60,7 @@ CounterGroup host_counters(const runtime::HostStatus& host) {
                       {"rejected_too_large", c.rejected_too_large},
                       {"rejected_deadline", c.rejected_deadline},
                       {"rejected_storage_full", c.rejected_storage_full},
+                      {"rejected_memory_short", c.rejected_memory_short},
                       {"rejected_not_voting", c.rejected_not_voting},
                       {"rejected_stopped", c.rejected_stopped},
                       {"rejected_bad_session", c.rejected_bad_session},
@@ -131,6 +132,16 @@ CounterGroup client_plane_counters(const net::ClientPlaneCounters& c) {
   return group;
 }
 
+MemoryStatus memory_status(const HeldMemory& held) {
+  MemoryStatus out{held.bytes, held.limit_bytes, {}};
+  if (!held.runs_out()) return out;
+  out.warning = "memory fills up: " + std::to_string(held.bytes >> 20) + " of " +
+                std::to_string(held.limit_bytes >> 20) +
+                " MiB (limits.held_bytes_max) are held, most of it for " + to_string(*held.behind) +
+                ", which is away or far behind; bring it back before proposals are refused";
+  return out;
+}
+
 void describe_peers(net::PeerPlane& peers, const CoreStatus& core, NodeStatus& out) {
   for (std::uint16_t r = 0; r < out.replica_count; ++r) {
     if (ReplicaId(r) == out.self) continue;
@@ -172,7 +183,7 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
         "remember, and start it then.";
   }
   out.rows = host.core.rows;
-  out.tables_bytes = host.core.memory_bytes;
+  out.memory = memory_status(host.core.memory);
   if (on_disk) out.store.state = store_state(host.store);
   out.store.durable_batch = host.durable_batch;
   out.image = {host.image.number, host.image.bytes,    host.image.log_bytes,

@@ -33,6 +33,13 @@ struct StoreStatus {
   std::string warning;             ///< A sentence when that is soon reached; empty else.
 };
 
+/// Memory of commands that are undecided, or that some member has not executed yet.
+struct MemoryStatus {
+  std::uint64_t held_bytes = 0;
+  std::uint64_t limit_bytes = 0;
+  std::string warning;  ///< A sentence when that is soon reached; empty else.
+};
+
 /// The images of the state that this replica keeps, so that a start begins near the end and older
 /// records may go.
 struct StateImageStatus {
@@ -84,8 +91,8 @@ struct NodeStatus {
 
   std::vector<RowStatus> rows;
   StoreStatus store;
+  MemoryStatus memory;
   StateImageStatus image;
-  std::uint64_t tables_bytes = 0;  ///< In memory: what the protocol holds of instances and keys.
   QueueStatus queues;
   std::vector<PeerStatus> peers;  ///< All replicas but this one.
   std::vector<CounterGroup> counters;

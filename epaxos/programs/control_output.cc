@@ -179,8 +179,13 @@ std::string room(const std::string& replica, const Json& status) {
   const auto count = [](const Json& from, const char* name) {
     return from.at(name).get<std::uint64_t>();
   };
-  std::string out = replica + ": in memory " + grouped(count(status, "tables_bytes")) +
-                    " bytes of instances and keys; on disk ";
+  const auto used_of = [&](std::uint64_t used, std::uint64_t limit) {
+    return grouped(used) + " of " + grouped(limit) + " bytes";
+  };
+  const Json& memory = status.at("memory");
+  std::string out = replica + ": in memory " +
+                    used_of(count(memory, "held_bytes"), count(memory, "limit_bytes")) +
+                    " of instances and keys; on disk ";
   if (store.value("state", "") == "memory") {
     out += "nothing";
   } else {
@@ -222,7 +227,7 @@ std::string remarks(const std::string& replica, const Json& status) {
   for (const std::string& text :
        {status.value("stop_reason", ""), status.value("non_voting_reason", ""),
         status.at("store").value("error", ""), status.at("store").value("warning", ""),
-        status.at("image").value("trouble", "")}) {
+        status.at("memory").value("warning", ""), status.at("image").value("trouble", "")}) {
     if (!text.empty()) out += replica + ": " + text + "\n";
   }
   return out;

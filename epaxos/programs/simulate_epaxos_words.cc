@@ -104,6 +104,9 @@ std::string told(const protocol::Truncated& m) {
 std::string told(const protocol::Fence& m) {
   return "Fence " + std::to_string(m.number) + " for " + std::to_string(m.ttl_us) + " us";
 }
+std::string told(const protocol::VectorFloor& m) {
+  return "VectorFloor " + to_string(m.executed);
+}
 std::string told(const protocol::Unfence& m) {
   return "Unfence " + std::to_string(m.number);
 }
@@ -151,7 +154,8 @@ std::string words_of_frame(const net::Frame& frame, int replicas) {
                  protocol::Commit, protocol::Nack, protocol::Recover, protocol::RecoverOk,
                  protocol::Validate, protocol::ValidateOk, protocol::Waiting, protocol::Status,
                  protocol::FetchRange, protocol::RangeEnd, protocol::Learn, protocol::Frontier,
-                 protocol::Truncated, protocol::Fence, protocol::Unfence>(frame, replicas);
+                 protocol::Truncated, protocol::Fence, protocol::Unfence, protocol::VectorFloor>(
+      frame, replicas);
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {

@@ -53,10 +53,12 @@ std::string status_json(const NodeStatus& status) {
                   {"used_bytes", status.store.used_bytes},
                   {"limit_bytes", status.store.limit_bytes},
                   {"warning", status.store.warning}};
+  out["memory"] = {{"held_bytes", status.memory.held_bytes},
+                   {"limit_bytes", status.memory.limit_bytes},
+                   {"warning", status.memory.warning}};
   out["image"] = {{"number", status.image.number},       {"bytes", status.image.bytes},
                   {"log_bytes", status.image.log_bytes}, {"making", status.image.making},
                   {"fetching", status.image.fetching},   {"trouble", status.image.trouble}};
-  out["tables_bytes"] = status.tables_bytes;
   out["queues"] = {{"submitted", status.queues.submitted},
                    {"submitted_bytes", status.queues.submitted_bytes},
                    {"pending", status.queues.pending}};

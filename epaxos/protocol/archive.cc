@@ -2,6 +2,7 @@
 // need no memory, as their records can be read back when somebody asks. Source: protocol.md 14.2.
 
 #include <algorithm>
+#include <utility>
 
 #include "deps/types/mutant.h"
 #include "epaxos/protocol/core.h"
@@ -14,8 +15,8 @@ constexpr std::uint64_t kArchiveSlots = 4096;
 
 }  // namespace
 
-void EpaxosCore::read_from(ReadRecord read) {
-  read_record_ = std::move(read);
+void EpaxosCore::read_from(RecordReader reader) {
+  reader_ = std::move(reader);
 }
 
 /// Executed, in the records, and not in memory.
@@ -27,7 +28,7 @@ bool EpaxosCore::read_archived(RecordKind kind, const InstanceId& id, AlignedByt
   std::vector<std::byte> value;
   const RecordKey key{static_cast<std::uint8_t>(kind), config_.group, config_.epoch, id.row,
                       id.slot};
-  if (!read_record_ || !read_record_(key, value)) return false;
+  if (!reader_.read || !reader_.read(key, value)) return false;
   out.assign(value);
   return true;
 }
@@ -67,20 +68,22 @@ std::optional<ArchivedInstance> EpaxosCore::archived(const InstanceId& id) const
   return out;
 }
 
-/// Puts away what was executed first, when there is too much of it.
-void EpaxosCore::archive_some() {
-  if (!read_record_ || mutant(Mutant::kTruncatedIsUnknown)) return;
-  std::uint64_t held = 0;
-  for (int row = 0; row < n_; ++row) {
-    const ReplicaId id = replica_at(row);
-    held += graph_.executed_up_to(id).value() -
-            std::min(graph_.executed_up_to(id), dropped_[id]).value();
+/// Puts away what was executed first, when there is too much of it and it can be read back.
+void EpaxosCore::archive_some(const Effects& turn) {
+  if (!reader_.read || mutant(Mutant::kTruncatedIsUnknown)) return;
+  const std::uint64_t most_held = most_held_executed();
+  std::uint64_t held = executed_since(dropped_);
+  if (held <= most_held || !resubmit_.empty()) return;
+  if (!to_archive_) {
+    // The records of all that is applied by now: a turn without records uses up no number.
+    const BatchNumber last = turn.records.empty() ? turn.batch - 1 : turn.batch;
+    to_archive_.emplace(last, applied_frontier());
   }
-  if (held <= config_.held_executed_max || !resubmit_.empty()) return;
-  const Dependencies applied = applied_frontier();
-  for (int row = 0; row < n_ && held > config_.held_executed_max; ++row) {
+  if (reader_.readable() < to_archive_->first) return;
+  const Dependencies applied = std::exchange(to_archive_, std::nullopt)->second;
+  for (int row = 0; row < n_ && held > most_held; ++row) {
     const ReplicaId id = replica_at(row);
-    const std::uint64_t most = std::min(held - config_.held_executed_max, kArchiveSlots);
+    const std::uint64_t most = std::min(held - most_held, kArchiveSlots);
     const Slot limit = std::min(applied[id], Slot(dropped_[id].value() + most));
     // What is only covered has no records to be read back.
     if (limit <= dropped_[id] || floor_[id] < covered_[id]) continue;
@@ -92,7 +95,8 @@ void EpaxosCore::archive_some() {
   }
 }
 
-/// What a restart reads of them: their keys stay in the conflict index.
+/// What a restart reads of them. Their keys need not be in the conflict index: all that is put away
+/// lies at or below the vector floor.
 Result<void> EpaxosCore::restore_archived(const InstanceId& id, RecordKind kind, Bytes value) {
   PreAccept payload;
   VoteRecord vote;
@@ -112,7 +116,6 @@ Result<void> EpaxosCore::restore_archived(const InstanceId& id, RecordKind kind,
   if (block.empty()) return {};
   const Result<Footprint> footprint = decode_block_footprint(block);
   if (!footprint) return fail(ErrorCode::kCorrupted, footprint.error().message);
-  conflicts_.insert(id, *footprint);
   return {};
 }
 

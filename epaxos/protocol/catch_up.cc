@@ -59,10 +59,11 @@ Dependencies EpaxosCore::known_frontier() const {
 
 void EpaxosCore::gossip(ReplicaSet to, Effects& out) {
   raise_floor(out);
+  raise_vector_floor(out.now);
   const Dependencies executed = executed_frontier();
   const Dependencies known = known_frontier();
-  const bool news =
-      executed != gossiped_executed_ || known != gossiped_known_ || next_floor_ != gossiped_floor_;
+  const bool news = executed != gossiped_executed_ || known != gossiped_known_ ||
+                    next_floor_ != gossiped_floor_ || next_vector_floor_ != gossiped_vector_floor_;
   gossip_interval_ = news ? config_.gossip_us
                           : std::min(gossip_interval_ * 2, config_.gossip_us * kGossipSlowdown);
   gossip_due_ = out.now + gossip_interval_;
@@ -71,12 +72,15 @@ void EpaxosCore::gossip(ReplicaSet to, Effects& out) {
   gossiped_executed_ = executed;
   gossiped_known_ = known;
   gossiped_floor_ = next_floor_;
+  gossiped_vector_floor_ = next_vector_floor_;
   ReplicaSet forgetful;
   for (int row = 0; row < n_; ++row) {
     if (peers_[static_cast<std::size_t>(row)].forgot) forgetful.add(replica_at(row));
   }
   send(to, Frontier{executed, next_floor_, known, !voting_, forgetful.bits()}, out,
        gated_without(Mutant::kFrontierBeforeDurable));
+  if (next_vector_floor_ != next_floor_) send(to, VectorFloor{next_vector_floor_}, out);
+  ask_who_is_behind(out);
 }
 
 void EpaxosCore::on_frontier(ReplicaId from, const Frontier& message, Effects& out) {
@@ -89,6 +93,7 @@ void EpaxosCore::on_frontier(ReplicaId from, const Frontier& message, Effects& o
   }
   note_progress(from, message);
   raise_floor(out);
+  raise_vector_floor(out.now);
   // A peer that is behind and does not know it (it has just started) should not wait for our turn.
   const bool behind = !message.known.includes(known_frontier());
   if (behind && last_gossip_ + config_.gossip_us <= out.now) gossip(others_, out);

@@ -47,6 +47,8 @@ EpaxosCore::EpaxosCore(const CoreConfig& config)
       floor_(config.replica_count),
       next_floor_(config.replica_count),
       heard_floor_(config.replica_count),
+      vector_floor_(config.replica_count),
+      next_vector_floor_(config.replica_count),
       image_(config.replica_count),
       dropped_(config.replica_count),
       erased_(config.replica_count),
@@ -56,10 +58,12 @@ EpaxosCore::EpaxosCore(const CoreConfig& config)
                       Dependencies(config.replica_count)),
       peers_executed_ever_(peers_executed_),
       peers_floor_(peers_executed_),
+      peers_vector_floor_(peers_executed_),
       gossip_interval_(config.gossip_us),
       gossiped_executed_(config.replica_count),
       gossiped_known_(config.replica_count),
       gossiped_floor_(config.replica_count),
+      gossiped_vector_floor_(config.replica_count),
       random_(mix64(config.seed + config.self.value())) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
@@ -111,6 +115,9 @@ void EpaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) 
       return dispatch<Fence>(frame, [&](const Fence& m) { on_fence(from, m, out.now); });
     case MessageType::kUnfence:
       return dispatch<Unfence>(frame, [&](const Unfence& m) { on_unfence(from, m); });
+    case MessageType::kVectorFloor:
+      return dispatch<VectorFloor>(
+          frame, [&](const VectorFloor& m) { on_vector_floor(from, m, out.now); });
     case MessageType::kStatus:
       return dispatch<Status>(frame, [&](const Status& m) { on_status(from, m, out); });
     case MessageType::kFetchRange:
@@ -170,7 +177,9 @@ void EpaxosCore::tick(Tick now, Effects& out) {
 
 Tick EpaxosCore::next_deadline() const {
   if (ready_next_ < ready_.size() && !mutant(Mutant::kWaitsForQuiet)) return 0;
-  const bool goes_on = !resubmit_.empty() || !released_.empty() || more_to_drop_;
+  // Nobody may propose, so nothing else makes turns: the conflict index shrinks nevertheless.
+  const bool is_short = sweep_left_ > 0 && held_memory().is_short();
+  const bool goes_on = !resubmit_.empty() || !released_.empty() || more_to_drop_ || is_short;
   if (goes_on && !storage_full_) return 0;
   Tick next = std::min({retransmit_.next(), fast_wait_.next(), question_due_, recovery_due_,
                         fence_due_, stall_due_});
@@ -189,7 +198,7 @@ void EpaxosCore::end_of_turn(Effects& out) {
     floor_due_ = out.now + config_.gossip_us;
   }
   drop_some(out);
-  archive_some();
+  archive_some(out);
   wish_for_image(out);
   if (own_fence_.number != 0 && graph_.executed(own_fence_.around)) lift_own_fence(out);
   const bool something_waits = graph_.waiting() > 0 || own_fence_.number != 0;
@@ -290,7 +299,6 @@ void EpaxosCore::status(CoreStatus& out) const {
     const Dependencies& there = peers_executed_[static_cast<std::size_t>(other)];
     out.lacking.push_back(is_self ? 0 : applied.count_above(there));
   }
-  out.memory_bytes = instances_.memory_bytes() + conflicts_.memory_bytes();
   for (std::size_t i = 0; i < kCounts; ++i) {
     out.counters.push_back({kCountNames[i], counters_[static_cast<Count>(i)]});
   }
@@ -300,6 +308,8 @@ void EpaxosCore::status(CoreStatus& out) const {
   out.counters.push_back({"components_of_three", graph_.components_of_three()});
   out.counters.push_back(
       {"waiting_to_execute", graph_.waiting() + ready_.size() - ready_next_ + handed_over_.size()});
+  out.memory = held_memory();
+  out.counters.push_back({"held_executed_instances", executed_since(dropped_)});
   out.counters.push_back({"conflict_index_keys", conflicts_.keys()});
   out.counters.push_back({"conflict_index_bytes", conflicts_.memory_bytes()});
   out.counters.push_back({"instance_table_bytes", instances_.memory_bytes()});

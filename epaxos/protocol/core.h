@@ -3,8 +3,8 @@
 // The EPaxos core: the owner's and the acceptor's half of the commit path, learning and catch-up,
 // and the hand-over to the executor. One file a phase, in the order a command meets them:
 // propose.cc, pre_accept.cc, accept.cc, commit.cc, catch_up.cc, recover.cc, validate.cc, pacing.cc,
-// truncate.cc, install.cc; core.cc receives, restart.cc restores. Source: protocol.md 4-7, 10, 12,
-// 13 and 14.
+// truncate.cc, archive.cc, vector_floor.cc, install.cc; core.cc receives, restart.cc restores.
+// Source: protocol.md 4-7, 10, 12, 13 and 14.
 
 #include <deque>
 #include <map>
@@ -44,7 +44,7 @@ class EpaxosCore final : public Core {
   void applied(std::uint64_t position, Effects& out) override;
   void tick(Tick now, Effects& out) override;
   [[nodiscard]] Tick next_deadline() const override;
-  void read_from(ReadRecord read) override;
+  void read_from(RecordReader reader) override;
   Result<void> restore_coverage(Bytes coverage) override;
   void coverage(std::vector<std::byte>& out) const override;
   void image_durable(Bytes coverage, Effects& out) override;
@@ -54,6 +54,7 @@ class EpaxosCore final : public Core {
   void end_of_turn(Effects& out) override;
   void storage_full(bool full) override;
   void peer_forgot(ReplicaId peer) override;
+  [[nodiscard]] HeldMemory held_memory() const override;
   void status(CoreStatus& out) const override;
 
   /// For tests and invariant checkers.
@@ -173,8 +174,17 @@ class EpaxosCore final : public Core {
   [[nodiscard]] bool is_archived(const InstanceId& id) const;
   bool read_archived(RecordKind kind, const InstanceId& id, AlignedBytes& out) const;
   [[nodiscard]] std::optional<ArchivedInstance> archived(const InstanceId& id) const;
-  void archive_some();
+  void archive_some(const Effects& turn);
   Result<void> restore_archived(const InstanceId& id, RecordKind kind, Bytes value);
+
+  // vector_floor.cc: what those who are not away have executed stands in every vector. 14.2
+  [[nodiscard]] std::uint64_t executed_since(const Dependencies& frontier) const;
+  [[nodiscard]] std::uint64_t most_held_executed() const;
+  void raise_vector_floor(Tick now);
+  void include_floors();
+  void on_vector_floor(ReplicaId from, const VectorFloor& message, Tick now);
+  void ask_who_is_behind(Effects& out);
+  [[nodiscard]] std::optional<ReplicaId> furthest_behind() const;
 
   // truncate.cc: what all have executed is forgotten. 14.1-14.3
   [[nodiscard]] bool is_gone(const InstanceId& id) const;
@@ -337,12 +347,15 @@ class EpaxosCore final : public Core {
   bool memory_loss_logged_ = false;
   std::optional<RecordKey> last_restored_;
   bool storage_full_ = false;
-  ReadRecord read_record_;
+  RecordReader reader_;
 
   InstanceTable instances_;
   deps::ConflictIndex conflicts_;
   executor::DependencyGraph graph_;
   Counters counters_;
+
+  // Up to this frontier everything can be read back when that batch can.
+  std::optional<std::pair<BatchNumber, Dependencies>> to_archive_;
 
   Slot next_slot_{1};
   Slot first_slot_of_this_run_{1};
@@ -365,9 +378,13 @@ class EpaxosCore final : public Core {
   Dependencies floor_;        // What is dropped, or may be: durable, and in every vector (14.2).
   Dependencies next_floor_;   // What all are known to have executed: in this owner's proposals.
   Dependencies heard_floor_;  // The highest that peers have named.
-  Dependencies image_;        // The executed prefixes of the image that the next start begins with.
-  Dependencies dropped_;      // Up to these no instance is left ...
-  Dependencies erased_;       // ... and up to these no record.
+  // What need not be in the conflict index, as every vote has it: at least floor_, and executed
+  // here.
+  Dependencies vector_floor_;
+  Dependencies next_vector_floor_;  // The same of this owner's proposals: never less.
+  Dependencies image_;    // The executed prefixes of the image that the next start begins with.
+  Dependencies dropped_;  // Up to these no instance is left ...
+  Dependencies erased_;   // ... and up to these no record.
   Dependencies covered_ = Dependencies(n_);        // Nothing beyond these is known by images alone.
   std::vector<CoveredInstance> covered_at_start_;  // Until its records are restored.
   bool frozen_ = false;  // Executes nothing that is new: it lacks what others may have dropped.
@@ -382,13 +399,15 @@ class EpaxosCore final : public Core {
   Tick question_due_ = kNever;
   std::vector<Dependencies> peers_executed_;
   std::vector<Dependencies> peers_executed_ever_;  // The most, in all lives of a peer.
-  std::vector<Dependencies> peers_floor_;          // What their proposals include.
+  std::vector<Dependencies> peers_floor_;          // What their proposals include ...
+  std::vector<Dependencies> peers_vector_floor_;   // ... as floors, and whatever it is.
   Tick gossip_due_ = 0;
   Tick gossip_interval_;
   Tick last_gossip_ = 0;
   Dependencies gossiped_executed_;
   Dependencies gossiped_known_;
   Dependencies gossiped_floor_;
+  Dependencies gossiped_vector_floor_;
 
   std::map<InstanceId, Recovery> recoveries_;
   /// Who voted for the initial dependencies of an undecided instance, as far as told.

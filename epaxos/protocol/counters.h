@@ -14,7 +14,8 @@ enum class Count : std::uint8_t {
   kFastPath,
   kSlowPathMismatch,
   kSlowPathTimer,
-  kSlowPathFloor,  ///< Others had adopted a floor that the proposal did not include yet.
+  kSlowPathFloor,       ///< Others had adopted a floor that the proposal did not include yet.
+  kVotesAboveProposal,  ///< Votes with a vector floor that the proposal did not include.
   kExecutedInstances,
   kDecidedNop,
   kResubmitted,
@@ -44,6 +45,7 @@ enum class Count : std::uint8_t {
   kTruncatedSent,  ///< Answers to questions about what was dropped here.
   kTruncatedReceived,
   kFloorsRaised,
+  kVectorFloorsRaised,
   kDroppedInstances,  ///< From memory.
   kImagesInstalled,
   kArchivedInstances,  ///< From then on on disk only.
@@ -80,6 +82,7 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "slow_path_mismatch",
     "slow_path_timer",
     "slow_path_floor",
+    "votes_above_proposal",
     "executed_instances",
     "decided_nop",
     "resubmitted",
@@ -109,6 +112,7 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "truncated_sent",
     "truncated_received",
     "floors_raised",
+    "vector_floors_raised",
     "dropped_instances",
     "images_installed",
     "archived_instances",

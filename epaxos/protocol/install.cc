@@ -100,7 +100,8 @@ Result<void> EpaxosCore::restore_coverage(Bytes bytes) {
   }
   const bool is_of_peer = std::ranges::any_of(
       coverage->instances, [&](const CoveredInstance& each) { return image_.covers(each.id); });
-  const bool archives = read_record_ && held > config_.held_executed_max && !is_of_peer;
+  const bool archives = reader_.read && held > config_.held_executed_max && !is_of_peer;
+  vector_floor_ = next_vector_floor_ = archives ? coverage->executed : floor_;
   for (int index = 0; index < n_; ++index) {
     const ReplicaId row = replica_at(index);
     if (archives) dropped_[row] = coverage->executed[row];
@@ -202,6 +203,7 @@ void EpaxosCore::install(Bytes bytes, Effects& out) {
 
   floor_.merge(coverage->floor);
   next_floor_.merge(floor_);
+  include_floors();
   put(RecordKind::kFloor, {self_, Slot(1)}, encode(FloorRecord{floor_}, out), out);
   sweep_left_ = conflicts_.places();
   image_ = coverage->executed;

@@ -139,3 +139,7 @@ struct Fence {
 struct Unfence {
   number @0 :UInt64;
 }
+
+struct VectorFloor {
+  executed @0 :List(UInt64);
+}

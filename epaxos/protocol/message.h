@@ -33,8 +33,9 @@ enum class MessageType : net::FrameType {
   kTruncated = 17,
   kFence = 18,
   kUnfence = 19,
+  kVectorFloor = 20,
 };
-inline constexpr int kMessageTypes = 20;
+inline constexpr int kMessageTypes = 21;
 
 /// "Here is a command, and what I know must come before it." Owner -> everybody, ballot 0 only.
 struct PreAccept {
@@ -210,6 +211,13 @@ struct Fence {
 struct Unfence {
   static constexpr MessageType kType = MessageType::kUnfence;
   std::uint64_t number = 0;
+};
+
+/// "My proposals come after all of this, which those who are not away have executed." Gossip, while
+/// some member is away; never a floor.
+struct VectorFloor {
+  static constexpr MessageType kType = MessageType::kVectorFloor;
+  Dependencies executed;
 };
 
 }  // namespace epaxos::protocol

@@ -498,4 +498,19 @@ bool decode(Bytes body, int, Unfence& out) {
   });
 }
 
+Slice encode(const VectorFloor& message, Effects& out) {
+  using S = schema::VectorFloor;
+  return build<S>(out, words_of<S>() + words_of(message.executed), [&](S::Builder to) {
+    fill(to.initExecuted(rows_of(message.executed)), message.executed);
+  });
+}
+
+bool decode(Bytes body, int rows, VectorFloor& out) {
+  using S = schema::VectorFloor;
+  return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    return codec::read(from.getExecuted(), rows, kSlotMax, out.executed) &&
+           words == words_of<S>() + words_of(out.executed);
+  });
+}
+
 }  // namespace epaxos::protocol

@@ -34,6 +34,7 @@ Slice encode(const Frontier& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
 Slice encode(const Fence& message, Effects& out);
 Slice encode(const Unfence& message, Effects& out);
+Slice encode(const VectorFloor& message, Effects& out);
 
 /// As encode(PreAccept), with the block written in place: returns where its bytes go.
 /// Valid until the next use of `out`.
@@ -62,5 +63,6 @@ bool decode(Bytes body, int rows, Frontier& out);
 bool decode(Bytes body, int rows, Truncated& out);
 bool decode(Bytes body, int rows, Fence& out);
 bool decode(Bytes body, int rows, Unfence& out);
+bool decode(Bytes body, int rows, VectorFloor& out);
 
 }  // namespace epaxos::protocol

@@ -32,7 +32,11 @@ void EpaxosCore::on_pre_accept(ReplicaId from, const PreAccept& message, Bytes b
   if (may_vote && !instance->pre_accepted()) {
     // Nobody but the owner ever touches the own row of the dependencies (protocol.md 3).
     Dependencies dependencies = message.initial;
-    if (!mutant(Mutant::kDropsWithoutFloor)) dependencies.merge(floor_);
+    if (!mutant(Mutant::kDropsWithoutFloor)) dependencies.merge(vector_floor_);
+    dependencies[id.row] = message.initial[id.row];
+    if (vector_floor_ != floor_ && dependencies != message.initial) {
+      counters_.add(Count::kVotesAboveProposal);
+    }
     if (!mutant(Mutant::kNoOwnConflicts)) conflicts_.merge_conflicts(*footprint, dependencies);
     if (mutant(Mutant::kPrunesByDecision)) {
       prune_decided(id, *footprint, message.initial, dependencies);
@@ -145,7 +149,7 @@ Count EpaxosCore::reason_of_slow_path(const Instance& instance, const Progress& 
   if (progress.waited) return Count::kSlowPathTimer;
   if (instance.is_initial(progress.merged)) return Count::kSlowPathMismatch;
   Dependencies with_floor = instance.initial_dependencies();
-  with_floor.merge(next_floor_);
+  with_floor.merge(next_vector_floor_);
   with_floor[self_] = progress.merged[self_];
   return with_floor.includes(progress.merged) ? Count::kSlowPathFloor : Count::kSlowPathMismatch;
 }

@@ -59,7 +59,8 @@ void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
 
 /// What an instance with this footprint must come after, as far as this replica knows.
 Dependencies EpaxosCore::dependencies_of(const Footprint& footprint) const {
-  Dependencies dependencies = mutant(Mutant::kDropsWithoutFloor) ? Dependencies(n_) : next_floor_;
+  Dependencies dependencies =
+      mutant(Mutant::kDropsWithoutFloor) ? Dependencies(n_) : next_vector_floor_;
   conflicts_.merge_conflicts(footprint, dependencies);
   return dependencies;
 }

@@ -160,6 +160,7 @@ Result<void> EpaxosCore::restore_floor(const InstanceId& id, Bytes value) {
   }
   floor_.merge(record.floor);
   next_floor_.merge(floor_);
+  include_floors();
   heard_floor_.merge(floor_);
   return {};
 }

@@ -13,7 +13,7 @@ namespace {
 
 /// Slots of a row that one turn forgets, in memory and on disk: well below a millisecond.
 constexpr std::uint64_t kDropSlots = 4096;
-/// Entries of the conflict index that one turn holds against the floor.
+/// Entries of the conflict index that one turn holds against the vector floor.
 constexpr std::size_t kSweepEntries = 256;
 /// What a missing instance costs to fetch and to execute, about, in bytes of an image.
 constexpr std::uint64_t kBytesOfInstance = 256;
@@ -78,6 +78,7 @@ void EpaxosCore::note_progress(ReplicaId from, const Frontier& message) {
   executed.merge(message.executed);
   peers_executed_ever_[from.value()].merge(message.executed);
   peers_floor_[from.value()].merge(message.floor);
+  peers_vector_floor_[from.value()].merge(message.floor);
   if (!message.non_voting) note_floor(message.floor);
 }
 
@@ -89,6 +90,7 @@ void EpaxosCore::raise_floor(Effects& out) {
     if (replica_at(other) != self_) common.limit(peers_executed_[static_cast<std::size_t>(other)]);
   }
   next_floor_.merge(common);
+  include_floors();
   Dependencies adopted = next_floor_;
   for (int other = 0; other < n_; ++other) {
     if (replica_at(other) != self_) adopted.limit(peers_floor_[static_cast<std::size_t>(other)]);
@@ -98,6 +100,7 @@ void EpaxosCore::raise_floor(Effects& out) {
   // What recoverers wait for is looked at before it goes (7.6).
   for (auto& [id, recovery] : recoveries_) settle_blockers(id, recovery);
   floor_.merge(adopted);
+  include_floors();
   sweep_left_ = conflicts_.places();
   put(RecordKind::kFloor, {self_, Slot(1)}, encode(FloorRecord{floor_}, out), out);
 }
@@ -122,7 +125,7 @@ void EpaxosCore::settle_blockers(const InstanceId& id, Recovery& recovery) const
 
 void EpaxosCore::drop_some(Effects& out) {
   if (sweep_left_ > 0) {
-    conflicts_.sweep(floor_, kSweepEntries);
+    conflicts_.sweep(vector_floor_, kSweepEntries);
     sweep_left_ -= std::min(sweep_left_, kSweepEntries);
   }
   more_to_drop_ = false;

@@ -35,6 +35,8 @@ bool EpaxosCore::find_blockers(const InstanceId& id, const Footprint& footprint,
   // Only rows with a conflict above the dependencies are looked through.
   Dependencies highest(n_);
   conflicts_.merge_conflicts(footprint, highest);
+  // Nor does the index name what the vector floor covers.
+  if (!mutant(Mutant::kForgetsBelowVectorFloor)) highest.merge(vector_floor_);
   switch (find_archived_blocker(id, footprint, initial, highest, blockers)) {
     case ArchiveScan::kFound:
       return true;

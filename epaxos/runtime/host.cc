@@ -57,11 +57,12 @@ Host::Host(const HostConfig& config, Core& core, storage::Store& store, StateMac
 
 Result<void> Host::start(Tick now) {
   check(counters_.turns == 0 && !in_turn_, "a host is started once, before its first turn");
-  // Below "sync" a core does not know what is on disk.
-  if (config_.durability == Durability::kSync) {
-    core_.read_from([this](const RecordKey& key, std::vector<std::byte>& value) {
-      return read_back(key, value);
-    });
+  // At "none" the store keeps nothing of the core's.
+  if (config_.durability != Durability::kNone) {
+    core_.read_from({[this](const RecordKey& key, std::vector<std::byte>& value) {
+                       return read_back(key, value);
+                     },
+                     [this] { return store_.durable(); }});
   }
   if (const Result<void> restored = images_.restore_coverage(); !restored) return restored;
   const Result<void> loaded = store_.load([this](const RecordKey& key, Bytes value) {

@@ -86,6 +86,7 @@ struct HostCounters {
   std::uint64_t rejected_too_large = 0;
   std::uint64_t rejected_deadline = 0;
   std::uint64_t rejected_storage_full = 0;
+  std::uint64_t rejected_memory_short = 0;  ///< Too much is held for a member that is away.
   std::uint64_t rejected_not_voting = 0;
   std::uint64_t rejected_stopped = 0;
   std::uint64_t rejected_bad_session = 0;  ///< An id that no client may have, or the number 0.

@@ -2,6 +2,8 @@
 // propose(), so that a proposer that proposes again at once cannot recurse.
 
 #include <algorithm>
+#include <array>
+#include <string>
 #include <utility>
 
 #include "deps/types/mutant.h"
@@ -21,9 +23,24 @@ constexpr const char* kSpaceShort =
 constexpr const char* kStorageFull =
     "the disk of this replica is full; free space on it, or use another replica";
 
+/// Of static storage, as refusals want it.
+const char* memory_short(ReplicaId behind) {
+  static const auto sentences = [] {
+    std::array<std::string, kReplicasMax> all;
+    for (std::uint16_t r = 0; r < kReplicasMax; ++r) {
+      all[r] = "this replica holds as many commands in memory for " + to_string(ReplicaId(r)) +
+               ", which is away or far behind, as it may; bring that one back, or start all with a "
+               "larger limits.held_bytes_max";
+    }
+    return all;
+  }();
+  return sentences[behind.value()].c_str();
+}
+
 }  // namespace
 
 bool Host::refused(Bytes payload, Completion& done) {
+  HeldMemory memory;
   if (stopped_) {
     refuse(std::move(done), ErrorCode::kStopped, "", counters_.rejected_stopped);
   } else if (!config_.not_voting_reason.empty()) {
@@ -32,6 +49,9 @@ bool Host::refused(Bytes payload, Completion& done) {
     refuse(std::move(done), ErrorCode::kOutOfSpace, kStorageFull, counters_.rejected_storage_full);
   } else if (store_.space().is_short()) {
     refuse(std::move(done), ErrorCode::kOutOfSpace, kSpaceShort, counters_.rejected_storage_full);
+  } else if (memory = core_.held_memory(); memory.is_short()) {
+    refuse(std::move(done), ErrorCode::kOverloaded, memory_short(*memory.behind),
+           counters_.rejected_memory_short);
   } else if (payload.size() > kPayloadBytesMax) {
     refuse(std::move(done), ErrorCode::kTooLarge,
            "the command exceeds 256 KiB; split it into several commands",

@@ -29,7 +29,7 @@ class WatchedCore final : public Core {
   }
   void durable(BatchNumber batch, Effects& out) override { core_->durable(batch, out); }
   void applied(std::uint64_t position, Effects& out) override { core_->applied(position, out); }
-  void read_from(ReadRecord read) override { core_->read_from(std::move(read)); }
+  void read_from(RecordReader reader) override { core_->read_from(std::move(reader)); }
   Result<void> restore_coverage(Bytes coverage) override {
     return core_->restore_coverage(coverage);
   }
@@ -47,6 +47,7 @@ class WatchedCore final : public Core {
   void end_of_turn(Effects& out) override { core_->end_of_turn(out); }
   void storage_full(bool full) override { core_->storage_full(full); }
   void peer_forgot(ReplicaId peer) override { core_->peer_forgot(peer); }
+  [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
 
   [[nodiscard]] const Core& watched() const { return *core_; }

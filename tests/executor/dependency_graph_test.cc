@@ -152,8 +152,33 @@ TEST(DependencyGraph, FarSlotCostsNothingForTheGapBeforeIt) {
   graph.decide(id(kA, std::uint64_t{1} << 40), {0, 0});
 
   EXPECT_EQ(take(graph), std::vector{id(kA, std::uint64_t{1} << 40)});
-  EXPECT_EQ(blockers_of(graph), (std::vector{Blocker{id(kA, 1), WaitsFor::kPayload}}));
+  EXPECT_EQ(blockers_of(graph),
+            (std::vector{Blocker{id(kA, std::uint64_t{1} << 41), WaitsFor::kPayload}}));
   EXPECT_LT(graph.memory_bytes(), 1u << 16);
+}
+
+TEST(DependencyGraph, OfManyUnknownSlotsTheLastIsWaitedFor) {
+  DependencyGraph graph(2);
+  graph.record(id(kB, 1), kY);
+  graph.decide(id(kB, 1), {4, 0});
+  EXPECT_TRUE(take(graph).empty());
+  for (std::uint64_t slot = 1; slot <= 3; ++slot) graph.record(id(kA, slot), kX);
+  EXPECT_TRUE(take(graph).empty());
+  EXPECT_EQ(blockers_of(graph), (std::vector{Blocker{id(kA, 4), WaitsFor::kPayload}}));
+
+  graph.record(id(kA, 4), kX);
+  EXPECT_EQ(take(graph), std::vector{id(kB, 1)});
+}
+
+TEST(DependencyGraph, WhereTheLastIsKnownTheFirstUnknownSlotIsWaitedFor) {
+  DependencyGraph graph(2);
+  graph.record(id(kB, 1), kY);
+  graph.decide(id(kB, 1), {4, 0});
+  EXPECT_TRUE(take(graph).empty());
+  graph.record(id(kA, 4), kX);
+  graph.record(id(kA, 1), kX);
+  EXPECT_TRUE(take(graph).empty());
+  EXPECT_EQ(blockers_of(graph), (std::vector{Blocker{id(kA, 2), WaitsFor::kPayload}}));
 }
 
 TEST(DependencyGraph, FootprintsOfWhatHasRunTakeNoMemory) {

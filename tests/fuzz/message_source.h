@@ -124,6 +124,8 @@ class MessageSource {
                       out);
       case protocol::MessageType::kUnfence:
         return encode(protocol::Unfence{input_.byte()}, out);
+      case protocol::MessageType::kVectorFloor:
+        return encode(protocol::VectorFloor{input_.flag() ? floor() : limited(any())}, out);
     }
     return {};
   }

@@ -60,7 +60,7 @@ void run(fuzz::Input& input) {
   const auto each = [&](auto... messages) { (with(messages), ...); };
   each(PreAccept(), PreAcceptOk(), Accept(), AcceptOk(), Commit(), Nack(), Recover(), RecoverOk(),
        Validate(), ValidateOk(), Waiting(), Status(), FetchRange(), RangeEnd(), Learn(), Frontier(),
-       Truncated(), Fence(), Unfence());
+       Truncated(), Fence(), Unfence(), VectorFloor());
 }
 
 }  // namespace

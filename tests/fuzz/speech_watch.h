@@ -154,7 +154,7 @@ class SpeechWatch {
     const auto each = [&](auto... messages) { (with(messages), ...); };
     each(PreAccept(), PreAcceptOk(), Accept(), AcceptOk(), Commit(), Nack(), Recover(), RecoverOk(),
          Validate(), ValidateOk(), Waiting(), Status(), FetchRange(), RangeEnd(), Learn(),
-         Frontier(), Truncated(), Fence(), Unfence());
+         Frontier(), Truncated(), Fence(), Unfence(), VectorFloor());
     return good;
   }
 

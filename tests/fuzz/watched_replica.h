@@ -63,9 +63,10 @@ class Replica {
     at_boundary_ = true;
     core_ = std::make_unique<EpaxosCore>(watched_config(n_));
     if (reads_back_) {
-      core_->read_from([this](const RecordKey& key, std::vector<std::byte>& value) {
-        return storage::read_record(disk_, key, value);
-      });
+      core_->read_from({[this](const RecordKey& key, std::vector<std::byte>& value) {
+                          return storage::read_record(disk_, key, value);
+                        },
+                        [this] { return durable_; }});
     }
     durable_facts_.lineage = Covered(n_);
     if (!image_.empty()) {

@@ -106,6 +106,8 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   config.pending_max = 10;
   config.image_log_bytes = 5001;
   config.core.image_lag_instances = 5002;
+  config.core.held_executed_max = 5003;
+  config.core.held_bytes_max = std::uint64_t{1} << 21;
   config.core.retransmit_us = 1001;
   config.core.retransmit_max_us = 1002;
   config.core.fast_wait_us = 0;
@@ -128,6 +130,8 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   EXPECT_EQ(again.pending_max, 10u);
   EXPECT_EQ(again.image_log_bytes, 5001u);
   EXPECT_EQ(again.core.image_lag_instances, 5002u);
+  EXPECT_EQ(again.core.held_executed_max, 5003u);
+  EXPECT_EQ(again.core.held_bytes_max, std::uint64_t{1} << 21);
   EXPECT_TRUE(again.core.wait_for_fast_path);
 }
 

@@ -153,13 +153,14 @@ std::vector<ReplicaReport> one_that_answers_and_one_that_does_not() {
 TEST(StatusText, ShowsFrontiersShareQueuesAndRefusals) {
   const std::string text = status_text(one_that_answers_and_one_that_does_not(), false);
 
-  for (const auto* const part : {"R1", "Zürich", "running", "voting", "async", "ready", "1/2",
-                                 "75.0 %", "1,234", "5/7/9", "4/7/8", "6/7/12", "3/2/1",
-                                 "R1: image 17 of the state: 123,456 bytes; records since: 789 "
-                                 "bytes; one is being made\n",
-                                 "R1: in memory 654,321 bytes of instances and keys; on disk "
-                                 "1,048,576 bytes of 1,073,741,824; R0 lacks 12,345 executed "
-                                 "instances, the most of all\n"}) {
+  for (const auto* const part :
+       {"R1", "Zürich", "running", "voting", "async", "ready", "1/2", "75.0 %", "1,234", "5/7/9",
+        "4/7/8", "6/7/12", "3/2/1",
+        "R1: image 17 of the state: 123,456 bytes; records since: 789 "
+        "bytes; one is being made\n",
+        "R1: in memory 654,321 of 1,073,741,824 bytes of instances and "
+        "keys; on disk 1,048,576 of 1,073,741,824 bytes; R0 lacks 12,345 executed "
+        "instances, the most of all\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, HasSubstr("refused_wrong_cluster"));
@@ -187,6 +188,16 @@ TEST(StatusText, AnAnswerOfAnotherVersionOrNoneAtAllDoesNotBreakIt) {
     reports[0].status = answer;
     EXPECT_THAT(status_text(reports, false), HasSubstr("R1")) << answer;
   }
+}
+
+TEST(StatusText, MemoryThatFillsUpIsARemark) {
+  NodeStatus status = status_of_replica_one();
+  status.memory = {76, 100, "memory fills up"};
+  auto reports = one_that_answers_and_one_that_does_not();
+  EXPECT_EQ(status_text(reports, false).find("memory fills up"), std::string::npos);
+  reports[0].status = status_json(status);
+
+  EXPECT_THAT(status_text(reports, false), HasSubstr("R1: memory fills up\n"));
 }
 
 TEST(StatusText, AnImageThatCouldNotBeMadeSaysWhy) {

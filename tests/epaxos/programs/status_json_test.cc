@@ -30,7 +30,7 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
       UnorderedElementsAre("replica", "replicas", "cluster", "site", "protocol", "state",
                            "stop_reason", "role", "voting", "non_voting_reason", "durability",
                            "incarnation", "uptime_us", "peer_address", "client_address", "rows",
-                           "store", "image", "tables_bytes", "queues", "peers", "counters"));
+                           "store", "memory", "image", "queues", "peers", "counters"));
   EXPECT_THAT(
       keys_of(json.at("rows").at(0)),
       UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known", "floor"));
@@ -39,6 +39,8 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
   EXPECT_THAT(keys_of(json.at("store")),
               UnorderedElementsAre("state", "error", "durable_batch", "pending_bytes",
                                    "transactions", "used_bytes", "limit_bytes", "warning"));
+  EXPECT_THAT(keys_of(json.at("memory")),
+              UnorderedElementsAre("held_bytes", "limit_bytes", "warning"));
   EXPECT_THAT(keys_of(json.at("queues")),
               UnorderedElementsAre("submitted", "submitted_bytes", "pending"));
   EXPECT_THAT(keys_of(json.at("peers").at(0)),
@@ -49,7 +51,6 @@ TEST(StatusJson, EveryValueIsTheOneOfTheStatus) {
   const Json json = Json::parse(status_json(status_of_replica_one()));
 
   EXPECT_EQ(json.at("replica"), 1);
-  EXPECT_EQ(json.at("tables_bytes"), 654'321);
   EXPECT_EQ(json.at("peers").at(0).at("lacks_instances"), 12'345);
   EXPECT_EQ(json.at("replicas"), 3);
   EXPECT_EQ(json.at("site"), "Zürich");

@@ -24,7 +24,7 @@ inline NodeStatus status_of_replica_one() {
                  {Slot(9), Slot(8), Slot(12), Slot(1)}};
   status.store = {"ready", "", 40, 4096, 41, 1 << 20, 1 << 30, ""};
   status.image = {17, 123'456, 789, true, false, ""};
-  status.tables_bytes = 654'321;
+  status.memory = {654'321, 1 << 30, ""};
   status.queues = {3, 300, 1234};
   status.peers = {{ReplicaId(0), true, 12'345, {{"messages_out", 11}, {"dropped_would_block", 2}}},
                   {ReplicaId(2), false, 0, {{"messages_out", 12}, {"dropped_would_block", 0}}}};

@@ -65,7 +65,10 @@ inline CoreConfig config(ReplicaId self, int n) {
 /// One core and its effects of the last call. Batches are numbered as a host would.
 class Subject {
  public:
-  explicit Subject(const CoreConfig& config) : core(config), n(config.replica_count) {
+  /// With `may_read_back` the core can look at what is on `disk`.
+  explicit Subject(const CoreConfig& config, bool may_read_back = false)
+      : core(config), n(config.replica_count), reads_back(may_read_back) {
+    lend_disk();
     effects.batch = 1;
     core.start(0, effects);
     end_turn();
@@ -120,12 +123,33 @@ class Subject {
     return effects;
   }
 
+  /// Before the core starts.
+  void lend_disk() {
+    if (!reads_back) return;
+    core.read_from({[this](const RecordKey& key, std::vector<std::byte>& value) {
+                      const auto found = disk.find(key);
+                      if (found == disk.end()) return false;
+                      value = found->second;
+                      return true;
+                    },
+                    [this] { return effects.batch - 1; }});
+  }
+
   [[nodiscard]] const Instance& instance(const InstanceId& which) const {
     const Instance* const found = core.instances().find(which);
     EXPECT_NE(found, nullptr);
     return *found;
   }
   [[nodiscard]] std::uint64_t count(Count what) const { return core.counters()[what]; }
+  [[nodiscard]] std::uint64_t status(std::string_view counter) const {
+    CoreStatus status;
+    core.status(status);
+    for (const Counter& each : status.counters) {
+      if (each.name == counter) return each.value;
+    }
+    ADD_FAILURE() << "nobody counts " << counter;
+    return 0;
+  }
 
   // Its host applies what was executed, and takes images.
 
@@ -172,6 +196,7 @@ class Subject {
   Effects effects;
   Tick now = 0;
   int n;
+  bool reads_back;
   Ballot last_ballot;  ///< That recovers() saw.
 
  private:
@@ -317,10 +342,11 @@ inline RecoverOk and_voted(RecoverOk answer, Ballot accepted,
 /// A fresh core with what the subject's disk held, beginning with the image on it.
 inline std::unique_ptr<Subject> restarted(Subject& before, const CoreConfig& config) {
   before.advance(0);  // Moves the last records to the disk.
-  auto after = std::make_unique<Subject>(config);
+  auto after = std::make_unique<Subject>(config, before.reads_back);
   // start() ran on the empty core; begin again on one that was restored.
   std::destroy_at(&after->core);
   std::construct_at(&after->core, config);
+  after->lend_disk();
   if (!before.image_on_disk.empty()) {
     EXPECT_TRUE(after->core.restore_coverage(before.image_on_disk));
     after->image_on_disk = before.image_on_disk;

@@ -90,7 +90,7 @@ TEST_F(Floors, TheStatusTellsWhoKeepsItBack) {
   CoreStatus status;
   b.core.status(status);
   EXPECT_THAT(status.lacking, ElementsAre(0, 0, 1));
-  EXPECT_GT(status.memory_bytes, 0);
+  EXPECT_GT(status.memory.bytes, 0);
 }
 
 TEST_F(Floors, AcceptorsVoteExactlyUntilAllOwnersHaveConfirmed) {

@@ -5,6 +5,7 @@
 namespace epaxos::runtime::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -226,6 +227,22 @@ TEST(HostProposals, AreRefusedLongBeforeWhatIsPromisedHasNoRoom) {
 
   stage.store.room = {70, 100};
   EXPECT_THAT(stage.turn([&] { stage.propose("y"); }), ElementsAre("propose y"));
+}
+
+TEST(HostProposals, AreRefusedWhileMemoryIsHeldForAMemberThatIsAway) {
+  Stage stage;
+  stage.start();
+  stage.core.memory = {95, 100, ReplicaId(2)};
+  EXPECT_THAT(stage.turn([&] { stage.propose("x"); }),
+              ElementsAre(AllOf(HasSubstr("rejected: "), HasSubstr("R2"), HasSubstr("bring"))));
+  EXPECT_THAT(stage.codes, ElementsAre(ErrorCode::kOverloaded));
+  EXPECT_EQ(stage.host().counters().rejected_memory_short, 1u);
+
+  stage.core.memory = {70, 100, ReplicaId(2)};
+  EXPECT_THAT(stage.turn([&] { stage.propose("y"); }), ElementsAre("propose y"));
+  stage.core.memory = {95, 100, std::nullopt};
+  EXPECT_THAT(stage.turn([&] { stage.propose("z"); }), ElementsAre("propose z"))
+      << "it is not held for anybody";
 }
 
 TEST(HostProposals, AProposalThatWaitedWhileTheDiskFilledUpIsRefusedToo) {

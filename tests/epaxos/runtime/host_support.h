@@ -77,7 +77,7 @@ class ScriptedCore final : public Core {
     EXPECT_EQ(out.now, now);
     if (on_tick) on_tick(out);
   }
-  void read_from(ReadRecord) override {}
+  void read_from(RecordReader) override {}
   Result<void> restore_coverage(Bytes coverage) override {
     diary_.push_back("covers " + text_of(coverage));
     return {};
@@ -108,7 +108,10 @@ class ScriptedCore final : public Core {
   }
   void peer_forgot(ReplicaId peer) override { diary_.push_back(to_string(peer) + " forgot"); }
   void storage_full(bool full) override { diary_.push_back(full ? "disk full" : "disk has room"); }
+  [[nodiscard]] HeldMemory held_memory() const override { return memory; }
   void status(CoreStatus& out) const override { out.role = "scripted"; }
+
+  HeldMemory memory;
 
  private:
   void note(const char* what, const Step& step, Effects& out) {
