@@ -324,7 +324,7 @@ Result<void> Images::after_executions(bool& at_boundary, bool all_applied, Effec
     if (wants_to_keep()) keep_loaded();
   } else if (at_boundary) {
     if (wants_own()) begin();
-    if (wants_to_keep()) keep_own();
+    if (wants_to_keep()) keep_own(next);
   }
   return {};
 }

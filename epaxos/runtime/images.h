@@ -154,7 +154,7 @@ class Images {
   // A machine that keeps itself: images_kept.cc.
   [[nodiscard]] bool header_counts() const;
   [[nodiscard]] bool wants_to_keep() const;
-  void keep_own();
+  void keep_own(Effects& next);
   void follow_machine(Effects& out);
   void note_kept(Effects& out);
   void note_not_kept(const Error& error);

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "deps/types/mutant.h"
 #include "epaxos/runtime/images.h"
 
 namespace epaxos::runtime {
@@ -28,9 +29,10 @@ bool Images::wants_to_keep() const {
   return asked_to_keep_ || log_bytes_ >= config_.log_bytes;
 }
 
-void Images::keep_own() {
+void Images::keep_own(Effects& next) {
   std::vector<std::byte> coverage;
   core_.coverage(coverage);
+  if (mutant(Mutant::kErasesBeforeKept)) core_.image_durable(coverage, next);
   asked_to_keep_ = false;
   log_bytes_before_keep_ = std::exchange(log_bytes_, 0);
   if (const Result<void> begun = kept_.keep(std::move(coverage)); !begun) {
