@@ -23,8 +23,9 @@ struct KeptMark {
   Bytes sessions;  ///< For SessionTable::load().
 };
 
-/// Cost: the session table is saved at once: 0.1 ms for a thousand sessions that keep ten replies
-/// of 100 bytes each, 1 MiB in all; 30 ms for a hundred thousand of them.
+/// Cost: the session table is saved at once, while the loop stands still. A thousand sessions that
+/// keep ten replies of 100 bytes each are 1.1 MiB and took 1.4 ms on a busy machine with two cores;
+/// ten thousand 20 ms; a hundred thousand 0.3 s.
 Result<std::vector<std::byte>> make_mark(const net::BundleIdentity& owner, std::uint64_t number,
                                          Bytes coverage, const executor::SessionTable& sessions);
 

@@ -45,7 +45,7 @@ class WatchedMachine final : public StateMachine {
 
   [[nodiscard]] bool keeps_itself() const override { return storage_ != nullptr; }
   Result<void> keep(std::uint64_t number, Bytes mark) override;
-  [[nodiscard]] Result<std::uint64_t> kept() const override { return storage_->kept_number(); }
+  [[nodiscard]] Result<std::uint64_t> kept() override { return storage_->kept_number(); }
   [[nodiscard]] Result<std::vector<std::byte>> kept_mark() const override {
     return storage_->kept().mark;
   }

@@ -161,7 +161,7 @@ class TextMachine final : public StateMachine {
     if (storage->at_once) storage->complete();
     return {};
   }
-  [[nodiscard]] Result<std::uint64_t> kept() const override {
+  [[nodiscard]] Result<std::uint64_t> kept() override {
     if (!storage->trouble.empty()) return fail(ErrorCode::kIo, storage->trouble);
     return storage->kept.number;
   }
