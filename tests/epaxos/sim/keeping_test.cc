@@ -143,5 +143,30 @@ TEST_F(KeepingCluster, AMachineOrAStoreThatWasSetBackAloneIsRefused) {
   EXPECT_EQ(refusal(kC), "");
 }
 
+// The machine keeps what it has applied, and the records of it may not be on disk yet. Then they
+// are lost, and the replica knows that it has forgotten something.
+TEST_F(KeepingCluster, AtAsyncTheMachineMayBeAheadOfTheRecords) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    sim::ClusterConfig async = config();
+    async.seed = seed;
+    async.durability = Durability::kAsync;
+    async.machine_storages.latency_us = 0;
+    async.image_log_bytes = 200;
+    async.disks.latency_us = 30'000;
+    KeyValueCluster other(async);
+    for (int i = 0; i < 100; ++i) {
+      other.put(i % 2 == 0 ? kA : kB, "x" + std::to_string(i % 7), std::to_string(i));
+      other.run_for(3'000);
+      if (i == 40) other.kill(kC);
+      if (i == 60) other.restart(kC);
+    }
+    ASSERT_TRUE(other.run_until_converged(30 * kSecond));
+    EXPECT_THAT(other.status(kC).role, HasSubstr("non-voting"));
+    EXPECT_THAT(other.final_violations(), IsEmpty());
+    EXPECT_GT(other.disk(kC).machine_storage().kept().number, 1);
+  }
+}
+
 }  // namespace
 }  // namespace epaxos::testing
