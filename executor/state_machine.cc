@@ -73,4 +73,12 @@ std::uint64_t StateMachine::digest() const {
   return saved ? XXH3_64bits_digest(hash.get()) : 0;
 }
 
+Result<void> StateMachine::keep(std::uint64_t, Bytes) {
+  return fail(ErrorCode::kUnsupported, "this state machine has no storage of its own");
+}
+
+Result<std::vector<std::byte>> StateMachine::kept_mark() const {
+  return fail(ErrorCode::kUnsupported, "this state machine has no storage of its own");
+}
+
 }  // namespace epaxos

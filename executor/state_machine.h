@@ -4,7 +4,8 @@
 // the order matters, so apply() must be deterministic: no clock, no randomness, no local state.
 //
 // Four functions make a machine: admit(), apply(), save() and load(). examples/counter.cc is one.
-// A large one also gives an image() of itself, which is read in pieces.
+// A large one also gives an image() of itself, which is read in pieces. One that has a database of
+// its own keeps itself there, instead of being copied into the replica's store.
 //
 // Threads: all calls come from the node's loop thread, one at a time.
 
@@ -101,6 +102,34 @@ class StateMachine {
   /// A fingerprint of the state: equal states, equal digests, whatever way led there.
   /// Unless overridden: a hash of what save() writes, at the cost of writing it; 0 when it fails.
   [[nodiscard]] virtual std::uint64_t digest() const;
+
+  // A machine with storage of its own. It tells which state is durable there, and the replica
+  // starts from that one and replays what follows; images are made for peers only. What it has
+  // applied or loaded since is not to survive a crash: it comes back as it was when keep() was
+  // called, or else the replica would apply commands twice. (A transaction that is open between
+  // two calls of keep() does this; so do files that are written beside the ones that count.)
+
+  /// Whether this machine is one. Always the same answer.
+  [[nodiscard]] virtual bool keeps_itself() const { return false; }
+
+  /// Begins to make the state as it is now durable, in one atomic step together with `number` and
+  /// `mark`, and may return before that is done. The numbers ascend; another call comes only when
+  /// kept() has told the end of this one. Whatever a crash interrupts, the next start finds the
+  /// state, the number and the mark of one and the same keep(). At durability "none" it is not
+  /// called.
+  /// Units: the mark holds the session table and some kilobytes beside it: about 120 bytes for each
+  /// session and reply of 100 bytes that clients have not acknowledged.
+  /// Errors: whatever the storage says; shown in the replica's status, and tried again later.
+  virtual Result<void> keep(std::uint64_t number, Bytes mark);
+
+  /// The number of the newest state that is durable; 0: there is none, and the machine is empty.
+  /// Never goes back. Asked at the start, and in every turn while a keep() goes on, so it is to be
+  /// cheap. Errors: why the last keep() has come to nothing; it is tried again later.
+  [[nodiscard]] virtual Result<std::uint64_t> kept() { return 0; }
+
+  /// The mark that was kept with that state. Asked once, at the start, when the machine holds
+  /// exactly that state. Unless overridden: unsupported.
+  [[nodiscard]] virtual Result<std::vector<std::byte>> kept_mark() const;
 };
 
 }  // namespace epaxos

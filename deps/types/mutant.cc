@@ -72,6 +72,8 @@ constexpr std::array kMutants{
                "a replica whose disk was wiped or set back votes"},
     MutantInfo{Mutant::kOldLifeHeard, "old-life-heard", "S6",
                "bundles that a replica sent in an earlier life are heard"},
+    MutantInfo{Mutant::kErasesBeforeKept, "erases-before-kept", "S7",
+               "records go when the state machine is asked to keep its state, not when it has"},
     MutantInfo{Mutant::kOwnerAnswerIgnored, "owner-answer-ignored", "C3",
                "that the owner answered a recoverer counts for nothing"},
     MutantInfo{Mutant::kRecoveryRepeatsPreAccept, "recovery-restarts-pre-accept", "E10",

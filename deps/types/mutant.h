@@ -45,6 +45,7 @@ enum class Mutant : std::uint8_t {
   kGateOpensOnSubmit,            // S1
   kForgetfulVotes,               // S5
   kOldLifeHeard,                 // S6
+  kErasesBeforeKept,             // S7
   kOwnerAnswerIgnored,           // C3
   kRecoveryRepeatsPreAccept,     // E10
   kNoValidation,                 // E11

@@ -89,6 +89,7 @@ CounterGroup host_counters(const runtime::HostStatus& host) {
 CounterGroup image_counters(const runtime::ImageCounters& c) {
   return {"images",
           {{"made", c.made},
+           {"kept", c.kept},
            {"failed", c.failed},
            {"requests", c.requests},
            {"pieces_sent", c.pieces_sent},

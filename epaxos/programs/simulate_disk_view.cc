@@ -4,6 +4,7 @@
 
 #include "epaxos/protocol/message_codec.h"
 #include "epaxos/runtime/image_format.h"
+#include "epaxos/runtime/kept_mark.h"
 
 namespace epaxos {
 namespace {
@@ -67,18 +68,21 @@ DurableInstance durable_instance(const sim::VirtualDisk::Image& image, int n,
   return out;
 }
 
-Dependencies durable_floor(const sim::VirtualDisk::Image& image, int n, ReplicaId self) {
-  const auto found = image.find(key(RecordKind::kFloor, {self, Slot(1)}));
-  if (found == image.end()) return Dependencies(n);
-  const AlignedBytes aligned(found->second);
-  protocol::FloorRecord record;
-  check(decode(aligned.bytes(), n, record), "a record of a floor does not decode");
-  return record.floor;
+namespace {
+
+/// The coverage of what the state machine keeps itself; empty: it keeps nothing.
+Words kept_coverage(const sim::VirtualDisk& disk) {
+  const sim::MachineStorage::State& kept = disk.machine_storage().kept();
+  if (kept.number == 0) return {};
+  const Result<runtime::KeptMark> mark = runtime::read_mark(kept.mark);
+  check(mark.has_value(), "the mark of a state that is kept does not decode");
+  return {mark->coverage.begin(), mark->coverage.end()};
 }
 
-std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk::Image& image, int n) {
+/// That of the image in the store; empty: there is none.
+Words image_coverage(const sim::VirtualDisk::Image& image) {
   const auto found = image.find(runtime::kImageHeaderKey);
-  if (found == image.end()) return std::nullopt;
+  if (found == image.end()) return {};
   const auto header = runtime::decode_image_header(found->second);
   check(header.has_value(), "the header of an image does not decode");
   Words bytes;
@@ -86,9 +90,35 @@ std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk::Image
     const Words& data = image.at(runtime::image_piece_key(header->area, piece));
     bytes.insert(bytes.end(), data.begin(), data.end());
   }
+  return bytes;
+}
+
+protocol::Coverage decoded(const Words& bytes, int n) {
   Result<protocol::Coverage> coverage = protocol::decode_coverage(bytes, n);
   check(coverage.has_value(), "the coverage of an image does not decode");
   return *std::move(coverage);
+}
+
+}  // namespace
+
+Dependencies durable_floor(const sim::VirtualDisk& disk, int n, ReplicaId self) {
+  Dependencies floor(n);
+  // A start takes over the floor that is kept, whether it had been written down or not.
+  if (const Words kept = kept_coverage(disk); !kept.empty()) floor = decoded(kept, n).floor;
+  const auto found = disk.image().find(key(RecordKind::kFloor, {self, Slot(1)}));
+  if (found == disk.image().end()) return floor;
+  const AlignedBytes aligned(found->second);
+  protocol::FloorRecord record;
+  check(decode(aligned.bytes(), n, record), "a record of a floor does not decode");
+  floor.merge(record.floor);
+  return floor;
+}
+
+std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk& disk, int n) {
+  Words bytes = kept_coverage(disk);
+  if (bytes.empty()) bytes = image_coverage(disk.image());
+  if (bytes.empty()) return std::nullopt;
+  return decoded(bytes, n);
 }
 
 bool covers(const protocol::Coverage& coverage, const InstanceId& id) {

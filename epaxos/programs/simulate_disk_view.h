@@ -66,11 +66,11 @@ class OnKey {
 [[nodiscard]] bool is_decided(const sim::VirtualDisk::Image& image, const InstanceId& id);
 
 /// Up to where records may be gone from the disk of this replica.
-[[nodiscard]] Dependencies durable_floor(const sim::VirtualDisk::Image& image, int n,
-                                         ReplicaId self);
-/// What the image of the state machine there covers, if there is one.
-[[nodiscard]] std::optional<protocol::Coverage> durable_coverage(
-    const sim::VirtualDisk::Image& image, int n);
+[[nodiscard]] Dependencies durable_floor(const sim::VirtualDisk& disk, int n, ReplicaId self);
+/// What the state covers that a start there would begin with, if there is one: that of an image, or
+/// the one that the state machine keeps itself.
+[[nodiscard]] std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk& disk,
+                                                                 int n);
 /// Whether the coverage has it, or all were executed before.
 [[nodiscard]] bool covers(const protocol::Coverage& coverage, const InstanceId& id);
 

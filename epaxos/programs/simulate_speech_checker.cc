@@ -50,7 +50,7 @@ void SpeechChecker::on_started(ReplicaId replica) {
   const sim::VirtualDisk& disk = cluster_.disk(replica);
   if (disk.was_set_back()) forgetful_.insert(replica);
   if (!forgetful_.contains(replica)) expect_promises_kept(replica, disk);
-  const Dependencies floor = durable_floor(disk.image(), n_, replica);
+  const Dependencies floor = durable_floor(disk, n_, replica);
   for (auto vote = votes_.lower_bound({replica, InstanceId()});
        vote != votes_.end() && vote->first.first == replica; ++vote) {
     const InstanceId& id = vote->first.second;
@@ -112,13 +112,13 @@ void SpeechChecker::check_frame(const net::Frame& frame) {
 
 /// What all have executed may be gone from the disk, and then nothing can be held against it.
 bool SpeechChecker::is_dropped(const InstanceId& id) const {
-  if (!durable_floor(disk_->image(), n_, from_).covers(id)) return false;
+  if (!durable_floor(*disk_, n_, from_).covers(id)) return false;
   return durable_instance(disk_->image(), n_, id).is_empty();
 }
 
 /// An image of a peer says that it is executed; the decision is elsewhere.
 bool SpeechChecker::is_covered(const InstanceId& id) const {
-  const auto coverage = durable_coverage(disk_->image(), n_);
+  const auto coverage = durable_coverage(*disk_, n_);
   return coverage && covers(*coverage, id);
 }
 
@@ -230,7 +230,7 @@ void SpeechChecker::check_message(const protocol::ValidateOk& message) {
   expect(on_disk.recorded, message.instance, "ValidateOk, without its record");
   Validation& validation = validations_[from_].emplace_back();
   validation.instance = message.instance;
-  validation.floor = durable_floor(disk_->image(), n_, from_);
+  validation.floor = durable_floor(*disk_, n_, from_);
   validation.settled = message.blockers.size() == 1 && message.blockers[0].committed;
   for (const protocol::ValidationBlocker& blocker : message.blockers) {
     validation.blockers.push_back(blocker.instance);
@@ -280,7 +280,7 @@ void SpeechChecker::check_message(const protocol::Learn& message) {
 
 void SpeechChecker::check_message(const protocol::Frontier& message) {
   highest_floor_.merge(message.floor);
-  const Dependencies floor = durable_floor(disk_->image(), n_, from_);
+  const Dependencies floor = durable_floor(*disk_, n_, from_);
   for (std::uint16_t row = 0; row < n_; ++row) {
     Slot& known = decided_up_to_[{from_, ReplicaId(row)}];
     for (; known < message.executed[ReplicaId(row)]; known = known.next()) {
@@ -295,7 +295,7 @@ void SpeechChecker::check_message(const protocol::Frontier& message) {
 /// was ever promised and voted is on disk for ever, whatever lies between: a crash, a restart.
 void SpeechChecker::expect_promises_kept(ReplicaId replica, const sim::VirtualDisk& disk) {
   from_ = replica;
-  const Dependencies floor = durable_floor(disk.image(), n_, replica);
+  const Dependencies floor = durable_floor(disk, n_, replica);
   for (auto each = promises_.lower_bound({replica, InstanceId()});
        each != promises_.end() && each->first.first == replica; ++each) {
     const InstanceId& id = each->first.second;
@@ -408,7 +408,7 @@ void SpeechChecker::on_acknowledged(ReplicaId replica, CommandId command, Bytes)
   const bool decided = std::ranges::any_of(instances, [&](const InstanceId& id) {
     const DurableInstance on_disk = durable_instance(disk.image(), n_, id);
     if (on_disk.decided && !on_disk.decided_nop) return true;
-    return durable_floor(disk.image(), n_, replica).covers(id) || is_covered(id);
+    return durable_floor(disk, n_, replica).covers(id) || is_covered(id);
   });
   expect(decided, instances.empty() ? InstanceId() : instances.front(),
          "executed, to a client, without its decision");

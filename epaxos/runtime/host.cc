@@ -47,7 +47,7 @@ Host::Host(const HostConfig& config, Core& core, storage::Store& store, StateMac
       outgoing_(static_cast<std::size_t>(config.replica_count)),
       lives_(static_cast<std::size_t>(config.replica_count)),
       images_({config.durability != Durability::kNone, config.image_log_bytes,
-               config.image_turn_bytes, config.image_pause_us},
+               config.image_turn_bytes, config.image_pause_us, config.identity},
               core, store, machine, sessions_) {
   check(config.replica_count >= 1 && config.replica_count <= kReplicasMax,
         "a group has 1 .. 9 replicas");

@@ -79,13 +79,21 @@ class StateReader {
 
 Images::Images(const ImagesConfig& config, Core& core, storage::Store& store, StateMachine& machine,
                executor::SessionTable& sessions)
-    : config_(config), core_(core), store_(store), machine_(machine), sessions_(sessions) {
+    : config_(config),
+      core_(core),
+      store_(store),
+      machine_(machine),
+      sessions_(sessions),
+      kept_(config.owner, config.on_disk, store, machine, sessions) {
   check(config.turn_bytes > 0, "an image that no turn writes is never complete");
 }
 
 // --- The start ---------------------------------------------------------------------------------
 
 Result<void> Images::restore_coverage() {
+  const Result<bool> kept = kept_.restore();
+  if (!kept) return fail(kept.error());
+  if (*kept) return core_.restore_coverage(kept_.coverage());
   std::vector<std::byte> bytes;
   const Result<bool> found = store_.read(kImageHeaderKey, bytes);
   if (!found) return fail(found.error());
@@ -115,7 +123,7 @@ Result<std::vector<std::byte>> Images::read_coverage(const ImageHeader& header) 
 }
 
 bool Images::note_record(const RecordKey& key) {
-  if (key == kImageHeaderKey) return true;
+  if (key == kImageHeaderKey || key == kKeptNoteKey) return true;
   if (!is_image_piece(key)) return false;
   std::uint64_t& found = found_[key.row.value()];
   found = std::max(found, key.slot.value());
@@ -157,7 +165,7 @@ bool Images::wants_own() const {
   const std::uint64_t size = current_ ? current_->state_bytes() : 0;
   const std::uint64_t due = std::max(config_.log_bytes, size);
   if (is_pinned() && log_bytes_ < kPinLogs * due) return false;
-  return asked_ || (config_.on_disk && log_bytes_ >= due);
+  return asked_ || (config_.on_disk && !kept_.is_used() && log_bytes_ >= due);
 }
 
 std::optional<std::uint16_t> Images::free_area() const {
@@ -194,7 +202,7 @@ void Images::begin() {
   parts.machine = std::move(*of_machine);
   maker_ = std::make_unique<ImageMaker>(++numbers_, *area, std::move(parts));
   asked_ = false;
-  log_bytes_before_ = std::exchange(log_bytes_, 0);
+  if (!kept_.is_used()) log_bytes_before_ = std::exchange(log_bytes_, 0);
 }
 
 void Images::give_up_own(const Error& error) {
@@ -239,6 +247,13 @@ void Images::switch_to(const ImageHeader& header, std::vector<std::byte> coverag
   keep_until_ = now_ + kKeepUs;
 }
 
+void Images::drop_current() {
+  if (!current_) return;
+  preparing_.reset();
+  erase_area(current_->area, current_->pieces());
+  current_.reset();
+}
+
 void Images::erase_area(std::uint16_t area, std::uint64_t pieces) {
   erasing_.push_back({area, 0, pieces});
 }
@@ -257,12 +272,8 @@ void Images::end_turn(Effects& out) {
   turn_is_due_ = false;
   follow_store(out);
   if (stage_ == Stage::kAsked && now_ >= asked_at_ + kOfferUs) stage_ = Stage::kNone;
-  // Without a disk the images are in memory, and nobody needs them for long.
-  if (!config_.on_disk && current_ && now_ >= keep_until_ && !maker_) {
-    preparing_.reset();
-    erase_area(current_->area, current_->pieces());
-    current_.reset();
-  }
+  // What no start begins with is there for peers, and nobody needs it for long.
+  if (!header_counts() && now_ >= keep_until_ && !maker_) drop_current();
   if (stage_ == Stage::kFetching) {
     if (fetch_->is_stuck()) {
       give_up_fetch();
@@ -270,7 +281,7 @@ void Images::end_turn(Effects& out) {
       fetch_->ask(now_, disk_is_behind(), out);
     }
   }
-  if (stage_ == Stage::kComplete && !own_batch_) {
+  if (stage_ == Stage::kComplete && !own_batch_ && !kept_.under_way()) {
     // From here on the core executes nothing, so the answer holds.
     if (core_.may_install(fetch_->coverage())) {
       stage_ = Stage::kDraining;
@@ -295,26 +306,25 @@ void Images::follow_store(Effects& out) {
     trouble_.clear();
     const std::unique_ptr<ImageMaker> made = std::move(maker_);
     switch_to(made->header(), made->coverage());
-    core_.image_durable(current_coverage_, out);
+    // A start may begin with what the machine keeps instead, which may be older.
+    if (!kept_.was_begun()) core_.image_durable(current_coverage_, out);
   }
+  follow_machine(out);
+  if (kept_.is_used()) return;
   if (stage_ == Stage::kLoaded && fetched_batch_ <= durable) stage_ = Stage::kDurable;
 }
 
 Result<void> Images::after_executions(bool& at_boundary, bool all_applied, Effects& next) {
   if (stage_ == Stage::kDurable) {
-    stage_ = Stage::kNone;
-    ++counters_.installed;
-    switch_to(fetched_, fetch_->coverage());
-    fetch_.reset();
-    log_bytes_ = 0;
-    asked_ = false;
-    trouble_.clear();
     at_boundary = true;
-    core_.install(current_coverage_, next);
+    install(next);
   } else if (stage_ == Stage::kDraining && all_applied && store_.durable() >= fetched_batch_) {
-    return load_fetched(next);
-  } else if (at_boundary && wants_own()) {
-    begin();
+    if (!kept_.is_used() || kept_.is_free()) return load_fetched(next);
+  } else if (stage_ == Stage::kLoaded) {
+    if (wants_to_keep()) keep_loaded();
+  } else if (at_boundary) {
+    if (wants_own()) begin();
+    if (wants_to_keep()) keep_own(next);
   }
   return {};
 }
@@ -322,24 +332,29 @@ Result<void> Images::after_executions(bool& at_boundary, bool all_applied, Effec
 Tick Images::next_deadline() const {
   // What waits for the disk is woken by it; but one that has no speed is done at once.
   const BatchNumber durable = store_.durable();
+  if (paused() && kept_.is_used()) return keep_deadline();
   if (paused()) return stage_ >= Stage::kLoaded && fetched_batch_ <= durable ? 0 : kNever;
   if (turn_is_due_ || (own_batch_ && *own_batch_ <= durable)) return 0;
-  if (stage_ == Stage::kComplete && !own_batch_) return 0;
+  if (stage_ == Stage::kComplete && !own_batch_ && !kept_.under_way()) return 0;
   if (!erasing_.empty() && disk_keeps_up()) return 0;
   const bool makes = maker_ != nullptr && !own_batch_ && disk_keeps_up();
   const Tick fetch = stage_ == Stage::kFetching ? fetch_->due(disk_is_behind()) : kNever;
-  return std::min({makes ? make_at_ : kNever, preparing_ ? prepare_at_ : kNever, fetch});
+  const Tick offer = preparing_ ? prepare_at_ : kNever;
+  return std::min({makes ? make_at_ : kNever, offer, fetch, keep_deadline()});
 }
 
 ImageStatus Images::status() const {
   ImageStatus status;
   status.counters = counters_;
-  if (current_) {
+  if (!header_counts() && kept_.is_used()) {
+    status.number = kept_.number();
+    status.bytes = kept_.mark_bytes();
+  } else if (current_) {
     status.number = current_->number;
     status.bytes = current_->coverage_bytes + current_->state_bytes();
   }
   status.log_bytes = log_bytes_;
-  status.making = maker_ != nullptr;
+  status.making = maker_ != nullptr || kept_.under_way();
   status.fetching = fetch_ != nullptr;
   status.trouble = trouble_;
   return status;

@@ -1,8 +1,10 @@
 #pragma once
 
 // The images of a host: it makes its own ones, so that a restart begins near the end and old
-// records may go; it gives them to peers; and it installs one of a peer when its core wishes. No
-// protocol stands in here: what an image covers, and for whom it will do, is the core's to say.
+// records may go; it gives them to peers; and it installs one of a peer when its core wishes. A
+// machine that keeps itself takes the place of the first, see kept_state.h; then images are made
+// for peers. No protocol stands in here: what an image covers, and for whom it will do, is the
+// core's to say.
 // Source: protocol.md 14.4-14.5.
 
 #include <array>
@@ -16,6 +18,7 @@
 #include "epaxos/contract/core.h"
 #include "epaxos/runtime/image_fetch.h"
 #include "epaxos/runtime/image_maker.h"
+#include "epaxos/runtime/kept_state.h"
 #include "epaxos/storage/store.h"
 #include "executor/session_table.h"
 
@@ -27,11 +30,13 @@ struct ImagesConfig {
   std::uint64_t log_bytes = 0;
   std::size_t turn_bytes = 0;  ///< That a turn reads of the state.
   Tick pause_us = 0;           ///< Between two such turns.
+  net::BundleIdentity owner;   ///< Whose state it is, whatever the incarnation.
 };
 
 struct ImageCounters {
   std::uint64_t made = 0;
-  std::uint64_t failed = 0;    ///< The state could not be read.
+  std::uint64_t kept = 0;      ///< By a state machine that keeps itself.
+  std::uint64_t failed = 0;    ///< The state could not be read, or kept.
   std::uint64_t requests = 0;  ///< Of peers.
   std::uint64_t pieces_sent = 0;
   std::uint64_t pieces_received = 0;
@@ -45,8 +50,8 @@ struct ImageCounters {
 
 struct ImageStatus {
   ImageCounters counters;
-  std::uint64_t number = 0;  ///< Of the image that the next start begins with; 0: none.
-  std::uint64_t bytes = 0;
+  std::uint64_t number = 0;  ///< Of the state that the next start begins with; 0: none.
+  std::uint64_t bytes = 0;  ///< Of the image; of what is kept beside a state machine's own storage.
   std::uint64_t log_bytes = 0;  ///< Of records since then.
   bool making = false;
   bool fetching = false;
@@ -94,8 +99,8 @@ class Images {
 
   /// Makes an image as soon as possible, whatever was logged, and whatever failed before.
   void request() {
-    asked_ = turn_is_due_ = true;
-    retry_at_ = 0;
+    (kept_.is_used() ? asked_to_keep_ : asked_) = turn_is_due_ = true;
+    retry_at_ = keep_at_ = 0;
   }
   [[nodiscard]] ImageStatus status() const;
 
@@ -112,7 +117,7 @@ class Images {
     kFetching,
     kComplete,  ///< To be installed at the end of this turn, or dropped.
     kDraining,  ///< Paused; executions under way end.
-    kLoaded,    ///< The state is there, its header on the way to the disk.
+    kLoaded,    ///< The state is there, its header on the way to the disk, or it is being kept.
     kDurable,
   };
   /// What a peer was offered.
@@ -138,12 +143,23 @@ class Images {
   void switch_to(const ImageHeader& header, std::vector<std::byte> coverage);
   void give_up_own(const Error& error);
   void drop_maker();
+  void drop_current();
   [[nodiscard]] std::optional<std::uint16_t> free_area() const;
   void erase_area(std::uint16_t area, std::uint64_t pieces);
   void erase_some(Effects& out);
   Result<std::vector<std::byte>> read_coverage(const ImageHeader& header) const;
   /// `replaced`: the state machine has taken it over, whatever failed afterwards.
   Result<void> load_state(const ImageHeader& header, bool& replaced);
+
+  // A machine that keeps itself: images_kept.cc.
+  [[nodiscard]] bool header_counts() const;
+  [[nodiscard]] bool wants_to_keep() const;
+  void keep_own(Effects& next);
+  void follow_machine(Effects& out);
+  void note_kept(Effects& out);
+  void note_not_kept(const Error& error);
+  void keep_loaded();
+  [[nodiscard]] Tick keep_deadline() const;
 
   // For peers.
   void on_request(ReplicaId from, Effects& out);
@@ -163,6 +179,8 @@ class Images {
   void on_piece(ReplicaId from, const ImagePiece& piece, Effects& out);
   void give_up_fetch();
   Result<void> load_fetched(Effects& next);
+  void put_fetched_header(Effects& next);
+  void install(Effects& next);
 
   const ImagesConfig config_;
   Core& core_;
@@ -186,6 +204,11 @@ class Images {
   std::optional<BatchNumber> own_batch_;  // In which the header of a complete one is.
   std::vector<Erasing> erasing_;
   std::array<std::uint64_t, kImageAreas + 1> found_{};  // Pieces in each area at the start.
+
+  KeptState kept_;
+  std::uint64_t log_bytes_before_keep_ = 0;  // Up to the state that is being kept.
+  bool asked_to_keep_ = false;
+  Tick keep_at_ = 0;  // Not before, after a failure.
 
   std::array<Offered, kReplicasMax> offered_;
   std::optional<ReplicaId> preparing_;  // An offer for whom.

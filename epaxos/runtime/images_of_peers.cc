@@ -191,12 +191,38 @@ Result<void> Images::load_fetched(Effects& next) {
     give_up_fetch();
     return {};
   }
+  stage_ = Stage::kLoaded;
+  if (kept_.is_used()) {
+    keep_loaded();
+  } else {
+    put_fetched_header(next);
+  }
+  return {};
+}
+
+void Images::put_fetched_header(Effects& next) {
   Slice header;
   encode(fetched_, next.allocate(kImageHeaderBytes, header));
   next.put(kImageHeaderKey, header);
   fetched_batch_ = next.batch;
-  stage_ = Stage::kLoaded;
-  return {};
+}
+
+/// The new state is what the next start begins with.
+void Images::install(Effects& next) {
+  stage_ = Stage::kNone;
+  ++counters_.installed;
+  const std::vector<std::byte> coverage = fetch_->coverage();
+  if (kept_.is_used()) {
+    drop_current();
+    erase_area(fetched_.area, fetched_.pieces());
+  } else {
+    switch_to(fetched_, coverage);
+  }
+  fetch_.reset();
+  log_bytes_ = 0;
+  asked_ = asked_to_keep_ = false;
+  trouble_.clear();
+  core_.install(coverage, next);
 }
 
 }  // namespace epaxos::runtime

@@ -53,9 +53,11 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.image_log_bytes = config.image_log_bytes;
     replica.image_turn_bytes = config.image_turn_bytes;
     replica.image_pause_us = config.image_pause_us;
+    replica.machine_keeps = config.machine_keeps;
     replica.wall_clock_skew_us = skew(config, id);
     replicas_.push_back(std::make_unique<VirtualReplica>(replica, world));
     replicas_.back()->disk().set_conditions(config.disks);
+    replicas_.back()->disk().machine_storage().set_conditions(config.machine_storages);
   }
   restart_all();
 }
@@ -195,6 +197,7 @@ void Cluster::heal_living() {
   for (const ReplicaId replica : replicas()) {
     disk(replica).repair();
     set_disk(replica, {});
+    disk(replica).machine_storage().set_conditions({});
     at_replica(replica).set_clock_drift(0);
     at_replica(replica).set_turn_delay(config_.turn_delay_us);
     at_replica(replica).pause_until(now());

@@ -37,7 +37,10 @@ struct ClusterConfig {
   std::uint64_t image_log_bytes = 0;  ///< HostConfig's; 0: as usual.
   std::size_t image_turn_bytes = 0;   ///< The same.
   Tick image_pause_us = 0;            ///< HostConfig's.
-  CoreConfig core;                    ///< A template: who it is for is filled in.
+  /// Machines keep their state, in virtual storages of their own under these conditions.
+  bool machine_keeps = false;
+  MachineStorageConditions machine_storages;
+  CoreConfig core;  ///< A template: who it is for is filled in.
 };
 
 class Cluster {

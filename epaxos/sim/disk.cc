@@ -8,7 +8,10 @@
 namespace epaxos::sim {
 
 VirtualDisk::VirtualDisk(ReplicaId replica, std::uint64_t seed, EventQueue& events)
-    : replica_(replica), events_(events), random_(stream(seed, Purpose::kDisk, replica.value())) {
+    : replica_(replica),
+      events_(events),
+      random_(stream(seed, Purpose::kDisk, replica.value())),
+      machine_storage_(replica, seed, events) {
 }
 
 void VirtualDisk::set_conditions(const DiskConditions& conditions) {
@@ -94,6 +97,7 @@ void VirtualDisk::open() {
 }
 
 void VirtualDisk::crash() {
+  machine_storage_.crash();
   std::uint64_t kept = random_.below(line_.size() + 1);
   if (failed_ || conditions_.full) kept = 0;
   for (; kept > 0; --kept) keep_first();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "epaxos/sim/event_queue.h"
+#include "epaxos/sim/machine_storage.h"
 #include "epaxos/sim/random.h"
 #include "epaxos/storage/record_map.h"
 #include "epaxos/storage/store.h"
@@ -46,15 +47,21 @@ class VirtualDisk {
   /// Records on disk from all lives; the value of one key, or nothing.
   [[nodiscard]] const std::vector<std::byte>* find(const RecordKey& key) const;
 
+  /// That of a state machine that keeps itself, beside the records.
+  [[nodiscard]] MachineStorage& machine_storage() { return machine_storage_; }
+  [[nodiscard]] const MachineStorage& machine_storage() const { return machine_storage_; }
+
   /// A new life begins; numbers start again at 1.
   void open();
   /// The replica stops without a warning.
   void crash();
   /// Everything is gone, as when a disk is replaced. Between two lives.
   void wipe() { set_back({}); }
-  /// It holds what it held once, as when an old copy is restored. Between two lives.
-  void set_back(Image image) {
+  /// It holds what it held once, as when an old copy is restored. Between two lives. `kept`: the
+  /// same of the machine's own storage.
+  void set_back(Image image, MachineStorage::State kept = {}) {
     image_ = std::move(image);
+    machine_storage_.set_back(std::move(kept));
     damaged_.clear();
     was_set_back_ = true;
   }
@@ -102,6 +109,7 @@ class VirtualDisk {
   const ReplicaId replica_;
   EventQueue& events_;
   Random random_;
+  MachineStorage machine_storage_;
   DiskConditions conditions_;
   Image image_;
   std::map<RecordKey, Stored> damaged_;  // What is found in the places of these records.

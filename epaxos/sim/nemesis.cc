@@ -284,7 +284,10 @@ void Nemesis::forget(Random& random) {
   const ReplicaId victim = anybody(random);
   Copy& old = copies_[victim.value()];
   if (old.image.empty() && random.below(2) == 0) {
-    if (cluster_.alive(victim)) old = {cluster_.disk(victim).image(), own_slot(victim, victim)};
+    const VirtualDisk& disk = cluster_.disk(victim);
+    if (cluster_.alive(victim)) {
+      old = {disk.image(), disk.machine_storage().kept(), own_slot(victim, victim)};
+    }
     return;
   }
   if (!may_remove() || is_gone(victim)) return;
@@ -293,7 +296,7 @@ void Nemesis::forget(Random& random) {
   // What nobody else knows it cannot be told (decision record 13): then it is only gone.
   if (!others_know_more(victim)) return;
   forgot_ |= bit(victim);
-  cluster_.disk(victim).set_back(old.image);
+  cluster_.disk(victim).set_back(old.image, old.kept);
 }
 
 /// The highest slot of a replica's own row, as far as another one knows.

@@ -86,6 +86,7 @@ class Nemesis {
   /// A disk as it was once; empty before there is one.
   struct Copy {
     VirtualDisk::Image image;
+    MachineStorage::State kept;
     Slot own;  ///< The highest of its own slots that the replica knew.
   };
   std::vector<Copy> copies_;  // By replica.

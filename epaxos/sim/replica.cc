@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "deps/types/check.h"
+#include "epaxos/sim/watched_machine.h"
 
 namespace epaxos::sim {
 namespace {
@@ -84,70 +85,6 @@ class LifeSink final : public runtime::PeerSink {
   const std::function<bool(ReplicaId, Bytes)> send_;
 };
 
-/// An image of a machine behind the number that observers know it by.
-class NumberedImage final : public Image {
- public:
-  NumberedImage(std::uint64_t number, std::unique_ptr<Image> image)
-      : number_(number), image_(std::move(image)) {}
-
-  Result<bool> read(std::size_t bytes, std::vector<std::byte>& out) override {
-    if (!std::exchange(told_, true)) {
-      const Bytes number = bytes_of(number_);
-      out.insert(out.end(), number.begin(), number.end());
-    }
-    return image_->read(bytes, out);
-  }
-
- private:
-  const std::uint64_t number_;
-  bool told_ = false;
-  const std::unique_ptr<Image> image_;
-};
-
-/// Shows every command that is applied, and every image.
-class WatchedMachine final : public StateMachine {
- public:
-  struct Watch {
-    std::function<void(std::span<const Command>, const Replies&)> applied;
-    std::function<std::uint64_t()> imaged;  ///< Gives the image its number.
-    std::function<void(std::uint64_t)> loaded;
-  };
-  WatchedMachine(std::unique_ptr<StateMachine> machine, Watch watch)
-      : machine_(std::move(machine)), watch_(std::move(watch)) {}
-
-  [[nodiscard]] Result<Footprint> admit(Bytes payload) const override {
-    return machine_->admit(payload);
-  }
-  void apply(std::span<const Command> batch, Replies& replies) override {
-    machine_->apply(batch, replies);
-    watch_.applied(batch, replies);
-  }
-  [[nodiscard]] Result<std::vector<std::byte>> query(Bytes request) const override {
-    return machine_->query(request);
-  }
-  [[nodiscard]] Result<void> save(const Sink& sink) const override { return machine_->save(sink); }
-  Result<void> load(const Source& source) override {
-    std::uint64_t number = 0;
-    if (const Result<void> read = load_number(source, number); !read) return read;
-    if (const Result<void> loaded = machine_->load(source); !loaded) return loaded;
-    watch_.loaded(number);
-    return {};
-  }
-  [[nodiscard]] Result<std::unique_ptr<Image>> image() override {
-    Result<std::unique_ptr<Image>> image = machine_->image();
-    if (!image) return fail(image.error());
-    return std::unique_ptr<Image>(
-        std::make_unique<NumberedImage>(watch_.imaged(), std::move(*image)));
-  }
-  [[nodiscard]] std::uint64_t digest() const override { return machine_->digest(); }
-
-  [[nodiscard]] StateMachine& watched() { return *machine_; }
-
- private:
-  const std::unique_ptr<StateMachine> machine_;
-  const Watch watch_;
-};
-
 constexpr Tick kMillion = 1'000'000;
 
 /// Millionths of a true second that a drifting clock shows in one.
@@ -182,10 +119,13 @@ struct VirtualReplica::Life {
              replica.config_.self, replica.world_.observers),
         machine(
             replica.world_.make_machine(),
+            replica.config_.machine_keeps ? &replica.disk_.machine_storage() : nullptr,
             {.applied = [&replica](std::span<const Command> batch,
                                    const Replies& replies) { replica.on_applied(batch, replies); },
              .imaged = [&replica] { return replica.on_imaged(); },
-             .loaded = [&replica](std::uint64_t image) { replica.on_loaded(image); }}),
+             .loaded = [&replica](std::uint64_t image) { replica.on_loaded(image); },
+             .dying = [&replica] { return replica.dying_; },
+             .keeping = [&replica] { replica.effect(CrashPoint::kSubmit); }}),
         store(replica.disk_, replica.dying_, [&replica] { replica.effect(CrashPoint::kSubmit); }),
         sink([&replica](ReplicaId to, Bytes bundle) { return replica.on_send(to, bundle); }),
         host(replica.host_config(voting), core, store, machine, sink) {}
@@ -238,6 +178,7 @@ Result<void> VirtualReplica::start() {
   const bool voting = config_.durability == Durability::kSync || !crashed_;
   life_ = std::make_unique<Life>(*this, voting);
   for (Observer* observer : world_.observers) observer->on_started(config_.self);
+  life_->machine.begin();
   const Result<void> started = life_->host.start(local_now());
   if (started) {
     after_turn();
@@ -518,6 +459,7 @@ void VirtualReplica::add_counters(Totals& totals) const {
   runtime::HostStatus all;
   life_->host.status(all);
   add("images_made", all.image.counters.made);
+  add("states_kept", all.image.counters.kept);
   add("image_fetches", all.image.counters.fetches);
   add("image_fetches_given_up", all.image.counters.fetches_given_up);
   add("image_offers_refused", all.image.counters.refused_offers);

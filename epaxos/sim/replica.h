@@ -24,7 +24,7 @@ using MachineFactory = std::function<std::unique_ptr<StateMachine>()>;
 
 /// The effect right after which a replica stops.
 enum class CrashPoint {
-  kSubmit,   ///< A batch is given to the disk.
+  kSubmit,   ///< A batch is given to the disk, or a state to the machine's own storage.
   kDurable,  ///< A batch is on disk, and nobody knows it yet.
   kSend,     ///< A bundle leaves.
   kApply,    ///< The state machine has applied a batch of commands.
@@ -42,6 +42,7 @@ struct ReplicaConfig {
   std::uint64_t image_log_bytes = 0;  ///< 0: as usual.
   std::size_t image_turn_bytes = 0;   ///< 0: as usual.
   Tick image_pause_us = 0;
+  bool machine_keeps = false;  ///< Its state, in a virtual storage of its own.
   CoreConfig core;
 };
 

@@ -116,6 +116,10 @@ struct SwarmPlan {
   std::uint64_t image_turn_bytes = 0;
   std::uint64_t image_pause_us = 0;
 
+  std::uint64_t machine_keeps = 0;  ///< 1: state machines have storages of their own.
+  std::uint64_t keep_us = 0;
+  std::uint64_t keep_fail_ppm = 0;
+
   friend bool operator==(const SwarmPlan&, const SwarmPlan&) = default;
 
   [[nodiscard]] bool has(FaultClass fault) const {

@@ -116,5 +116,39 @@ TEST(Examples, TheKeyValueStoreSaysWhatItNeeds) {
   EXPECT_THAT(impossible.output, HasSubstr("/dev/null/here"));
 }
 
+TEST(Examples, TheLedgerBeginsWithWhatItsMachinesKept) {
+  const Directory directory;
+  const std::string command = "ledger '" + directory.path() + "'";
+
+  const Ended first = run(command);
+  const Ended second = run(command);
+
+  EXPECT_EQ(first.status, 0);
+  EXPECT_THAT(lines_of(first.output),
+              ElementsAre("began with state 0; alice has 5", "began with state 0; alice has 10",
+                          "began with state 0; alice has 15", "every replica has kept its state"));
+  EXPECT_EQ(second.status, 0);
+  EXPECT_THAT(lines_of(second.output),
+              ElementsAre("began with state 1; alice has 20", "began with state 1; alice has 25",
+                          "began with state 1; alice has 30", "every replica has kept its state"));
+}
+
+TEST(Examples, TheLedgerRefusesAFileThatWasSetBack) {
+  const Directory directory;
+  const std::string command = "ledger '" + directory.path() + "'";
+  const std::filesystem::path file = directory.path() + "/R1/ledger";
+  run(command);
+  std::filesystem::copy_file(file, file.string() + ".old");
+  run(command);
+  std::filesystem::rename(file.string() + ".old", file);
+
+  const Ended refused = run(command);
+
+  EXPECT_NE(refused.status, 0);
+  EXPECT_EQ(refused.output,
+            "the state machine's own storage holds an older state (number 1) than this replica had "
+            "made durable (number 2): restore its newest state, or replace this replica\n");
+}
+
 }  // namespace
 }  // namespace epaxos

@@ -68,9 +68,9 @@ const Patterns kSystemHeaders = {"sys/*",    "linux/*", "arpa/*",    "netinet/*"
                                  "unistd.h", "fcntl.h", "poll.h",    "sched.h",
                                  "signal.h", "netdb.h", "pthread.h", "stdlib.h",
                                  "time.h",   "dlfcn.h", "dirent.h",  "ifaddrs.h"};
-const Patterns kWithSystem = {"net/*",         "epaxos/storage/*",       "epaxos/runtime/*",
-                              "epaxos/node/*", "epaxos/programs/*",      "bench/*",
-                              "tests/*",       "deps/types/huge_pages.h"};
+const Patterns kWithSystem = {"net/*",         "epaxos/storage/*",  "epaxos/runtime/*",
+                              "epaxos/node/*", "epaxos/programs/*", "bench/*",
+                              "tests/*",       "examples/*",        "deps/types/huge_pages.h"};
 
 /// C++'s own headers have neither a stop nor a slash.
 bool is_standard(std::string_view header) {

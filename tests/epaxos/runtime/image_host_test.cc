@@ -393,7 +393,7 @@ TEST(ImageRestart, ADamagedImageIsNoStart) {
   EXPECT_TRUE(refuses(sizes(-1, 1)));
   EXPECT_TRUE(refuses([](storage::RecordMap& disk) {
     RecordKey of_nobody = kImageHeaderKey;
-    of_nobody.slot = Slot(3);
+    of_nobody.slot = Slot(4);
     disk[of_nobody] = {std::byte{1}};
   }));
 }

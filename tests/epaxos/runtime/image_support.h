@@ -104,6 +104,21 @@ class BadImage final : public Image {
   const How how_;
 };
 
+/// The storage of a machine that keeps itself. What was begun and is not kept a crash takes away.
+struct OwnStorage {
+  struct State {
+    std::uint64_t number = 0;
+    std::vector<std::byte> mark;
+    std::string state;
+  };
+  void complete() { kept = begun; }
+
+  State begun;
+  State kept;
+  bool at_once = true;
+  std::string trouble;  ///< Why the last state could not be kept, as is found out later.
+};
+
 /// Its state is a text, to which every command adds its payload.
 class TextMachine final : public StateMachine {
  public:
@@ -136,8 +151,27 @@ class TextMachine final : public StateMachine {
     return StateMachine::image();
   }
   [[nodiscard]] std::uint64_t digest() const override { return state.size(); }
+  [[nodiscard]] bool keeps_itself() const override { return storage != nullptr; }
+  Result<void> keep(std::uint64_t number, Bytes mark) override {
+    if (keep_fails) return fail(ErrorCode::kIo, "scripted failure to keep");
+    EXPECT_GT(number, storage->begun.number) << "numbers ascend";
+    storage->begun = {number, {mark.begin(), mark.end()}, state};
+    storage->trouble.clear();
+    if (diary_ != nullptr) diary_->push_back("keep " + std::to_string(number));
+    if (storage->at_once) storage->complete();
+    return {};
+  }
+  [[nodiscard]] Result<std::uint64_t> kept() override {
+    if (!storage->trouble.empty()) return fail(ErrorCode::kIo, storage->trouble);
+    return storage->kept.number;
+  }
+  [[nodiscard]] Result<std::vector<std::byte>> kept_mark() const override {
+    return storage->kept.mark;
+  }
 
   std::string state;
+  OwnStorage* storage = nullptr;  ///< None: it does not keep itself.
+  bool keep_fails = false;
   bool load_fails = false;
   std::uint64_t skips_at_end = 0;  ///< Bytes that load() leaves unread, by mistake.
   bool image_fails = false;
@@ -199,6 +233,12 @@ class ImageStage {
     return *host_;
   }
   Result<void> start() { return host().start(now); }
+  /// Before the start: the machine keeps itself, and begins with what its storage holds.
+  void let_machine_keep(const OwnStorage::State& kept = {}) {
+    storage.begun = storage.kept = kept;
+    machine.storage = &storage;
+    machine.state = kept.state;
+  }
   Diary turn(const std::function<void()>& inputs = {}) {
     diary.clear();
     host().begin_turn(++now);
@@ -286,6 +326,7 @@ class ImageStage {
   ScriptedCore core{diary};
   MapStore store;
   TextMachine machine{&diary};
+  OwnStorage storage;
   std::unique_ptr<FrameNetwork> network;
   Tick now = 10'000 * kSecond;
   std::vector<std::string> outcomes;
