@@ -189,8 +189,7 @@ std::string room(const std::string& replica, const Json& status) {
   if (store.value("state", "") == "memory") {
     out += "nothing";
   } else {
-    out +=
-        grouped(count(store, "used_bytes")) + " bytes of " + grouped(count(store, "limit_bytes"));
+    out += used_of(count(store, "used_bytes"), count(store, "limit_bytes"));
   }
   const Json* last = nullptr;
   for (const Json& peer : status.at("peers")) {
