@@ -120,6 +120,8 @@ void describe(CLI::App& app, SimulateOptions& options,
       ->check(refuse_empty);
   app.add_flag("!--no-permanent-faults", options.permanent_faults,
                "No replica is gone for good, and no disk forgets");
+  app.add_flag("--images", options.always_images,
+               "Every run, not every second one, makes images and drops what all have executed");
   app.add_option("--jobs", options.jobs, "Processes at a time")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -139,6 +141,7 @@ sim::SwarmLimits SimulateOptions::limits() const {
   limits.profile = profile == "nightly" ? sim::Profile::kNightly : sim::Profile::kSmoke;
   if (replicas != "swarm") limits.replicas = std::stoi(replicas);
   limits.permanent_faults = permanent_faults;
+  limits.always_images = always_images;
   return limits;
 }
 
@@ -148,7 +151,8 @@ std::string SimulateOptions::common() const {
 
 std::string SimulateOptions::replay_line(std::uint64_t seed) const {
   return common() + " --replicas " + replicas + " --profile " + profile +
-         (permanent_faults ? "" : " --no-permanent-faults") + " --replay " + std::to_string(seed);
+         (permanent_faults ? "" : " --no-permanent-faults") + (always_images ? " --images" : "") +
+         " --replay " + std::to_string(seed);
 }
 
 std::string SimulateOptions::replay_line(const sim::SwarmPlan& smaller) const {

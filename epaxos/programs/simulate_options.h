@@ -28,6 +28,7 @@ struct SimulateOptions {
   bool shrink = false;
   std::string chronicle;  ///< A file for every event of the smallest run, or of the one replayed.
   bool permanent_faults = true;
+  bool always_images = false;
   std::string ledger;
 
   [[nodiscard]] std::uint64_t seeds() const { return last_seed - first_seed + 1; }

@@ -169,6 +169,7 @@ Result<void> append_to_ledger(const SimulateReport& report, const SimulateOption
   file << "| " << date << " | " << EPAXOS_VERSION << " | " << options.protocol << ", "
        << options.replicas << ", " << options.profile
        << (options.permanent_faults ? "" : ", no permanent faults")
+       << (options.always_images ? ", always images" : "")
        << (options.mutant == "none" ? "" : ", mutant " + options.mutant) << " | "
        << grouped(report.seeds) << " (" << seeds_text(options) << ") | "
        << hours(report.simulated_us) << " | " << grouped(report.violations()) << " |\n";

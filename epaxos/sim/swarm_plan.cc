@@ -166,8 +166,8 @@ void draw_rot(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
 }
 
 /// Half of the runs make images and drop what all have executed all the time.
-void draw_images(Random random, SwarmPlan& plan) {
-  if (random.below(2) != 0) return;
+void draw_images(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
+  if (random.below(2) != 0 && !limits.always_images) return;
   plan.image_log_bytes = scaled(random, 512, 64 * 1024);
   plan.image_lag_instances = scaled(random, 4, 256);
   plan.gossip_us = scaled(random, 5'000, 200'000);
@@ -230,7 +230,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   if (random.below(20) == 0) calm_down(plan);
   draw_sessions(stream(seed, Purpose::kConfiguration, 1), plan);
   draw_rot(stream(seed, Purpose::kConfiguration, 2), limits, plan);
-  draw_images(stream(seed, Purpose::kConfiguration, 3), plan);
+  draw_images(stream(seed, Purpose::kConfiguration, 3), limits, plan);
   draw_keeping(stream(seed, Purpose::kConfiguration, 5), plan);
   return plan;
 }

@@ -138,6 +138,7 @@ struct SwarmLimits {
   Profile profile = Profile::kSmoke;
   int replicas = 0;              ///< 0: drawn.
   bool permanent_faults = true;  ///< kPermanent, kForget and kDiskRot: only with recovery.
+  bool always_images = false;    ///< Not in every second run only.
 };
 SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits);
 

@@ -51,6 +51,21 @@ TEST(SwarmPlan, NobodyGoesForGoodUnlessItIsAllowed) {
   }
 }
 
+TEST(SwarmPlan, ImagesCanBeMadeInEveryRun) {
+  int in_others = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    const SwarmPlan plan = draw_plan(seed, {.always_images = true});
+    EXPECT_GT(plan.image_log_bytes, 0) << seed;
+    // Nothing else depends on it, but for the machines that keep themselves instead.
+    SwarmPlan other = draw_plan(seed, {});
+    in_others += other.image_log_bytes > 0 ? 1 : 0;
+    EXPECT_EQ(other.classes, plan.classes) << seed;
+    EXPECT_EQ(other.faults, plan.faults) << seed;
+  }
+  EXPECT_GT(in_others, 20);
+  EXPECT_LT(in_others, 80);
+}
+
 TEST(SwarmPlan, AQuarterHasSessionsAndNothingElseDependsOnThat) {
   int with = 0;
   int expiring = 0;
