@@ -113,6 +113,15 @@ constexpr std::array kMutants{
                "an image holds no session table"},
     MutantInfo{Mutant::kCoverageAfterState, "coverage-after-state", "E29",
                "what an image covers is noted when it is complete, not when it was taken"},
+    MutantInfo{
+        Mutant::kAdoptsFirstVote, "adopts-first-vote", "P1",
+        "a proposer adopts the vote that it hears of first, not the one of the highest ballot"},
+    MutantInfo{Mutant::kBallotsWithoutReplica, "ballots-without-replica", "P3",
+               "two proposers may use the same ballot"},
+    MutantInfo{Mutant::kLearnerMixesBallots, "learner-mixes-ballots", "P7",
+               "votes at different ballots add up"},
+    MutantInfo{Mutant::kAcceptedIsChosen, "accepted-is-chosen", "P9",
+               "what a replica has voted for counts as chosen when others ask for it"},
 };
 static_assert(kMutants.size() + 1 == static_cast<std::size_t>(Mutant::kCount));
 

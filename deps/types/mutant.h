@@ -66,6 +66,10 @@ enum class Mutant : std::uint8_t {
   kInstallsOlderImages,          // R40
   kImageWithoutSessions,         // E25
   kCoverageAfterState,           // E29
+  kAdoptsFirstVote,              // P1
+  kBallotsWithoutReplica,        // P3
+  kLearnerMixesBallots,          // P7
+  kAcceptedIsChosen,             // P9
   kCount,
 };
 
