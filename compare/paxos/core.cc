@@ -18,21 +18,6 @@ constexpr const char* kOtherUnderway =
 constexpr const char* kOtherChosen =
     "other commands were chosen, and there is one decision only; the command was not executed";
 
-/// How many of these share the value: what was proposed together, as far as it fits.
-std::size_t batch_of(std::span<const Proposal> proposals, const CoreConfig& config) {
-  const std::size_t most = std::clamp<std::size_t>(config.batch_commands_max, 1, kBlockCommandsMax);
-  std::size_t count = 1;
-  while (count < std::min(most, proposals.size())) {
-    const auto batch = proposals.first(count + 1);
-    const Footprint footprint = merged_footprint(batch);
-    const std::size_t bytes = block_bytes(batch, footprint);
-    if (bytes > std::min(config.batch_bytes_max, kBlockBytesMax)) break;
-    if (footprint.accesses().size() > kBlockAccessesMax) break;
-    ++count;
-  }
-  return count;
-}
-
 }  // namespace
 
 Protocol paxos() {
@@ -126,7 +111,8 @@ void PaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
   }
   std::size_t taken = 0;
   if (!chosen_ && !candidate_ && !proposals.empty()) {
-    const auto batch = proposals.first(batch_of(proposals, config_));
+    const auto batch = proposals.first(commands_that_fit(
+        proposals, config_.batch_commands_max, config_.batch_bytes_max));
     const Footprint footprint = merged_footprint(batch);
     const std::size_t bytes = block_bytes(batch, footprint);
     if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {

@@ -1,15 +1,15 @@
 #include "compare/paxos/message.capnp.h"
 #include "compare/paxos/message.h"
-#include "epaxos/protocol/codec_support.h"
+#include "epaxos/contract/codec_support.h"
 
 namespace epaxos::compare::paxos {
 namespace {
 
-using protocol::codec::build;
-using protocol::codec::bytes_of;
-using protocol::codec::data_of;
-using protocol::codec::parse;
-using protocol::codec::words_of;
+using codec::build;
+using codec::bytes_of;
+using codec::data_of;
+using codec::parse;
+using codec::words_of;
 
 /// A value without its pointer.
 std::size_t words_of_value(const ValueView& value) {
@@ -28,7 +28,7 @@ bool get_value(schema::Value::Reader from, int replicas, ValueView& out) {
 
 /// One at which somebody proposes.
 bool get_ballot(std::uint64_t packed, int replicas, Ballot& out) {
-  return packed != 0 && protocol::codec::read_ballot(packed, replicas, out);
+  return packed != 0 && codec::read_ballot(packed, replicas, out);
 }
 
 Slice encode_ballot(Ballot ballot, Effects& out) {

@@ -5,7 +5,7 @@
 namespace epaxos::compare::paxos {
 
 Quorums Quorums::majorities(int replica_count) {
-  const int majority = replica_count / 2 + 1;
+  const int majority = majority_of(replica_count);
   return {0, 0, majority, majority};
 }
 

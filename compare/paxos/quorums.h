@@ -6,12 +6,10 @@
 // Spiegelman, "Flexible Paxos", 3.
 
 #include "deps/types/mutant.h"
+#include "deps/types/replica_set.h"
 #include "deps/types/result.h"
-#include "epaxos/protocol/quorum.h"
 
 namespace epaxos::compare::paxos {
-
-using protocol::ReplicaSet;
 
 /// Adds an answer to those that were counted; a second one of the same replica is none.
 inline void count(ReplicaSet& answers, ReplicaId from) {

@@ -164,11 +164,12 @@ net::BundleIdentity identity_of(const ReplicaConfig& config, std::uint64_t incar
   return identity;
 }
 
-CoreConfig core_config(const ReplicaConfig& config, bool voting) {
+CoreConfig core_config(const ReplicaConfig& config, std::uint64_t life, bool voting) {
   CoreConfig core = config.core;
   core.self = config.self;
   core.replica_count = config.replica_count;
   core.seed = mix64(config.seed + config.self.value());
+  core.life = life;
   core.voting = voting;
   return core;
 }
@@ -178,7 +179,8 @@ CoreConfig core_config(const ReplicaConfig& config, bool voting) {
 /// What a crash takes away.
 struct VirtualReplica::Life {
   Life(VirtualReplica& replica, bool voting)
-      : core(replica.world_.protocol.make_core(core_config(replica.config_, voting)),
+      : core(replica.world_.protocol.make_core(
+                 core_config(replica.config_, replica.incarnation_, voting)),
              replica.config_.self, replica.world_.observers),
         machine(
             replica.world_.make_machine(),
