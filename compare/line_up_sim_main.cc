@@ -1,6 +1,9 @@
+#include "compare/multipaxos/simulate_multipaxos.h"
 #include "compare/paxos/simulate_paxos.h"
 
 int main(int argc, char** argv) {
-  const epaxos::SimulatedProtocol protocols[] = {epaxos::compare::paxos::simulated_paxos()};
+  const epaxos::SimulatedProtocol protocols[] = {
+      epaxos::compare::paxos::simulated_paxos(),
+      epaxos::compare::multipaxos::simulated_multipaxos()};
   return epaxos::simulate(protocols, argc, argv);
 }
