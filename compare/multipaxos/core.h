@@ -127,7 +127,10 @@ class MultiPaxosCore final : public Core {
   void resend_accepts(Effects& out);
   void step_down(Tick now);
   [[nodiscard]] Tick election_patience();
-  [[nodiscard]] bool pipeline_is_full() const;
+  void count_origins();
+  [[nodiscard]] bool takes_no_blocks() const;
+  /// Whether a leader still lacks decisions that were made before it opened its ballot.
+  [[nodiscard]] bool has_gap() const { return decided_up_to_.next() < open_; }
 
   // learn.cc: what is decided, and what is missing.
   void note_vote(ReplicaId from, Ballot ballot, Slot first, Slot last);

@@ -112,10 +112,6 @@ void MultiPaxosCore::lead(Effects& out) {
       add_vote(slot, Ballot::from_packed(log_.round(slot)), log_.encoded(slot));
     }
   }
-  origins_ = executor_.executed();
-  for (Slot slot = executor_.executed_up_to().next(); slot < open_; slot = slot.next()) {
-    if (log_.holds(slot)) origins_.take(log_.entry(slot).origin);
-  }
   next_slot_ = first_unsent_ = open_;
   const std::map<Slot, std::optional<EncodedVote>> adopted = std::exchange(adopted_, {});
   for (const auto& [slot, vote] : adopted) {
@@ -125,10 +121,10 @@ void MultiPaxosCore::lead(Effects& out) {
     Entry entry;
     const bool is_entry = take_entry(encoded, n_, entry);
     check(is_entry, "a vote was adopted that is no entry");
-    origins_.take(entry.origin);
     add(Count::kAdopted);
     propose_entry(entry, out);
   }
+  if (!has_gap()) count_origins();
   told_ = {ballot_, decided_up_to_, {}};
   own_.begin_again(out.now);
   resends_ = 0;
@@ -137,7 +133,18 @@ void MultiPaxosCore::lead(Effects& out) {
   has_news_ = true;  // That it leads.
 }
 
-bool MultiPaxosCore::pipeline_is_full() const {
+/// What the log holds from now on. Precondition: there is no gap.
+void MultiPaxosCore::count_origins() {
+  origins_ = executor_.executed();
+  for (Slot slot = executor_.executed_up_to().next(); slot < next_slot_; slot = slot.next()) {
+    origins_.take(log_.entry(slot).origin);
+  }
+}
+
+/// Whether a leader takes no blocks now. As long as it lacks decisions, it does not know which
+/// blocks the log holds already.
+bool MultiPaxosCore::takes_no_blocks() const {
+  if (has_gap()) return true;
   const std::uint64_t most = std::min<std::uint64_t>(options_.pipeline_max, span());
   return next_slot_.value() > decided_up_to_.value() + most;
 }
@@ -231,7 +238,7 @@ void MultiPaxosCore::resend_due(Effects& out) {
 
 void MultiPaxosCore::resend_accepts(Effects& out) {
   const Slot first = decided_up_to_.next();
-  if (first < open_) {
+  if (has_gap()) {
     // Whoever knew the decisions may be gone for good: others tell of their votes.
     if (resends_ >= kInVain) start_ballot(out);
     return;

@@ -53,7 +53,9 @@ void MultiPaxosCore::decided(Slot slot) {
   check(slot == decided_up_to_.next(), "slots are known to be decided in order");
   decided_up_to_ = slot;
   if (!tallies_.empty()) tallies_.pop_front();
-  if (role_ == Role::kLeader) has_news_ = true;
+  if (role_ != Role::kLeader) return;
+  has_news_ = true;
+  if (slot.next() == open_) count_origins();
 }
 
 // --- What is missing ---------------------------------------------------------------------------
@@ -75,6 +77,7 @@ void MultiPaxosCore::follow_up(Effects& out) {
 
 /// First the one who says that it is decided; then one after the other.
 void MultiPaxosCore::ask(Effects& out) {
+  if (wanted_up_to() == decided_up_to_) return follow_up(out);
   ask_due_ = out.now + (config_.question_us << std::min(asked_, kAskedMax));
   const ReplicaId knows = role_ == Role::kLeader ? reporter_ : told_.ballot.replica;
   auto whom = static_cast<int>((knows.value() + asked_) % static_cast<unsigned>(n_));

@@ -48,7 +48,7 @@ void MultiPaxosCore::drain_own(Effects& out) {
       add(Count::kForwarded);
       send(ReplicaSet::only(*leads), Forward{next->origin.life, next->origin.sequence, next->block},
            out, Release::kNow);
-    } else if (pipeline_is_full()) {
+    } else if (takes_no_blocks()) {
       return;
     } else if (origins_.take(next->origin)) {
       propose_entry(*next, out);
@@ -63,7 +63,7 @@ void MultiPaxosCore::on_forward(ReplicaId from, const Forward& message, Effects&
   if (!decode_block_footprint(message.block)) return add(Count::kMalformedBlock);
   const std::uint64_t wanted = origins_.wanted(from, message.life);
   if (message.sequence < wanted || wanted == 0) return add(Count::kStale);
-  if (message.sequence > wanted || pipeline_is_full()) {
+  if (message.sequence > wanted || takes_no_blocks()) {
     if (message.sequence == wanted) add(Count::kPipelineFull);
     wants_[from.value()] = message.life;
     return;
@@ -79,7 +79,7 @@ void MultiPaxosCore::on_wanted(const Wanted& message, Tick now) {
 
 /// Once a turn, and when there is room.
 void MultiPaxosCore::answer_wanted(Effects& out) {
-  if (role_ != Role::kLeader || pipeline_is_full()) return;
+  if (role_ != Role::kLeader || takes_no_blocks()) return;
   for (int proposer = 0; proposer < n_; ++proposer) {
     const std::uint64_t life = std::exchange(wants_[static_cast<std::size_t>(proposer)], 0);
     const std::uint64_t wanted = origins_.wanted(replica_at(proposer), life);

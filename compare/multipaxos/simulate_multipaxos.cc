@@ -93,6 +93,15 @@ std::string told(const Truncated& m, int) {
   return "Truncated " + std::to_string(m.floor.value());
 }
 
+std::string told(const Forward& m, int) {
+  std::string text = "Forward " + std::to_string(m.sequence) + " of life " + std::to_string(m.life);
+  if (!decode_block_footprint(m.block)) return text;
+  return text + words_of_entry({0, {{}, m.life, m.sequence}, m.block});
+}
+std::string told(const Wanted& m, int) {
+  return "Wanted " + std::to_string(m.sequence) + " of life " + std::to_string(m.life);
+}
+
 template <class... Messages>
 std::string told_of(const net::Frame& frame, int replicas) {
   std::string text = "a frame of type " + std::to_string(frame.type);
@@ -105,8 +114,8 @@ std::string told_of(const net::Frame& frame, int replicas) {
 }
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
-  return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, Fetch, Learn, Truncated>(
-      frame, replicas);
+  return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, Fetch, Learn, Truncated,
+                 Forward, Wanted>(frame, replicas);
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
