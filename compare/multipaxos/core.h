@@ -141,6 +141,7 @@ class MultiPaxosCore final : public Core {
   void ask(Effects& out);
   void follow_up(Effects& out);
   void on_fetch(ReplicaId from, const Fetch& message, Effects& out);
+  void answer_truncated(ReplicaId to, Slot asked, Effects& out);
   [[nodiscard]] bool send_decided(ReplicaId to, Slot from, Slot to_slot, Effects& out);
   [[nodiscard]] Slot floor() const;
   void on_learn(ReplicaId from, const Learn& message, Effects& out);
@@ -229,6 +230,7 @@ class MultiPaxosCore final : public Core {
   unsigned image_wishes_ = 0;
   Slot image_;         // The next start begins with an image of this slot ...
   Slot image_before_;  // ... and this one did the one before.
+  Slot gone_;          // Up to here an entry may be on no disk that this replica reads.
   Slot erased_;        // Up to here no record is left.
   std::uint64_t random_;
   AlignedBytes aligned_;  // A record's bytes while they are restored.

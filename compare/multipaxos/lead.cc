@@ -208,9 +208,7 @@ void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effect
   const bool leads = role_ == Role::kLeader && message.ballot == ballot_;
   if (!leads && !options_.learn_from_all) return add(Count::kStale);
   heard_ = std::max(heard_, message.ballot);
-  Slot last = message.last;
-  if (leads) last = std::min(last, Slot(next_slot_.value() - 1));
-  note_vote(from, message.ballot, message.first, last);
+  note_vote(from, message.ballot, message.first, message.last);
   advance();
 }
 

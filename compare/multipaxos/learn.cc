@@ -26,7 +26,10 @@ MultiPaxosCore::Tally& MultiPaxosCore::tally(Slot slot) {
 }
 
 void MultiPaxosCore::note_vote(ReplicaId from, Ballot ballot, Slot first, Slot last) {
-  const Slot end = std::min(last, Slot(decided_up_to_.value() + span()));
+  // A new leader proposes what was voted for before, however far it lags behind.
+  const bool leads = role_ == Role::kLeader && ballot == ballot_;
+  const Slot limit = leads ? Slot(next_slot_.value() - 1) : Slot(decided_up_to_.value() + span());
+  const Slot end = std::min(last, limit);
   for (Slot slot = std::max(first, decided_up_to_.next()); slot <= end; slot = slot.next()) {
     Tally& counted = tally(slot);
     if (counted.learner.note(from, ballot, quorums_)) counted.chosen_round = ballot.packed();
@@ -90,15 +93,20 @@ void MultiPaxosCore::ask(Effects& out) {
 
 /// Up to here what was decided can no longer be told entry by entry.
 Slot MultiPaxosCore::floor() const {
-  return records_.can_read() ? std::min(erased_, log_.base()) : log_.base();
+  return records_.can_read() ? std::min(gone_, log_.base()) : log_.base();
 }
 
 void MultiPaxosCore::on_fetch(ReplicaId from, const Fetch& message, Effects& out) {
   const Slot known = mutant(Mutant::kAcceptedIsChosen) ? log_.last() : decided_up_to_;
   if (message.from > known) return;
   if (send_decided(from, message.from, std::min(message.to, known), out)) return;
+  answer_truncated(from, message.from, out);
+}
+
+void MultiPaxosCore::answer_truncated(ReplicaId to, Slot asked, Effects& out) {
+  if (asked > floor()) return;  // It cannot be read, which the host knows.
   add(Count::kTruncatedSent);
-  send(ReplicaSet::only(from), Truncated{floor()}, out, Release::kNow);
+  send(ReplicaSet::only(to), Truncated{floor()}, out, Release::kNow);
 }
 
 /// False: the first of them is gone.

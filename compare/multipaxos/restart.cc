@@ -49,12 +49,12 @@ Result<void> MultiPaxosCore::restore(const RecordKey& key, Bytes value) {
 
 Result<void> MultiPaxosCore::restore_entry(Slot slot, Bytes value) {
   if (!is_entry(value, n_)) return nonsense(slot, "holds no entry");
+  promised_ = std::max(promised_, Ballot::from_packed(round_of(value)));
   if (slot <= log_.base()) return {};  // An image covers it; it was to be erased.
   if (slot.value() > log_.base().value() + LogWindow::kSpanMax) {
     return nonsense(slot, "lies too far from what the image covers");
   }
   log_.set(slot, value);
-  promised_ = std::max(promised_, Ballot::from_packed(round_of(value)));
   return {};
 }
 
@@ -82,7 +82,8 @@ Result<void> MultiPaxosCore::restore_coverage(Bytes bytes) {
   }
   executor_.install(coverage->slot, coverage->executed);
   log_.reset(coverage->slot, coverage->round);
-  decided_up_to_ = logged_decided_ = erased_ = image_ = image_before_ = coverage->slot;
+  decided_up_to_ = logged_decided_ = coverage->slot;
+  erased_ = gone_ = image_ = image_before_ = coverage->slot;
   return {};
 }
 
@@ -137,7 +138,7 @@ void MultiPaxosCore::install(Bytes bytes, Effects& out) {
   executor_.install(slot, coverage->executed);
   while (decided_up_to_ < slot) decided(decided_up_to_.next());
   log_.drop_through(slot);
-  image_ = image_before_ = slot;
+  image_ = image_before_ = gone_ = slot;
   if (role_ != Role::kFollower) step_down(out.now);
   advance();
 }
@@ -151,8 +152,10 @@ void MultiPaxosCore::drop_some(Effects& out) {
   }
   if (droppable > log_.base()) log_.drop_through(droppable);
   if (image_before_ > erased_ && !storage_full_) {
-    erased_ = image_before_;
+    erased_ = gone_ = image_before_;
     records_.erase_through(erased_, out);
+    // What was promised by votes that go stands nowhere else.
+    put(RecordKind::kPromise, encode(Prepare{promised_, Slot(1)}, out), out);
   }
 }
 

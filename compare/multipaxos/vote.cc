@@ -106,9 +106,8 @@ void MultiPaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& o
   const Slot decided = std::min(last, decided_up_to_);
   const bool voted_for_all = log_.holds(decided) && log_.round(decided) == message.ballot.packed();
   if (message.first <= decided && message.decided_up_to < decided && !voted_for_all) {
-    if (!send_decided(from, std::max(message.first, message.decided_up_to.next()), decided, out)) {
-      send(ReplicaSet::only(from), Truncated{floor()}, out, Release::kNow);
-    }
+    const Slot missed = std::max(message.first, message.decided_up_to.next());
+    if (!send_decided(from, missed, decided, out)) answer_truncated(from, missed, out);
   }
   advance();
 }
