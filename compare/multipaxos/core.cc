@@ -12,7 +12,8 @@ constexpr std::size_t kTurnBytesMax = std::size_t{64} * 1024 * 1024;
 }  // namespace
 
 Protocol multipaxos(const Options& options) {
-  return {"multipaxos", [options](const CoreConfig& config) -> std::unique_ptr<Core> {
+  const char* const name = options.learn_from_all ? "multipaxos-all" : "multipaxos";
+  return {name, [options](const CoreConfig& config) -> std::unique_ptr<Core> {
             return std::make_unique<MultiPaxosCore>(config, options);
           }};
 }

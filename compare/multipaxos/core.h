@@ -237,7 +237,8 @@ class MultiPaxosCore final : public Core {
   std::array<std::uint64_t, kCounts> counts_{};
 };
 
-/// The protocol as the line-up lists it: "multipaxos". Precondition: quorums_of() accepts the
+/// The protocol as the line-up lists it: "multipaxos", or "multipaxos-all" where every replica
+/// learns from all acceptors. Precondition: quorums_of() accepts the
 /// options for each size of group that it is made for.
 Protocol multipaxos(const Options& options = {});
 

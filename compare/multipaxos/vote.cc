@@ -89,12 +89,14 @@ void MultiPaxosCore::on_heartbeat(ReplicaId from, const Heartbeat& message, Effe
 void MultiPaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) {
   if (!follow(from, message.ballot, out)) return;
   told_.decided_up_to = std::max(told_.decided_up_to, message.decided_up_to);
-  Slot run;  // The first slot of a row of votes; 0: none.
+  Slot run;     // The first slot of a row of votes; 0: none.
+  Slot missed;  // The first one that is decided here, and not by such a vote; 0: none.
   Slot last = message.first;
   for_each_entry(message.first, message.entries, n_,
                  [&](Slot slot, const Entry& entry, Bytes encoded) {
                    last = slot;
                    const bool voted = vote(slot, entry, encoded, out);
+                   if (!voted && slot <= decided_up_to_ && missed == Slot()) missed = slot;
                    if (voted && run == Slot()) run = slot;
                    if (voted || run == Slot()) return;
                    tell_votes(from, message.ballot, run, Slot(slot.value() - 1), out);
@@ -102,12 +104,10 @@ void MultiPaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& o
                  });
   told_.last = std::max(told_.last, last);
   if (run > Slot()) tell_votes(from, message.ballot, run, last, out);
-  // Who proposes what is decided here has missed it.
-  const Slot decided = std::min(last, decided_up_to_);
-  const bool voted_for_all = log_.holds(decided) && log_.round(decided) == message.ballot.packed();
-  if (message.first <= decided && message.decided_up_to < decided && !voted_for_all) {
-    const Slot missed = std::max(message.first, message.decided_up_to.next());
-    if (!send_decided(from, missed, decided, out)) answer_truncated(from, missed, out);
+  // Who proposes what is decided here has not heard of it.
+  if (missed > message.decided_up_to &&
+      !send_decided(from, missed, std::min(last, decided_up_to_), out)) {
+    answer_truncated(from, missed, out);
   }
   advance();
 }
