@@ -40,7 +40,14 @@ class StagedCore {
 
   /// With what is on the disk.
   void boot() {
+    ++config_.life;
     core = protocol_.make_core(config_);
+    core->read_from([this](const RecordKey& key, std::vector<std::byte>& value) {
+      const auto found = disk.find(key);
+      if (found == disk.end()) return false;
+      value = found->second;
+      return true;
+    });
     if (!image_.empty()) {
       EXPECT_TRUE(core->restore_coverage(image_));
       executed = image_executed_;
@@ -204,7 +211,7 @@ class StagedCore {
   }
 
   const Protocol protocol_;
-  const CoreConfig config_;
+  CoreConfig config_;
   std::deque<std::vector<Change>> pending_;  // Batches on their way to the disk.
   std::deque<Held> held_;
   BatchNumber batch_ = 0;
@@ -230,11 +237,13 @@ class StagedCores {
   StagedCore& operator[](int replica) { return *replicas_[static_cast<std::size_t>(replica)]; }
   [[nodiscard]] int size() const { return static_cast<int>(replicas_.size()); }
 
-  /// A command that this number alone has.
-  void propose(int replica, std::uint64_t number) {
+  /// A command that this number alone has, with a payload of at least eight bytes.
+  void propose(int replica, std::uint64_t number, std::size_t bytes = 8) {
     const std::uint64_t session = 7;
+    std::vector<std::byte> payload(std::max(bytes, sizeof number));
+    copy_bytes(bytes_of(number), payload.data());
     std::vector<Proposal> proposals;
-    proposals.push_back({{{session, number}, 0, false, bytes_of(number)}, Footprint::write("x")});
+    proposals.push_back({{{session, number}, 0, false, payload}, Footprint::write("x")});
     (*this)[replica].turn([&](Effects& out) { (*this)[replica].core->propose(proposals, out); });
     collect();
   }
