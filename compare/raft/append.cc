@@ -14,8 +14,8 @@ Release RaftCore::at_once_if_term_is_durable() const {
 void RaftCore::on_append_entries(ReplicaId from, const AppendEntries& message, Effects& out) {
   // "Reply false if term < currentTerm" (Figure 2): the sender learns that it no longer leads.
   if (message.term < current_term_) return refuse_append(from, message, out);
-  if (!hear_leader(from, message.term, out)) return;
   note_round_trip(message.round_trip_us);
+  if (!hear_leader(from, message.term, out)) return;
   leader_commit_ = std::max(leader_commit_, message.leader_commit);
   floor_ = std::max(floor_, std::min(message.floor, commit_index_));
   const LogIndex prev = message.prev_log_index;
@@ -32,8 +32,13 @@ void RaftCore::on_append_entries(ReplicaId from, const AppendEntries& message, E
   if (storage_full_ && !message.entries.empty()) return counters_.add(Count::kStorageFull);
   LogIndex last_new = prev;
   if (!take_entries(message, last_new, out)) return;
+  if (mutant(Mutant::kRaftTruncatesMatching) && last_new < last_log_index() &&
+      last_new >= commit_index_) {
+    overwrite_from(last_new.next(), out);
+  }
   // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)".
-  const LogIndex committed = std::min(message.leader_commit, last_new);
+  const LogIndex committed = std::min(
+      message.leader_commit, mutant(Mutant::kRaftCommitsBeyondNew) ? last_log_index() : last_new);
   if (committed > commit_index_) {
     counters_.add(Count::kCommittedEntries, committed.value() - commit_index_.value());
     commit_index_ = committed;
@@ -132,8 +137,10 @@ void RaftCore::overwrite_from(LogIndex index, Effects& out) {
     counters_.add(Count::kEntriesOverwritten);
   }
   log_.drop_from(index);
-  durable_index_ = std::min(durable_index_, kept);
-  for (Appended& each : appended_) each.index = std::min(each.index, kept);
+  if (!mutant(Mutant::kRaftSuffixStaysDurable)) {
+    durable_index_ = std::min(durable_index_, kept);
+    for (Appended& each : appended_) each.index = std::min(each.index, kept);
+  }
   ack_.reset();
 }
 
@@ -141,7 +148,7 @@ void RaftCore::overwrite_from(LogIndex index, Effects& out) {
 void RaftCore::flush_ack(Effects& out) {
   if (!ack_) return;
   if (leader_ && *leader_ != self_ && ack_->term == current_term_) {
-    send(ReplicaSet::only(*leader_), *ack_, out);
+    send(ReplicaSet::only(*leader_), *ack_, out, gated_without(Mutant::kRaftAckBeforeDurable));
   }
   ack_.reset();
 }

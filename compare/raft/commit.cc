@@ -18,12 +18,14 @@ void RaftCore::advance_commit() {
     const PeerProgress& peer = peers_[static_cast<std::size_t>(i)];
     const bool is_self = replica_at(i) == self_;
     LogIndex& match = matches[static_cast<std::size_t>(i)];
-    if (is_self) match = durable_index_;
+    if (is_self) match = mutant(Mutant::kRaftCountsUnsynced) ? last_log_index() : durable_index_;
     if (!is_self && peer.counts()) match = peer.match_index;
   }
   std::ranges::sort(matches.begin(), matches.begin() + n_, std::ranges::greater());
   const LogIndex reached = matches[static_cast<std::size_t>(majority_of(n_) - 1)];
-  if (reached <= commit_index_ || Term(log_.round(reached)) != current_term_) return;
+  if (reached <= commit_index_) return;
+  const bool is_of_this_term = Term(log_.round(reached)) == current_term_;
+  if (!is_of_this_term && !mutant(Mutant::kRaftCommitsEarlierTerms)) return;
   counters_.add(Count::kCommittedEntries, reached.value() - commit_index_.value());
   commit_index_ = reached;
 }

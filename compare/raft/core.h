@@ -64,6 +64,7 @@ class RaftCore final : public Core {
   bool transfer_leadership(ReplicaId to, Effects& out);
 
   /// For tests and invariant checkers.
+  [[nodiscard]] ReplicaId self() const { return self_; }
   [[nodiscard]] Role role() const { return role_; }
   [[nodiscard]] Term current_term() const { return current_term_; }
   [[nodiscard]] std::optional<ReplicaId> voted_for() const { return voted_for_; }

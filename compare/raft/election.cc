@@ -51,6 +51,7 @@ bool RaftCore::has_leader(Tick now) const {
 
 /// "Candidate's log is at least as up-to-date as receiver's log" (5.4.1).
 bool RaftCore::is_up_to_date(LogIndex last_log_index, Term last_log_term) const {
+  if (mutant(Mutant::kRaftVotesForStaleLogs)) return true;
   if (last_log_term != this->last_log_term()) return last_log_term > this->last_log_term();
   return last_log_index >= this->last_log_index();
 }
@@ -100,7 +101,8 @@ void RaftCore::start_election(bool transfer, Effects& out) {
   vote_batch_ = out.batch;
   election_due_ = kNever;
   const RequestVote request{current_term_, last_log_index(), last_log_term(), false, transfer};
-  send(others_, request, out);
+  send(others_, request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
+  if (mutant(Mutant::kRaftRequestBeforeDurable)) votes_.add(self_);
 }
 
 /// "If votes received from majority of servers: become leader" (Figure 2, Candidates).
@@ -132,6 +134,7 @@ void RaftCore::become_leader(Effects& out) {
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
   heartbeat_due_ = n_ == 1 ? kNever : out.now + config_.heartbeat_us;
   own_.begin_again(out.now);
+  if (mutant(Mutant::kRaftNoNop)) return;
   // Only an entry of its own term shows the leader what is committed (5.4.2, 8).
   counters_.add(Count::kNopsAppended);
   append_to_log({}, out);
@@ -201,7 +204,8 @@ void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effec
     wait_for_leader(out.now);
   }
   counters_.add(granted ? Count::kVotesGranted : Count::kVotesRefused);
-  send(ReplicaSet::only(from), RequestVoteReply{current_term_, granted, false}, out);
+  send(ReplicaSet::only(from), RequestVoteReply{current_term_, granted, false}, out,
+       gated_without(Mutant::kRaftVoteBeforeDurable));
 }
 
 void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& message,

@@ -182,6 +182,10 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
   measure(peer, message, out.now);
   if (!message.success) {
     counters_.add(Count::kConflictsFound);
+    if (mutant(Mutant::kRaftRefusalMatches)) {
+      peer.matches(std::min(message.prev_log_index, last_log_index()));
+      advance_commit();
+    }
     return back_up(peer, message);
   }
   if (message.match_index > last_log_index() || message.prev_log_index > last_log_index()) {

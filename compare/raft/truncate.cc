@@ -90,7 +90,10 @@ void RaftCore::coverage(std::vector<std::byte>& out) const {
   const LogIndex applied = executor_.applied_up_to();
   const std::optional<Term> term = term_at(applied);
   check(term.has_value(), "the term of the last applied entry is not known");
-  encode(LogCoverage{applied, term->value(), configuration_, executor_.applied_origins()}, out);
+  LogCoverage covered{applied, term->value(), configuration_, executor_.applied_origins()};
+  if (mutant(Mutant::kRaftImageOfCurrentTerm)) covered.round = current_term_.value();
+  if (mutant(Mutant::kRaftImageWithoutOrigins)) covered.executed = {};
+  encode(covered, out);
 }
 
 void RaftCore::image_durable(Bytes bytes, Effects&) {
@@ -137,7 +140,8 @@ void RaftCore::install(Bytes bytes, Effects& out) {
   const LogIndex index = coverage->slot;
   const Term term(coverage->round);
   if (term > current_term_) become_follower(term, out);
-  if (term_at(index) == term) {
+  const bool keeps = mutant(Mutant::kRaftKeepsSuffix) && index <= last_log_index();
+  if (term_at(index) == term || keeps) {
     counters_.add(Count::kSuffixesKept);
     log_.drop_through(index);
   } else {

@@ -72,7 +72,8 @@ constexpr std::array kFields{
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
-constexpr Tick kLeastElectionUs = 20'000;
+/// Elections of leaders that come sooner than that leave the turns of slow replicas no rest.
+constexpr Tick kLeastElectionUs = 50'000;
 
 std::uint64_t bit(FaultClass fault) {
   return std::uint64_t{1} << static_cast<unsigned>(fault);
