@@ -66,6 +66,21 @@ enum class Mutant : std::uint8_t {
   kInstallsOlderImages,          // R40
   kImageWithoutSessions,         // E25
   kCoverageAfterState,           // E29
+  kRaftCommitsEarlierTerms,      // Raft R1
+  kRaftVoteBeforeDurable,        // Raft R2
+  kRaftRequestBeforeDurable,     // Raft R2
+  kRaftVotesForStaleLogs,        // Raft R3
+  kRaftTruncatesMatching,        // Raft R4
+  kRaftCommitsBeyondNew,         // Raft R6
+  kRaftRefusalMatches,           // Raft R7
+  kRaftImageOfCurrentTerm,       // Raft R10
+  kRaftCountsUnsynced,           // Raft R11
+  kRaftAckBeforeDurable,         // Raft R11
+  kRaftSuffixStaysDurable,       // Raft R11
+  kRaftKeepsSuffix,              // Raft 7
+  kRaftNoNop,                    // Raft 8
+  kRaftExecutesTwice,            // Raft 6.3
+  kRaftImageWithoutOrigins,      // Raft 6.3
   kAdoptsFirstVote,              // P1
   kBallotsWithoutReplica,        // P3
   kLearnerMixesBallots,          // P7
