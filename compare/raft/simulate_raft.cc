@@ -48,6 +48,7 @@ SimulatedProtocol simulated_raft() {
   simulated.swarm.zero_when_calm = {"stepped_down", "entries_overwritten"};
   simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   simulated.swarm.spins_max = 1'000;
+  simulated.swarm.never_silent = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   return simulated;

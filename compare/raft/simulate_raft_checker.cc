@@ -136,24 +136,25 @@ std::optional<HardState> RaftChecker::durable_state() const {
   return state;
 }
 
-/// Where the log on the disk ends: with its last record, or with the image.
+/// Where the log on the disk ends: with its last record, or with the image, if that goes further.
 std::uint64_t RaftChecker::durable_last() const {
   const auto& image = disk_->image();
+  std::uint64_t last = 0;
   const auto end = image.upper_bound({static_cast<std::uint8_t>(RecordKind::kEntry), GroupId(),
                                       Epoch(), ReplicaId(), Slot(~std::uint64_t{0})});
   if (end != image.begin() &&
       std::prev(end)->first.kind == static_cast<std::uint8_t>(RecordKind::kEntry)) {
-    return std::prev(end)->first.slot.value();
+    last = std::prev(end)->first.slot.value();
   }
   const auto found = image.find(runtime::kImageHeaderKey);
-  if (found == image.end()) return 0;
+  if (found == image.end()) return last;
   const auto header = runtime::decode_image_header(found->second);
   std::vector<std::byte> bytes;
   for (std::uint64_t piece = 0; piece < header->coverage_pieces(); ++piece) {
     const auto& data = image.at(runtime::image_piece_key(header->area, piece));
     bytes.insert(bytes.end(), data.begin(), data.end());
   }
-  return decode_log_coverage(bytes)->slot.value();
+  return std::max(last, decode_log_coverage(bytes)->slot.value());
 }
 
 void RaftChecker::on_started(ReplicaId replica) {

@@ -493,8 +493,9 @@ net::BundleIdentity VirtualReplica::identity() const {
 }
 
 bool VirtualReplica::idle() const {
-  if (!alive() || !calls_.empty() || inbox_size_ > 0 || disk_.waiting() > 0) return false;
-  return life_->host.held_turns() == 0 && life_->host.next_deadline() > local_now();
+  if (!alive() || !calls_.empty() || disk_.waiting() > 0) return false;
+  if (life_->host.held_turns() > 0) return false;
+  return config_.never_silent || (inbox_size_ == 0 && life_->host.next_deadline() > local_now());
 }
 
 void VirtualReplica::add_counters(Totals& totals) const {

@@ -13,6 +13,7 @@ namespace {
 ClusterConfig config(const SwarmOptions& options, const SwarmPlan& plan) {
   ClusterConfig config = plan.cluster();
   config.spins_max = options.spins_max;
+  config.never_silent = options.never_silent;
   return config;
 }
 
