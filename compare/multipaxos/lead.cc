@@ -145,7 +145,9 @@ void MultiPaxosCore::count_origins() {
 /// blocks the log holds already.
 bool MultiPaxosCore::takes_no_blocks() const {
   if (has_gap()) return true;
-  const std::uint64_t most = std::min<std::uint64_t>(options_.pipeline_max, span());
+  // Acceptors that lag a little behind must be able to vote.
+  const std::uint64_t most =
+      std::min<std::uint64_t>(options_.pipeline_max, std::max<std::uint64_t>(1, span() / 2));
   return next_slot_.value() > decided_up_to_.value() + most;
 }
 

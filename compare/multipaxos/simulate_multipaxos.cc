@@ -151,6 +151,7 @@ SimulatedProtocol simulated_multipaxos(const Options& options) {
   swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   swarm.zero_when_calm = {"skipped_repetitions"};
   swarm.spins_max = 1'000;
+  swarm.never_silent = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   return simulated;

@@ -89,6 +89,7 @@ void MultiPaxosCore::on_heartbeat(ReplicaId from, const Heartbeat& message, Effe
 void MultiPaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) {
   if (!follow(from, message.ballot, out)) return;
   told_.decided_up_to = std::max(told_.decided_up_to, message.decided_up_to);
+  advance();    // How far votes may go depends on it.
   Slot run;     // The first slot of a row of votes; 0: none.
   Slot missed;  // The first one that is decided here, and not by such a vote; 0: none.
   Slot last = message.first;
