@@ -195,11 +195,13 @@ void MultiPaxosCore::wish_for_image(Effects& out) {
     image_wishes_ = 0;
     return;
   }
-  const ReplicaId knows = has_no_choice ? image_from_ : told_.ballot.replica;
-  auto whom = static_cast<int>((knows.value() + image_wishes_) % static_cast<unsigned>(n_));
-  if (replica_at(whom) == self_) whom = (whom + 1) % n_;
+  // By chance, as the host looks only at some wishes: others in a row could always be for the same.
+  random_ = mix64(random_);
+  ReplicaId whom = has_no_choice ? image_from_ : told_.ballot.replica;
+  if (random_ % 2 == 0) whom = replica_at(random_ / 2 % static_cast<unsigned>(n_));
+  if (whom == self_) whom = replica_at((whom.value() + 1) % n_);
   const std::uint64_t worth = has_no_choice ? ~std::uint64_t{0} : missing * kBytesOfEntry;
-  if (!forgot_.contains(replica_at(whom))) out.image_wish = {replica_at(whom), worth};
+  if (!forgot_.contains(whom)) out.image_wish = {whom, worth};
   ++image_wishes_;
   image_wish_due_ = out.now + (config_.question_us << std::min(image_wishes_, kWishBackoff));
 }
