@@ -144,13 +144,13 @@ constexpr std::array kMutants{
     MutantInfo{Mutant::kRaftImageWithoutOrigins, "raft-image-without-origins", "Raft 6.3",
                "an image does not say which blocks it has executed"},
     MutantInfo{
-        Mutant::kAdoptsFirstVote, "adopts-first-vote", "P1",
+        Mutant::kAdoptsFirstVote, "paxos-adopts-first-vote", "Paxos P1",
         "a proposer adopts the vote that it hears of first, not the one of the highest ballot"},
-    MutantInfo{Mutant::kBallotsWithoutReplica, "ballots-without-replica", "P3",
+    MutantInfo{Mutant::kBallotsWithoutReplica, "paxos-shared-ballots", "Paxos P3",
                "two proposers may use the same ballot"},
-    MutantInfo{Mutant::kLearnerMixesBallots, "learner-mixes-ballots", "P7",
+    MutantInfo{Mutant::kLearnerMixesBallots, "paxos-mixes-ballots", "Paxos P7",
                "votes at different ballots add up"},
-    MutantInfo{Mutant::kAcceptedIsChosen, "accepted-is-chosen", "P9",
+    MutantInfo{Mutant::kAcceptedIsChosen, "paxos-accepted-is-chosen", "Paxos P9",
                "what a replica has voted for counts as chosen when others ask for it"},
 };
 static_assert(kMutants.size() + 1 == static_cast<std::size_t>(Mutant::kCount));

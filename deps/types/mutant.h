@@ -81,10 +81,10 @@ enum class Mutant : std::uint8_t {
   kRaftNoNop,                    // Raft 8
   kRaftExecutesTwice,            // Raft 6.3
   kRaftImageWithoutOrigins,      // Raft 6.3
-  kAdoptsFirstVote,              // P1
-  kBallotsWithoutReplica,        // P3
-  kLearnerMixesBallots,          // P7
-  kAcceptedIsChosen,             // P9
+  kAdoptsFirstVote,              // Paxos P1
+  kBallotsWithoutReplica,        // Paxos P3
+  kLearnerMixesBallots,          // Paxos P7
+  kAcceptedIsChosen,             // Paxos P9
   kCount,
 };
 
