@@ -155,6 +155,7 @@ void MultiPaxosCore::drop_some(Effects& out) {
     erased_ = gone_ = image_before_;
     records_.erase_through(erased_, out);
     // What was promised by votes that go stands nowhere else.
+    if (promised_ == kInitialBallot) return;
     put(RecordKind::kPromise, encode(Prepare{promised_, Slot(1)}, out), out);
   }
 }

@@ -258,6 +258,29 @@ TEST(MultiPaxos, APromiseOutlivesTheVotesThatMadeIt) {
   EXPECT_EQ(group.on_their_way(MessageType::kPromise), 0u);
 }
 
+// Found by the simulator, with a known bug switched on.
+TEST(MultiPaxos, WhoHasPromisedNothingWritesDownNoPromise) {
+  CoreConfig config;
+  config.self = ReplicaId(2);
+  config.replica_count = 3;
+  config.voting = false;
+  StagedCore replica(multipaxos(), config);
+  std::vector<std::byte> nop(kEntryHeaderBytes);
+  encode_entry({Ballot{1, ReplicaId(0)}.packed(), {}, {}}, nop);
+  const auto words = words_of(Learn{Slot(1), nop});
+  replica.turn([&](Effects& out) {
+    const auto type = static_cast<net::FrameType>(MessageType::kLearn);
+    replica.core->receive(ReplicaId(0), {{}, {}, type, std::as_bytes(std::span(words))}, out);
+  });
+  ASSERT_EQ(replica.status().rows[0].executed_up_to, Slot(1));
+  for (int images = 0; images < 2; ++images) replica.make_image();
+
+  replica.lose_power();
+  replica.boot();
+
+  EXPECT_EQ(replica.status().rows[0].executed_up_to, Slot(1));
+}
+
 TEST(MultiPaxos, WhoMayNotVoteLearnsAndDoesNotLead) {
   Group group(3);
   group.make_leader(0);
