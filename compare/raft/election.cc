@@ -28,7 +28,8 @@ Tick RaftCore::random_below(Tick limit) {
 /// everywhere, and ever later while elections are in vain.
 void RaftCore::wait_for_leader(Tick now) {
   if (!voting_) return;
-  const Tick patience = patience_us_ << std::min(attempts_, kAttemptsMax);
+  const Tick patience =
+      std::min(patience_us_ << std::min(attempts_, kAttemptsMax), 2 * kPatienceMax);
   election_due_ = now + patience + random_below(patience);
 }
 
