@@ -270,6 +270,19 @@ void RaftCore::pursue_transfer(Effects& out) {
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
 }
 
+/// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
+/// also after a restart; it still learns and answers.
+void RaftCore::on_forgot(Effects& out) {
+  if (memory_lost_ || config_.unsafe_rejoin) return;
+  memory_lost_ = true;
+  out.put({static_cast<std::uint8_t>(RecordKind::kMemoryLost), config_.group, config_.epoch,
+           ReplicaId(), Slot(1)},
+          {});
+  if (role_ != Role::kFollower) become_follower(current_term_, out);
+  voting_ = false;
+  election_due_ = kNever;
+}
+
 void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {
   if (!voting_) return counters_.add(Count::kNotVoting);
   if (storage_full_) return counters_.add(Count::kStorageFull);

@@ -19,6 +19,7 @@ constexpr net::FrameType kTargets[] = {
     static_cast<net::FrameType>(MessageType::kRequestVote),
     static_cast<net::FrameType>(MessageType::kRequestVoteReply),
     static_cast<net::FrameType>(MessageType::kTruncated),
+    static_cast<net::FrameType>(MessageType::kHello),
     static_cast<net::FrameType>(LogMessage::kForward),
 };
 
