@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "deps/types/check.h"
-#include "deps/types/mutant.h"
 
 namespace epaxos::compare {
 namespace {
@@ -22,8 +21,7 @@ std::uint64_t LogExecutor::walk(const LogWindow& log, Slot decided_up_to, Replic
     check(log.holds(slot), "a decided entry is not held until it is executed");
     const Entry entry = log.entry(slot);
     executed_up_to_ = slot;
-    const bool again = mutant(Mutant::kRaftExecutesTwice) && !entry.origin.is_nobody();
-    if (!executed_.take(entry.origin) && !again) {
+    if (!executed_.take(entry.origin)) {
       if (!entry.origin.is_nobody()) ++skipped;
       continue;
     }

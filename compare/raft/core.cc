@@ -52,6 +52,11 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
   if (frame.group != config_.group) return counters_.add(Count::kWrongGroup);
   if (frame.epoch != config_.epoch) return counters_.add(Count::kWrongEpoch);
   if (is_full(out)) return counters_.add(Count::kTurnFull);  // A lost message, no more.
+  if (peers_[from.value()].forgot &&
+      frame.type != static_cast<net::FrameType>(MessageType::kForgot)) {
+    counters_.add(Count::kForgotTold);
+    send(ReplicaSet::only(from), Forgot{current_term_}, out, Release::kNow);
+  }
   switch (static_cast<LogMessage>(frame.type)) {
     case LogMessage::kForward:
       return dispatch<Forward>(frame, [&](const Forward& m) { on_forward(from, m, out); });
@@ -76,6 +81,10 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
     case MessageType::kTimeoutNow:
       return dispatch<TimeoutNow>(frame,
                                   [&](const TimeoutNow& m) { on_timeout_now(from, m, out); });
+    case MessageType::kHello:
+      return dispatch<Hello>(frame, [&](const Hello&) { on_hello(from, out.now); });
+    case MessageType::kForgot:
+      return dispatch<Forgot>(frame, [&](const Forgot&) { on_forgot(out); });
   }
   counters_.add(Count::kUnknownType);
 }
@@ -160,7 +169,9 @@ void RaftCore::peer_forgot(ReplicaId peer) {
 void RaftCore::status(CoreStatus& out) const {
   switch (role_) {
     case Role::kFollower:
-      out.role = voting_ ? "follower" : "non-voting";
+      out.role = voting_        ? "follower"
+                 : memory_lost_ ? "non-voting: peers know more of this replica than its disk does"
+                                : "non-voting";
       break;
     case Role::kPreCandidate:
     case Role::kCandidate:

@@ -107,6 +107,7 @@ class RaftCore final : public Core {
   bool hear_leader(ReplicaId from, Term term, Effects& out);
   void check_quorum(Effects& out);
   void pursue_transfer(Effects& out);
+  void on_forgot(Effects& out);
   void log_hard_state(Effects& out);
   [[nodiscard]] bool has_leader(Tick now) const;
   [[nodiscard]] bool is_up_to_date(LogIndex last_log_index, Term last_log_term) const;
@@ -124,6 +125,7 @@ class RaftCore final : public Core {
   [[nodiscard]] AppendEntries append_after(LogIndex prev, Term prev_term, Tick now) const;
   void on_append_entries_reply(ReplicaId from, const AppendEntriesReply& message, Effects& out);
   void back_up(PeerProgress& peer, const AppendEntriesReply& message) const;
+  void on_hello(ReplicaId from, Tick now);
   [[nodiscard]] LogIndex last_of_term(Term term, LogIndex up_to) const;
   void measure(PeerProgress& peer, const AppendEntriesReply& message, Tick now);
   bool gather(LogIndex from);
@@ -185,7 +187,8 @@ class RaftCore final : public Core {
   const int n_;
   const ReplicaId self_;
   const ReplicaSet others_;
-  const bool voting_;
+  bool voting_;
+  bool memory_lost_ = false;
   bool storage_full_ = false;
   Counters counters_;
 

@@ -53,6 +53,7 @@ enum class Count : std::uint8_t {
   kLogFull,            ///< The log cannot hold more before something is committed.
   kStorageFull,        ///< Dropped because nothing can be made durable now.
   kTurnFull,
+  kForgotTold,  ///< Answers to replicas that have forgotten.
   kNotVoting,   ///< A vote was asked of a replica that must not vote.
   kPeerForgot,  ///< A message of a replica whose disk has lost promises.
   kCount,
@@ -105,6 +106,7 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "refused_log_full",
     "refused_storage_full",
     "refused_turn_full",
+    "forgot_told",
     "refused_not_voting",
     "refused_peer_forgot",
 };

@@ -28,7 +28,8 @@ Tick RaftCore::random_below(Tick limit) {
 /// everywhere, and ever later while elections are in vain.
 void RaftCore::wait_for_leader(Tick now) {
   if (!voting_) return;
-  const Tick patience = patience_us_ << std::min(attempts_, kAttemptsMax);
+  const Tick patience =
+      std::min(patience_us_ << std::min(attempts_, kAttemptsMax), 2 * kPatienceMax);
   election_due_ = now + patience + random_below(patience);
 }
 
@@ -267,6 +268,19 @@ void RaftCore::pursue_transfer(Effects& out) {
   if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
   transfer_asked_ = true;
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
+}
+
+/// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
+/// also after a restart; it still learns and answers.
+void RaftCore::on_forgot(Effects& out) {
+  if (memory_lost_ || config_.unsafe_rejoin) return;
+  memory_lost_ = true;
+  out.put({static_cast<std::uint8_t>(RecordKind::kMemoryLost), config_.group, config_.epoch,
+           ReplicaId(), Slot(1)},
+          {});
+  if (role_ != Role::kFollower) become_follower(current_term_, out);
+  voting_ = false;
+  election_due_ = kNever;
 }
 
 void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {

@@ -54,6 +54,14 @@ struct TimeoutNow {
   term @0 :UInt64;
 }
 
+struct Hello {
+  term @0 :UInt64;
+}
+
+struct Forgot {
+  term @0 :UInt64;
+}
+
 struct HardState {
   term @0 :UInt64;
   votedFor @1 :UInt16;  # 0: nobody; else the replica, counted from 1.

@@ -27,6 +27,8 @@ enum class MessageType : net::FrameType {
   kAppendEntriesReply = 4,
   kTruncated = 5,
   kTimeoutNow = 6,
+  kHello = 7,
+  kForgot = 8,
 };
 
 /// "Make me the leader of this term." Candidate -> everybody. A pre-vote asks whether one would say
@@ -104,6 +106,26 @@ struct TimeoutNow {
   Term term;
 
   friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
+};
+
+/// "I have started." To everybody, so that who remembers more of the sender than it does finds out
+/// (decision record 13), before it votes.
+struct Hello {
+  static constexpr MessageType kType = MessageType::kHello;
+
+  Term term;  ///< 0: nothing was on its disk.
+
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+/// "You have told me what your disk no longer knows: your promises are worth nothing." To whoever a
+/// host has found out about, whenever it speaks.
+struct Forgot {
+  static constexpr MessageType kType = MessageType::kForgot;
+
+  Term term;
+
+  friend bool operator==(const Forgot&, const Forgot&) = default;
 };
 
 }  // namespace epaxos::compare::raft

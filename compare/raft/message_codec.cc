@@ -20,6 +20,21 @@ bool is_place(std::uint64_t index, std::uint64_t term, std::uint64_t term_max) {
   return is_index(index) && term <= term_max && (index == 0) == (term == 0);
 }
 
+/// Messages that say a term and no more.
+template <class Schema, class Message>
+Slice encode_term(const Message& message, Effects& out) {
+  return codec::build<Schema>(out, words_of<Schema>(), [&](typename Schema::Builder to) {
+    to.setTerm(message.term.value());
+  });
+}
+template <class Schema, class Message>
+bool decode_term(Bytes body, Message& out) {
+  return codec::parse<Schema>(body, [&](typename Schema::Reader from, std::size_t words) {
+    out.term = Term(from.getTerm());
+    return words == words_of<Schema>() && from.getTerm() <= kTermMax;
+  });
+}
+
 }  // namespace
 
 Slice encode(const RequestVote& message, Effects& out) {
@@ -170,17 +185,24 @@ bool decode(Bytes body, int, Truncated& out) {
 }
 
 Slice encode(const TimeoutNow& message, Effects& out) {
-  using S = schema::TimeoutNow;
-  return codec::build<S>(out, words_of<S>(),
-                         [&](S::Builder to) { to.setTerm(message.term.value()); });
+  return encode_term<schema::TimeoutNow>(message, out);
+}
+bool decode(Bytes body, int, TimeoutNow& out) {
+  return decode_term<schema::TimeoutNow>(body, out) && out.term > Term();
 }
 
-bool decode(Bytes body, int, TimeoutNow& out) {
-  using S = schema::TimeoutNow;
-  return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
-    out.term = Term(from.getTerm());
-    return words == words_of<S>() && is_term(from.getTerm());
-  });
+Slice encode(const Hello& message, Effects& out) {
+  return encode_term<schema::Hello>(message, out);
+}
+bool decode(Bytes body, int, Hello& out) {
+  return decode_term<schema::Hello>(body, out);
+}
+
+Slice encode(const Forgot& message, Effects& out) {
+  return encode_term<schema::Forgot>(message, out);
+}
+bool decode(Bytes body, int, Forgot& out) {
+  return decode_term<schema::Forgot>(body, out);
 }
 
 // --- Records -----------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ Slice encode(const AppendEntries& message, Effects& out);
 Slice encode(const AppendEntriesReply& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
 Slice encode(const TimeoutNow& message, Effects& out);
+Slice encode(const Hello& message, Effects& out);
+Slice encode(const Forgot& message, Effects& out);
 
 /// As encode(), with room for entries in place of those of the message: returns where their bytes
 /// go. Valid until the next use of `out`.
@@ -30,5 +32,7 @@ bool decode(Bytes body, int replicas, AppendEntries& out);
 bool decode(Bytes body, int replicas, AppendEntriesReply& out);
 bool decode(Bytes body, int replicas, Truncated& out);
 bool decode(Bytes body, int replicas, TimeoutNow& out);
+bool decode(Bytes body, int replicas, Hello& out);
+bool decode(Bytes body, int replicas, Forgot& out);
 
 }  // namespace epaxos::compare::raft

@@ -12,8 +12,9 @@
 namespace epaxos::compare::raft {
 
 enum class RecordKind : std::uint8_t {
-  kHardState = 1,  ///< Of slot 1.
-  kEntry = 2,      ///< Of its index; see compare/log/log_records.h.
+  kHardState = 1,   ///< Of slot 1.
+  kEntry = 2,       ///< Of its index; see compare/log/log_records.h.
+  kMemoryLost = 3,  ///< Of slot 1, empty: this disk once lost something.
 };
 
 struct HardState {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kAppendBytesMax = 200 * 1024;
 
 LogIndex before(LogIndex index) {
-  return LogIndex(index.value() - 1);
+  return LogIndex(index.value() - std::min<std::uint64_t>(index.value(), 1));
 }
 
 }  // namespace
@@ -216,6 +216,8 @@ LogIndex RaftCore::last_of_term(Term term, LogIndex up_to) const {
 /// "If desired, the protocol can be optimized to reduce the number of rejected AppendEntries RPCs":
 /// one term is skipped at once (5.3, the end).
 void RaftCore::back_up(PeerProgress& peer, const AppendEntriesReply& message) const {
+  // Whoever has lost its memory may have lost what it once acknowledged.
+  if (!peer.counts()) peer.match_index = std::min(peer.match_index, before(message.conflict_index));
   if (message.prev_log_index <= peer.match_index && !peer.probing) return;  // Overtaken.
   LogIndex next = message.conflict_index;
   if (message.conflict_term > Term()) {
@@ -227,6 +229,11 @@ void RaftCore::back_up(PeerProgress& peer, const AppendEntriesReply& message) co
   next = std::clamp(next, peer.match_index.next(), last_log_index().next());
   const bool is_asked = peer.probing && !peer.probe_due && next == peer.next_index;
   if (!is_asked) peer.probe_from(next);
+}
+
+/// It begins anew, and so does what is known of its log: the disk may be another one.
+void RaftCore::on_hello(ReplicaId from, Tick now) {
+  if (role_ == Role::kLeader) peers_[from.value()].begin(last_log_index().next(), now);
 }
 
 /// Only answers that waited for no disk say how far away a replica is.

@@ -57,6 +57,10 @@ Result<void> RaftCore::restore(const RecordKey& key, Bytes value) {
       break;
     case RecordKind::kEntry:
       return restore_entry(key.slot, aligned_.bytes());
+    case RecordKind::kMemoryLost:
+      memory_lost_ = true;
+      if (!config_.unsafe_rejoin) voting_ = false;
+      return {};
   }
   return nonsense(entry_name(key.slot), "is of a kind that this version does not know");
 }
@@ -119,6 +123,7 @@ void RaftCore::start(Tick now, Effects& out) {
     log_hard_state(out);
   }
   check(last_log_term() <= current_term_, "the log has a later term than its replica");
+  send(others_, Hello{current_term_}, out);
   wait_for_leader(now);
   if (n_ == 1 && voting_) election_due_ = now;
 }

@@ -19,16 +19,17 @@ constexpr net::FrameType kTargets[] = {
     static_cast<net::FrameType>(MessageType::kRequestVote),
     static_cast<net::FrameType>(MessageType::kRequestVoteReply),
     static_cast<net::FrameType>(MessageType::kTruncated),
+    static_cast<net::FrameType>(MessageType::kHello),
     static_cast<net::FrameType>(LogMessage::kForward),
 };
 
 constexpr const char* kMarks[] = {
-    "elections_won",      "stepped_down",        "quorum_lost",        "votes_granted",
-    "votes_refused",      "votes_with_leader",   "conflicts_found",    "probes",
-    "entries_skipped",    "entries_overwritten", "forwards_taken",     "forwards_wanted",
-    "forwards_repeated",  "read_back",           "truncated_received", "dropped_entries",
-    "images_installed",   "suffixes_kept",       "transfers_started",  "timeouts_raised",
-    "session_duplicates", "session_unknown",     "session_expired",    "session_stale",
+    "elections_won",       "stepped_down",       "quorum_lost",     "votes_granted",
+    "votes_refused",       "votes_with_leader",  "conflicts_found", "probes",
+    "entries_overwritten", "forwards_taken",     "forwards_wanted", "forwards_repeated",
+    "read_back",           "truncated_received", "dropped_entries", "images_installed",
+    "suffixes_kept",       "transfers_started",  "timeouts_raised", "session_duplicates",
+    "session_unknown",     "session_expired",    "session_stale",
 };
 
 constexpr const char* kAlwaysZero[] = {

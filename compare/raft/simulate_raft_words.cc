@@ -66,6 +66,12 @@ std::string told(const Truncated& m) {
 std::string told(const TimeoutNow& m) {
   return "TimeoutNow" + number("term", m.term);
 }
+std::string told(const Hello& m) {
+  return "Hello" + number("term", m.term);
+}
+std::string told(const Forgot& m) {
+  return "Forgot" + number("term", m.term);
+}
 std::string told(const Forward& m) {
   return "Forward " + std::to_string(m.life) + "/" + std::to_string(m.sequence) +
          commands_of(m.block);
@@ -90,7 +96,7 @@ std::string told_of(const net::Frame& frame, int replicas) {
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
   return told_of<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, Truncated,
-                 TimeoutNow, Forward, Wanted>(frame, replicas);
+                 TimeoutNow, Hello, Forgot, Forward, Wanted>(frame, replicas);
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
@@ -106,6 +112,8 @@ std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
       if (!take_entry(value, replicas, entry)) return kUnreadable;
       return "entry " + std::to_string(key.slot.value()) + told(entry);
     }
+    case RecordKind::kMemoryLost:
+      return "its memory is lost";
   }
   return "kind " + std::to_string(key.kind);
 }

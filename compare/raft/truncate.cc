@@ -125,8 +125,10 @@ Result<void> RaftCore::may_install(Bytes bytes) const {
   if (coverage->slot <= executor_.executed_up_to()) {
     return fail(ErrorCode::kInvalidArgument, "the image holds nothing that is new here");
   }
-  if (role_ == Role::kLeader && coverage->slot > last_log_index()) {
-    return fail(ErrorCode::kInvalidArgument, "the image goes beyond the log of its leader");
+  // What is committed here, and what a leader holds, every later log agrees with.
+  const bool must_agree = role_ == Role::kLeader || coverage->slot <= commit_index_;
+  if (must_agree && term_at(coverage->slot) != Term(coverage->round)) {
+    return fail(ErrorCode::kInvalidArgument, "the image contradicts the log");
   }
   return {};
 }

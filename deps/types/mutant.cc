@@ -139,8 +139,6 @@ constexpr std::array kMutants{
                "the log behind an image is kept although it does not agree"},
     MutantInfo{Mutant::kRaftNoNop, "raft-no-nop", "Raft 8",
                "a new leader adds no entry of its own term"},
-    MutantInfo{Mutant::kRaftExecutesTwice, "raft-executes-twice", "Raft 6.3",
-               "a block that the log holds twice is executed twice"},
     MutantInfo{Mutant::kRaftImageWithoutOrigins, "raft-image-without-origins", "Raft 6.3",
                "an image does not say which blocks it has executed"},
     MutantInfo{

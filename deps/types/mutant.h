@@ -79,7 +79,6 @@ enum class Mutant : std::uint8_t {
   kRaftSuffixStaysDurable,       // Raft R11
   kRaftKeepsSuffix,              // Raft 7
   kRaftNoNop,                    // Raft 8
-  kRaftExecutesTwice,            // Raft 6.3
   kRaftImageWithoutOrigins,      // Raft 6.3
   kAdoptsFirstVote,              // Paxos P1
   kBallotsWithoutReplica,        // Paxos P3

@@ -33,6 +33,8 @@ TEST(Codec, EveryMessageRoundTripsAndRefusesWhatIsCutOrTooLong) {
       AppendEntriesReply{Term(9), false, true, LogIndex(5), {}, Term(4), LogIndex(3), 77});
   expect_round_trip(Truncated{Term(2), LogIndex(5), LogIndex(9), 12});
   expect_round_trip(TimeoutNow{Term(4)});
+  expect_round_trip(Hello{Term(0)});
+  expect_round_trip(Forgot{Term(4)});
   expect_round_trip(HardState{Term(4), kC});
   expect_round_trip(HardState{Term(4), std::nullopt});
 }
