@@ -28,7 +28,6 @@ using protocol::MessageType;
 using protocol::PreAccept;
 using protocol::PreAcceptOk;
 using protocol::RecordKind;
-using protocol::ReplicaSet;
 
 class FloorSubject final : public Subject {
  public:

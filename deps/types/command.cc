@@ -50,6 +50,25 @@ std::span<const Access> accesses_of(Bytes block, std::size_t count) {
 
 }  // namespace
 
+std::size_t commands_that_fit(std::span<const Proposal> proposals, std::size_t commands_max,
+                              std::size_t payload_bytes_max) {
+  const std::size_t limit = std::min({commands_max, kBlockCommandsMax, proposals.size()});
+  if (limit <= 1) return 1;
+  std::size_t payload_bytes = 0;
+  std::size_t command_bytes = 0;
+  std::size_t accesses = 0;
+  for (std::size_t count = 0; count < limit; ++count) {
+    const Proposal& next = proposals[count];
+    payload_bytes += next.command.payload.size();
+    command_bytes += block_command_bytes(next.command.payload.size());
+    accesses += next.footprint.accesses().size();
+    const bool fits = payload_bytes <= payload_bytes_max && accesses <= kBlockAccessesMax &&
+                      block_header_bytes(accesses) + command_bytes <= kBlockBytesMax;
+    if (!fits && count > 0) return count;
+  }
+  return limit;
+}
+
 Footprint merged_footprint(std::span<const Proposal> proposals) {
   std::vector<Access> accesses;
   accesses.reserve(proposals.size());

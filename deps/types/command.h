@@ -49,6 +49,11 @@ inline constexpr std::size_t kBlockAccessesMax = 16 * 1024;
   return 8 + accesses * 8;
 }
 
+/// How many of these proposals, from the first on, share a block: at least the first, and those
+/// after it that fit with it into these limits and into what a block can carry.
+std::size_t commands_that_fit(std::span<const Proposal> proposals, std::size_t commands_max,
+                              std::size_t payload_bytes_max);
+
 /// The union of what these commands touch.
 Footprint merged_footprint(std::span<const Proposal> proposals);
 

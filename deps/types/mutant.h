@@ -68,6 +68,24 @@ enum class Mutant : std::uint8_t {
   kInstallsOlderImages,          // R40
   kImageWithoutSessions,         // E25
   kCoverageAfterState,           // E29
+  kRaftCommitsEarlierTerms,      // Raft R1
+  kRaftVoteBeforeDurable,        // Raft R2
+  kRaftRequestBeforeDurable,     // Raft R2
+  kRaftVotesForStaleLogs,        // Raft R3
+  kRaftTruncatesMatching,        // Raft R4
+  kRaftCommitsBeyondNew,         // Raft R6
+  kRaftRefusalMatches,           // Raft R7
+  kRaftImageOfCurrentTerm,       // Raft R10
+  kRaftCountsUnsynced,           // Raft R11
+  kRaftAckBeforeDurable,         // Raft R11
+  kRaftSuffixStaysDurable,       // Raft R11
+  kRaftKeepsSuffix,              // Raft 7
+  kRaftNoNop,                    // Raft 8
+  kRaftImageWithoutOrigins,      // Raft 6.3
+  kAdoptsFirstVote,              // Paxos P1
+  kBallotsWithoutReplica,        // Paxos P3
+  kLearnerMixesBallots,          // Paxos P7
+  kAcceptedIsChosen,             // Paxos P9
   kCount,
 };
 

@@ -27,6 +27,8 @@ struct CoreConfig {
   GroupId group;
   Epoch epoch;
   std::uint64_t seed = 0;  ///< Of all chance in the core.
+  /// Of this replica; every start has a higher one than all before it, whatever the disk forgot.
+  std::uint64_t life = 1;
   /// False: this replica lost what it had promised; it learns and serves, but neither votes nor
   /// proposes.
   bool voting = true;
@@ -52,6 +54,9 @@ struct CoreConfig {
   Tick recovery_stagger_us = 200'000;  ///< Between the replicas that may recover a row.
   Tick recovery_timeout_us = 500'000;  ///< Of one attempt at first; doubles each time.
   std::size_t recoveries_max = 1024;   ///< At once.
+  // Of protocols with a leader:
+  Tick election_us = 300'000;  ///< Without a leader's word for so long or up to twice: an election.
+  Tick heartbeat_us = 50'000;  ///< Between the words of a leader that has nothing to say.
   /// So many known instances that are not executed make the image of a peer worth a question.
   std::uint64_t image_lag_instances = 200'000;
   /// Executed instances that some member has not executed: beyond so many, they are kept on disk

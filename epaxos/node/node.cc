@@ -144,6 +144,7 @@ CoreConfig Node::Parts::core_config() const {
   core.self = config.self;
   core.replica_count = config.cluster.replica_count();
   core.seed = mix64(incarnation ^ mix64(config.self.value()));
+  core.life = incarnation;
   core.voting = not_voting_reason().empty();
   core.unsafe_rejoin = config.unsafe_rejoin;
   return core;

@@ -113,9 +113,6 @@ class EpaxosCore final : public Core {
                                      Dependencies& initial) const;
   void submit(std::span<const Proposal> batch, const Footprint& footprint,
               const Dependencies& initial, Effects& out);
-  [[nodiscard]] static std::size_t fits_into_block(std::span<const Proposal> proposals,
-                                                   std::size_t commands_max,
-                                                   std::size_t payload_bytes_max);
   void reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
               Effects& out) const;
   [[nodiscard]] Slot allocate_slot();

@@ -87,7 +87,7 @@ void EpaxosCore::propose_released(Effects& out) {
     }
     std::span<const Proposal> rest = proposals;
     while (!rest.empty()) {
-      const std::size_t count = fits_into_block(rest, kBlockCommandsMax, kBlockBytesMax);
+      const std::size_t count = commands_that_fit(rest, kBlockCommandsMax, kBlockBytesMax);
       const Footprint footprint = merged_footprint(rest.first(count));
       submit(rest.first(count), footprint, dependencies_of(footprint), out);
       rest = rest.subspan(count);

@@ -71,7 +71,7 @@ Dependencies EpaxosCore::dependencies_of(const Footprint& footprint) const {
 std::size_t EpaxosCore::batch_of(std::span<const Proposal> proposals, Dependencies& initial) const {
   if (config_.batch_commands_max <= 1) return 1;
   const std::size_t fit =
-      fits_into_block(proposals, config_.batch_commands_max, config_.batch_bytes_max);
+      commands_that_fit(proposals, config_.batch_commands_max, config_.batch_bytes_max);
   for (std::size_t count = 1; count < fit; ++count) {
     prefetch_ahead(conflicts_, proposals, count);
     const Footprint& footprint = proposals[count].footprint;
@@ -80,25 +80,6 @@ std::size_t EpaxosCore::batch_of(std::span<const Proposal> proposals, Dependenci
     initial.merge(dependencies);
   }
   return fit;
-}
-
-std::size_t EpaxosCore::fits_into_block(std::span<const Proposal> proposals,
-                                        std::size_t commands_max, std::size_t payload_bytes_max) {
-  const std::size_t limit = std::min({commands_max, kBlockCommandsMax, proposals.size()});
-  if (limit <= 1) return 1;
-  std::size_t payload_bytes = 0;
-  std::size_t command_bytes = 0;
-  std::size_t accesses = 0;
-  for (std::size_t count = 0; count < limit; ++count) {
-    const Proposal& next = proposals[count];
-    payload_bytes += next.command.payload.size();
-    command_bytes += block_command_bytes(next.command.payload.size());
-    accesses += next.footprint.accesses().size();
-    const bool fits = payload_bytes <= payload_bytes_max && accesses <= kBlockAccessesMax &&
-                      block_header_bytes(accesses) + command_bytes <= kBlockBytesMax;
-    if (!fits && count > 0) return count;
-  }
-  return limit;
 }
 
 void EpaxosCore::reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,

@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
-#include <optional>
 
 #include "deps/types/check.h"
 #include "deps/types/ids.h"
 #include "deps/types/mutant.h"
+#include "deps/types/replica_set.h"
 
 namespace epaxos::protocol {
 
@@ -62,48 +61,6 @@ constexpr bool holds(const Row& row) {
 static_assert(std::ranges::all_of(kRows, holds), "the quorum table of protocol.md 1 does not hold");
 
 }  // namespace quorum_table
-
-/// A set of replicas.
-class ReplicaSet {
- public:
-  constexpr ReplicaSet() = default;
-  static constexpr ReplicaSet all(int replica_count) {
-    return ReplicaSet(static_cast<std::uint16_t>((1u << replica_count) - 1));
-  }
-
-  constexpr void add(ReplicaId replica) {
-    bits_ = static_cast<std::uint16_t>(bits_ | bit(replica));
-  }
-  constexpr void add(ReplicaSet other) { bits_ = static_cast<std::uint16_t>(bits_ | other.bits_); }
-  [[nodiscard]] constexpr bool contains(ReplicaId replica) const {
-    return (bits_ & bit(replica)) != 0;
-  }
-  [[nodiscard]] constexpr ReplicaSet without(ReplicaSet other) const {
-    return ReplicaSet(static_cast<std::uint16_t>(bits_ & ~other.bits_));
-  }
-  [[nodiscard]] constexpr ReplicaSet without(ReplicaId replica) const {
-    return ReplicaSet(static_cast<std::uint16_t>(bits_ & ~bit(replica)));
-  }
-  [[nodiscard]] constexpr int size() const { return __builtin_popcount(bits_); }
-  /// The member with the lowest number.
-  [[nodiscard]] constexpr std::optional<ReplicaId> first() const {
-    if (bits_ == 0) return std::nullopt;
-    return ReplicaId(static_cast<std::uint16_t>(__builtin_ctz(bits_)));
-  }
-  [[nodiscard]] constexpr std::uint16_t bits() const { return bits_; }
-  static constexpr ReplicaSet of_bits(std::uint16_t bits) { return ReplicaSet(bits); }
-  static constexpr ReplicaSet only(ReplicaId replica) {
-    return ReplicaSet(static_cast<std::uint16_t>(bit(replica)));
-  }
-
-  friend constexpr bool operator==(ReplicaSet, ReplicaSet) = default;
-
- private:
-  constexpr explicit ReplicaSet(std::uint16_t bits) : bits_(bits) {}
-  static constexpr unsigned bit(ReplicaId replica) { return 1u << replica.value(); }
-
-  std::uint16_t bits_ = 0;
-};
 
 /// What a count of PreAccept answers says. A tally has three answers, not two.
 enum class Path { kPending, kFast, kSlow };

@@ -31,6 +31,9 @@ struct ClusterConfig {
   Tick turn_delay_us = 20;  ///< Inputs of a replica that arrive within it share a turn.
   /// So many turns in a row without any input are a violation; 0: never.
   std::uint64_t spins_max = 0;
+  /// The protocol never falls silent (heartbeats of a leader): who has something to read, or whose
+  /// timer is due, may count as idle.
+  bool never_silent = false;
   /// Of sessions, on wall clocks that are up to a sixteenth of it apart from the time of the world;
   /// 0: as usual, on the clocks of the replicas.
   Tick session_ttl_us = 0;

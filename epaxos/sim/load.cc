@@ -27,7 +27,14 @@ Load::Load(Cluster& cluster, const LoadOptions& options)
 }
 
 void Load::start() {
-  for (int client = 0; client < options_.clients; ++client) next(client);
+  for (int client = 0; client < options_.clients; ++client) {
+    if (options_.begins_within_us == 0) {
+      next(client);
+    } else {
+      const Tick begin = cluster_.now() + random_.below(options_.begins_within_us);
+      cluster_.at(begin, [this, client] { next(client); });
+    }
+  }
 }
 
 void Load::next(int client) {

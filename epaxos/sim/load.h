@@ -31,7 +31,8 @@ struct LoadOptions {
   int commands = 100;  ///< In all.
   int clients = 4;     ///< Spread over the replicas.
   std::uint32_t conflict_ppm = 20'000;
-  Tick think_us = 0;  ///< At most, between outcome and next command.
+  Tick think_us = 0;          ///< At most, between outcome and next command.
+  Tick begins_within_us = 0;  ///< Each client begins at some moment of it.
   std::uint64_t seed = 1;
   /// Besides the hot one; 0: every command has a key of its own.
   std::uint64_t keys = 100'000;
@@ -57,6 +58,10 @@ class Load {
   /// What clients were told and is not so, a sentence each.
   [[nodiscard]] std::vector<std::string> violations() const;
   [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
+  /// Whether the clients got all that they can get where nothing goes wrong.
+  [[nodiscard]] virtual bool all_served() const {
+    return outcomes_.executed == options_.commands;
+  }
 
  protected:
   /// The next command, of `random` alone. `number` counts from 1.

@@ -101,11 +101,12 @@ net::BundleIdentity identity_of(const ReplicaConfig& config, std::uint64_t incar
   return identity;
 }
 
-CoreConfig core_config(const ReplicaConfig& config, bool voting) {
+CoreConfig core_config(const ReplicaConfig& config, std::uint64_t life, bool voting) {
   CoreConfig core = config.core;
   core.self = config.self;
   core.replica_count = config.replica_count;
   core.seed = mix64(config.seed + config.self.value());
+  core.life = life;
   core.voting = voting;
   return core;
 }
@@ -115,7 +116,8 @@ CoreConfig core_config(const ReplicaConfig& config, bool voting) {
 /// What a crash takes away.
 struct VirtualReplica::Life {
   Life(VirtualReplica& replica, bool voting)
-      : core(replica.world_.protocol.make_core(core_config(replica.config_, voting)),
+      : core(replica.world_.protocol.make_core(
+                 core_config(replica.config_, replica.incarnation_, voting)),
              replica.config_.self, replica.world_.observers),
         machine(
             replica.world_.make_machine(),
@@ -432,8 +434,9 @@ net::BundleIdentity VirtualReplica::identity() const {
 }
 
 bool VirtualReplica::idle() const {
-  if (!alive() || !calls_.empty() || inbox_size_ > 0 || disk_.waiting() > 0) return false;
-  return life_->host.held_turns() == 0 && life_->host.next_deadline() > local_now();
+  if (!alive() || !calls_.empty() || disk_.waiting() > 0) return false;
+  if (life_->host.held_turns() > 0) return false;
+  return config_.never_silent || (inbox_size_ == 0 && life_->host.next_deadline() > local_now());
 }
 
 void VirtualReplica::add_counters(Totals& totals) const {

@@ -37,6 +37,7 @@ struct ReplicaConfig {
   Durability durability = Durability::kSync;
   Tick turn_delay_us = 20;
   std::uint64_t spins_max = 0;
+  bool never_silent = false;
   Tick session_ttl_us = 0;  ///< 0: as usual.
   std::int64_t wall_clock_skew_us = 0;
   std::uint64_t image_log_bytes = 0;  ///< 0: as usual.

@@ -36,6 +36,8 @@ struct SwarmOptions {
   std::vector<std::string> zero_when_calm;
   /// ClusterConfig::spins_max.
   std::uint64_t spins_max = 0;
+  /// ClusterConfig::never_silent.
+  bool never_silent = false;
   /// Called after every event.
   std::function<void(Cluster&)> after_event;
 };

@@ -75,6 +75,9 @@ constexpr std::array kFields{
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
+/// Elections of leaders that come sooner than that leave the turns of slow replicas no rest.
+constexpr Tick kLeastElectionUs = 50'000;
+
 std::uint64_t bit(FaultClass fault) {
   return std::uint64_t{1} << static_cast<unsigned>(fault);
 }
@@ -268,7 +271,12 @@ ClusterConfig SwarmPlan::cluster() const {
   config.core.wait_for_fast_path = wait_for_fast_path != 0;
   if (has(FaultClass::kHaste)) {
     if (question_us > 0) config.core.question_us = question_us;
-    if (suspicion_us > 0) config.core.suspicion_us = suspicion_us;
+    if (suspicion_us > 0) {
+      config.core.suspicion_us = suspicion_us;
+      // A leader is given up as soon as an owner is, but it must have had the time to say a word.
+      config.core.election_us = std::max(suspicion_us, kLeastElectionUs);
+      config.core.heartbeat_us = config.core.election_us / 5;
+    }
     config.core.recovery_stagger_us = recovery_stagger_us;
     if (recovery_timeout_us > 0) config.core.recovery_timeout_us = recovery_timeout_us;
   }

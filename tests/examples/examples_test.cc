@@ -106,6 +106,25 @@ TEST(Examples, TheKeyValueStoreTellsOutcomesApartAndGoesOnWhereItStopped) {
   EXPECT_THAT(second.output, HasSubstr("runs so far: ok 2\n"));
 }
 
+TEST(Examples, TheSecondOfTwoProposersLearnsWhatTheFirstOneHasChosen) {
+  const Ended paxos = run("paxos_five_acceptors");
+
+  EXPECT_EQ(paxos.status, 0);
+  EXPECT_THAT(lines_of(paxos.output),
+              ElementsAre("The first proposer wants tea, and reaches acceptors 1, 2 and 3.",
+                          "  acceptor 1 promises; its last vote: none",
+                          "  acceptor 2 promises; its last vote: none",
+                          "  acceptor 3 promises; its last vote: none",  //
+                          "  it proposes: tea", "It stops before it hears the answers.",
+                          "The second proposer wants coffee, and reaches acceptors 3, 4 and 5.",
+                          "  acceptor 3 promises; its last vote: tea",
+                          "  acceptor 4 promises; its last vote: none",
+                          "  acceptor 5 promises; its last vote: none",  //
+                          "  it proposes: tea",                          //
+                          "tea is chosen.",                              //
+                          "The first ballot is over."));
+}
+
 TEST(Examples, TheKeyValueStoreSaysWhatItNeeds) {
   const Ended unasked = run("key_value");
   const Ended impossible = run("key_value /dev/null/here");

@@ -37,6 +37,7 @@ const std::vector<Folder> kFolders = {
     {"compare/*", {"deps/*", "executor/*", "net/*", "epaxos/*", "compare/*"}},
     {"bench/*", {"deps/*", "executor/*", "net/*", "epaxos/*", "compare/*", "bench/*"}},
     {"tests/*", {"*"}},
+    {"examples/paxos_*", {"deps/types/*", "compare/paxos/*"}},
     {"examples/*",
      {"deps/types/*", "executor/state_machine.h", "executor/key_value*", "epaxos/node/*"}},
 };

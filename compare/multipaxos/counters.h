@@ -1,0 +1,95 @@
+#pragma once
+
+// Everything the core counts: what it did, and each reason why it ignored something.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace epaxos::compare::multipaxos {
+
+enum class Count : std::uint8_t {
+  kProposedCommands,
+  kBallotsStarted,
+  kBallotsOpened,  ///< This replica became the leader.
+  kSteppedDown,    ///< It gave up a ballot, open or not.
+  kPromiseParts,   ///< Of promises that were too large for one message.
+  kAdopted,        ///< Entries that were proposed again at a new leader's ballot.
+  kNops,           ///< Proposed to fill holes.
+  kProposedEntries,
+  kDecided,        ///< By counting votes.
+  kLearnedByTold,  ///< By a vote at the ballot whose leader says so.
+  kLearned,        ///< From a peer.
+  kSkipped,        ///< Blocks that the log holds more than once.
+  kForwarded,
+  kWantedSent,
+  kRetransmissions,
+  kAsked,
+  kServed,  ///< Entries.
+  kNacksSent,
+  kNacksReceived,
+  kTruncatedSent,
+  kTruncatedReceived,
+  kImagesInstalled,
+  kStale,       ///< An answer to what is over: normal.
+  kNotLeading,  ///< A block for a leader that this replica is not.
+  kPipelineFull,
+  kMalformedFrame,
+  kMalformedBlock,
+  kWrongGroup,
+  kWrongEpoch,
+  kUnknownType,
+  kNotTheBallotsOwner,   ///< Somebody spoke at a ballot of somebody else.
+  kContradictsVote,      ///< Another entry at a ballot that was voted at.
+  kContradictsDecision,  ///< Another decision than the one known.
+  kTooFarAhead,          ///< A slot too far above what is decided here.
+  kStorageFull,          ///< Dropped because nothing can be made durable now.
+  kTurnFull,             ///< Dropped because the turn has gathered enough already.
+  kNotVoting,            ///< A vote was asked of a replica that must not vote.
+  kPeerForgot,           ///< A message of a replica whose disk has lost promises.
+  kCount,
+};
+inline constexpr std::size_t kCounts = static_cast<std::size_t>(Count::kCount);
+
+inline constexpr std::array<std::string_view, kCounts> kCountNames{
+    "proposed_commands",
+    "ballots_started",
+    "ballots_opened",
+    "stepped_down",
+    "promise_parts",
+    "adopted",
+    "nops",
+    "proposed_entries",
+    "decided",
+    "learned_by_told",
+    "learned",
+    "skipped_repetitions",
+    "forwarded",
+    "wanted_sent",
+    "retransmissions",
+    "asked",
+    "served",
+    "nacks_sent",
+    "nacks_received",
+    "truncated_sent",
+    "truncated_received",
+    "images_installed",
+    "ignored_stale",
+    "ignored_not_leading",
+    "refused_pipeline_full",
+    "refused_malformed_frame",
+    "refused_malformed_block",
+    "refused_wrong_group",
+    "refused_wrong_epoch",
+    "refused_unknown_type",
+    "refused_not_the_ballots_owner",
+    "refused_contradicts_vote",
+    "refused_contradicts_decision",
+    "refused_too_far_ahead",
+    "refused_storage_full",
+    "refused_turn_full",
+    "refused_not_voting",
+    "refused_peer_forgot",
+};
+
+}  // namespace epaxos::compare::multipaxos

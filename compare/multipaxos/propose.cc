@@ -1,0 +1,92 @@
+// The way of commands into the log: blocks of a replica's clients go to the leader, in order and
+// again until they are executed, and the leader puts each into a slot once.
+
+#include "compare/multipaxos/core.h"
+
+namespace epaxos::compare::multipaxos {
+
+void MultiPaxosCore::reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
+                            Effects& out) const {
+  for (const Proposal& proposal : proposals) {
+    out.rejections.push_back({proposal.command.id, code, reason});
+  }
+}
+
+void MultiPaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
+  if (!voting_) {
+    return reject(proposals, ErrorCode::kNotVoting,
+                  "this replica lost what it had promised and may not propose; use another replica",
+                  out);
+  }
+  while (!proposals.empty()) {
+    if (own_.size() >= config_.in_flight_max) {
+      return reject(proposals, ErrorCode::kOverloaded,
+                    "too many commands of this replica are undecided; try again later", out);
+    }
+    const auto batch = proposals.first(
+        commands_that_fit(proposals, config_.batch_commands_max, config_.batch_bytes_max));
+    proposals = proposals.subspan(batch.size());
+    const Footprint footprint = merged_footprint(batch);
+    const std::size_t bytes = block_bytes(batch, footprint);
+    if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
+      reject(batch, ErrorCode::kTooLarge,
+             "the command exceeds the 512 KiB or 16,384 keys that an entry can carry", out);
+      continue;
+    }
+    add(Count::kProposedCommands, batch.size());
+    own_.add(batch, footprint, bytes);
+  }
+}
+
+/// To the leader, or into the log if this replica leads.
+void MultiPaxosCore::drain_own(Effects& out) {
+  if (storage_full_ || !voting_ || role_ == Role::kPreparing) return;
+  const std::optional<ReplicaId> leads = leader();
+  if (!leads) return;
+  while (const std::optional<Entry> next = own_.next()) {
+    if (*leads != self_) {
+      add(Count::kForwarded);
+      send(ReplicaSet::only(*leads), Forward{next->origin.life, next->origin.sequence, next->block},
+           out, Release::kNow);
+    } else if (takes_no_blocks()) {
+      return;
+    } else if (origins_.take(next->origin)) {
+      propose_entry(*next, out);
+    }
+    own_.sent(out.now);
+  }
+}
+
+void MultiPaxosCore::on_forward(ReplicaId from, const Forward& message, Effects& out) {
+  if (role_ != Role::kLeader) return add(Count::kNotLeading);
+  if (storage_full_) return add(Count::kStorageFull);
+  if (!decode_block_footprint(message.block)) return add(Count::kMalformedBlock);
+  const std::uint64_t wanted = origins_.wanted(from, message.life);
+  if (message.sequence < wanted || wanted == 0) return add(Count::kStale);
+  if (message.sequence > wanted || takes_no_blocks()) {
+    if (message.sequence == wanted) add(Count::kPipelineFull);
+    wants_[from.value()] = message.life;
+    return;
+  }
+  const Origin origin{from, message.life, message.sequence};
+  origins_.take(origin);
+  propose_entry({0, origin, message.block}, out);
+}
+
+void MultiPaxosCore::on_wanted(const Wanted& message, Tick now) {
+  own_.wanted(message.life, message.sequence, now);
+}
+
+/// Once a turn, and when there is room.
+void MultiPaxosCore::answer_wanted(Effects& out) {
+  if (role_ != Role::kLeader || takes_no_blocks()) return;
+  for (int proposer = 0; proposer < n_; ++proposer) {
+    const std::uint64_t life = std::exchange(wants_[static_cast<std::size_t>(proposer)], 0);
+    const std::uint64_t wanted = origins_.wanted(replica_at(proposer), life);
+    if (life == 0 || wanted == 0) continue;
+    add(Count::kWantedSent);
+    send(ReplicaSet::only(replica_at(proposer)), Wanted{life, wanted}, out, Release::kNow);
+  }
+}
+
+}  // namespace epaxos::compare::multipaxos

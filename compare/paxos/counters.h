@@ -1,0 +1,61 @@
+#pragma once
+
+// Everything the core counts: what it did, and each reason why it ignored something.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace epaxos::compare::paxos {
+
+enum class Count : std::uint8_t {
+  kBallotsStarted,
+  kBallotsGivenUp,  ///< For a higher one of somebody else.
+  kAdopted,         ///< Ballots at which the value of an earlier one was proposed.
+  kDecided,         ///< By this replica as a proposer.
+  kRetransmissions,
+  kAsked,
+  kNacksSent,
+  kNacksReceived,
+  kRejectedOther,   ///< Commands: another value was being decided.
+  kRejectedChosen,  ///< Commands: another value was chosen.
+  kStale,           ///< An answer to what is over: normal.
+  kMalformedFrame,
+  kWrongGroup,
+  kWrongEpoch,
+  kUnknownType,
+  kNotTheBallotsOwner,   ///< Somebody spoke at a ballot of somebody else.
+  kContradictsVote,      ///< Another value at a ballot that was voted at.
+  kContradictsDecision,  ///< Another decision than the one known.
+  kStorageFull,          ///< Dropped because nothing can be made durable now.
+  kNotVoting,            ///< A vote was asked of a replica that must not vote.
+  kPeerForgot,           ///< A message of a replica whose disk has lost promises.
+  kCount,
+};
+inline constexpr std::size_t kCounts = static_cast<std::size_t>(Count::kCount);
+
+inline constexpr std::array<std::string_view, kCounts> kCountNames{
+    "ballots_started",
+    "ballots_given_up",
+    "adopted",
+    "decided",
+    "retransmissions",
+    "asked",
+    "nacks_sent",
+    "nacks_received",
+    "rejected_other",
+    "rejected_chosen",
+    "ignored_stale",
+    "refused_malformed_frame",
+    "refused_wrong_group",
+    "refused_wrong_epoch",
+    "refused_unknown_type",
+    "refused_not_the_ballots_owner",
+    "refused_contradicts_vote",
+    "refused_contradicts_decision",
+    "refused_storage_full",
+    "refused_not_voting",
+    "refused_peer_forgot",
+};
+
+}  // namespace epaxos::compare::paxos

@@ -1,0 +1,266 @@
+#pragma once
+
+// The Raft core, as in the paper (Ongaro and Ousterhout 2014) with what its author's thesis adds:
+// pre-votes, a leader that steps down without a quorum, leadership transfer, pipelined
+// AppendEntries, images in place of the prefix of the log. Any replica takes commands and forwards
+// them to the leader. One file a phase: propose.cc, election.cc, replicate.cc (the leader's half),
+// append.cc (the follower's half), commit.cc, truncate.cc, restart.cc; core.cc receives.
+
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compare/log/forward_queue.h"
+#include "compare/log/log_coverage.h"
+#include "compare/log/log_executor.h"
+#include "compare/log/log_messages.h"
+#include "compare/log/log_records.h"
+#include "compare/log/log_window.h"
+#include "compare/log/origin_table.h"
+#include "compare/raft/counters.h"
+#include "compare/raft/message.h"
+#include "compare/raft/message_codec.h"
+#include "compare/raft/peer_progress.h"
+#include "compare/raft/record.h"
+#include "deps/types/mutant.h"
+#include "deps/types/replica_set.h"
+#include "epaxos/contract/core.h"
+
+namespace epaxos::compare::raft {
+
+/// follower -> pre-candidate -> candidate -> leader, and back to follower from each. A transfer
+/// skips the pre-candidate, and so does a group of one.
+enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
+
+class RaftCore final : public Core {
+ public:
+  explicit RaftCore(const CoreConfig& config);
+
+  void read_from(RecordReader reader) override;
+  Result<void> restore(const RecordKey& key, Bytes value) override;
+  void start(Tick now, Effects& out) override;
+  void propose(std::span<const Proposal> proposals, Effects& out) override;
+  void receive(ReplicaId from, const net::Frame& frame, Effects& out) override;
+  void durable(BatchNumber batch, Effects& out) override;
+  void applied(std::uint64_t position, Effects& out) override;
+  void tick(Tick now, Effects& out) override;
+  [[nodiscard]] Tick next_deadline() const override;
+  Result<void> restore_coverage(Bytes coverage) override;
+  void coverage(std::vector<std::byte>& out) const override;
+  void image_durable(Bytes coverage, Effects& out) override;
+  Result<bool> coverage_for(ReplicaId peer, Bytes coverage, std::vector<std::byte>& out) override;
+  [[nodiscard]] Result<void> may_install(Bytes coverage) const override;
+  void install(Bytes coverage, Effects& out) override;
+  void end_of_turn(Effects& out) override;
+  void storage_full(bool full) override;
+  void peer_forgot(ReplicaId peer) override;
+  [[nodiscard]] HeldMemory held_memory() const override {
+    return {log_.memory_bytes(), config_.held_bytes_max, std::nullopt};
+  }
+  void status(CoreStatus& out) const override;
+
+  /// Gives the lead to another replica, as soon as that one has the whole log. False: this replica
+  /// does not lead, or the other one cannot. Nothing is lost when it does not work out.
+  bool transfer_leadership(ReplicaId to, Effects& out);
+
+  /// For tests and invariant checkers.
+  [[nodiscard]] ReplicaId self() const { return self_; }
+  [[nodiscard]] Role role() const { return role_; }
+  [[nodiscard]] Term current_term() const { return current_term_; }
+  [[nodiscard]] std::optional<ReplicaId> voted_for() const { return voted_for_; }
+  [[nodiscard]] std::optional<ReplicaId> leader() const { return leader_; }
+  [[nodiscard]] const LogWindow& log() const { return log_; }
+  [[nodiscard]] LogIndex commit_index() const { return commit_index_; }
+  [[nodiscard]] LogIndex durable_index() const { return durable_index_; }
+  [[nodiscard]] const LogExecutor& executor() const { return executor_; }
+  [[nodiscard]] const PeerProgress& peer(ReplicaId id) const { return peers_[id.value()]; }
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] Tick patience_us() const { return patience_us_; }
+
+ private:
+  /// Entries up to `index` are on disk with this batch.
+  struct Appended {
+    BatchNumber batch = 0;
+    LogIndex index;
+  };
+
+  // propose.cc: from a client to the log of the leader.
+  void pump_own(Effects& out);
+  void on_forward(ReplicaId from, const Forward& message, Effects& out);
+  void on_wanted(ReplicaId from, const Wanted& message, Tick now);
+  void tell_wanted(Effects& out);
+  [[nodiscard]] bool takes_no_more() const;
+  void append_to_log(const Entry& entry, Effects& out);
+
+  // election.cc: who leads. Figure 2, RequestVote and Rules for Servers; thesis 3.10, 6.4, 9.6.
+  void election_due(Effects& out);
+  void start_pre_vote(Effects& out);
+  void start_election(bool transfer, Effects& out);
+  void on_request_vote(ReplicaId from, const RequestVote& message, Effects& out);
+  void on_request_vote_reply(ReplicaId from, const RequestVoteReply& message, Effects& out);
+  void on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out);
+  void count_votes(Effects& out);
+  void become_leader(Effects& out);
+  /// Follows from now on, in this term or a later one, which is written down.
+  void become_follower(Term term, Effects& out);
+  /// A word of the leader of `term`. False: it must be ignored.
+  bool hear_leader(ReplicaId from, Term term, Effects& out);
+  void check_quorum(Effects& out);
+  void pursue_transfer(Effects& out);
+  void on_forgot(Effects& out);
+  void log_hard_state(Effects& out);
+  [[nodiscard]] bool has_leader(Tick now) const;
+  [[nodiscard]] bool is_up_to_date(LogIndex last_log_index, Term last_log_term) const;
+  void wait_for_leader(Tick now);
+  void note_round_trip(Tick round_trip_us);
+  [[nodiscard]] Tick random_below(Tick limit);
+
+  // replicate.cc: the leader sends its log, and hears who has it.
+  void replicate(Effects& out);
+  void beat(Effects& out);
+  void send_entries(ReplicaSet to, Effects& out);
+  void send_without_entries(ReplicaSet to, bool answer, Effects& out);
+  void probe(ReplicaId to, Effects& out);
+  void send_truncated(ReplicaId to, Effects& out);
+  [[nodiscard]] AppendEntries append_after(LogIndex prev, Term prev_term, Tick now) const;
+  void on_append_entries_reply(ReplicaId from, const AppendEntriesReply& message, Effects& out);
+  void back_up(PeerProgress& peer, const AppendEntriesReply& message) const;
+  void on_hello(ReplicaId from, Tick now);
+  [[nodiscard]] LogIndex last_of_term(Term term, LogIndex up_to) const;
+  void measure(PeerProgress& peer, const AppendEntriesReply& message, Tick now);
+  bool gather(LogIndex from);
+  [[nodiscard]] ReplicaSet streaming_at(ReplicaSet among, LogIndex next) const;
+
+  // append.cc: the follower takes it.
+  void on_append_entries(ReplicaId from, const AppendEntries& message, Effects& out);
+  void refuse_append(ReplicaId to, const AppendEntries& message, Effects& out);
+  /// Puts entries that follow `prev` into the log. False: they make no sense.
+  bool take_entries(const AppendEntries& message, LogIndex& last_new, Effects& out);
+  bool take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, Effects& out);
+  void add_entry(LogIndex index, Bytes encoded, Slice record, Effects& out);
+  void overwrite_from(LogIndex index, Effects& out);
+  void answer_heartbeat(ReplicaId to, const AppendEntries& message, Effects& out);
+  [[nodiscard]] Release at_once_if_term_is_durable() const;
+  void flush_ack(Effects& out);
+  void on_truncated(ReplicaId from, const Truncated& message, Effects& out);
+
+  // commit.cc: what a majority has.
+  void advance_commit();
+  void walk_executor(Effects& out);
+
+  // truncate.cc: images take the place of the prefix of the log.
+  void drop_some(Effects& out);
+  void forget_memory(const Effects& turn);
+  void end_superseded(const OriginTable& executed, Effects& out);
+  void wish_for_image(Effects& out);
+  [[nodiscard]] std::optional<Term> term_at(LogIndex index) const;
+  [[nodiscard]] bool entry_at(LogIndex index, std::vector<std::byte>& encoded) const;
+  [[nodiscard]] LogIndex first_servable() const;
+
+  // restart.cc
+  Result<void> restore_hard_state(Bytes value);
+  Result<void> restore_entry(LogIndex index, Bytes value);
+  void reconcile_with_image(Effects& out);
+
+  // core.cc
+  template <class Message, class Handler>
+  void dispatch(const net::Frame& frame, Handler handle);
+  template <class Message>
+  void send(ReplicaSet to, const Message& message, Effects& out,
+            Release release = Release::kGated) const {
+    if (to.size() > 0)
+      send_body(to, static_cast<net::FrameType>(Message::kType), encode(message, out), out,
+                release);
+  }
+  void send_body(ReplicaSet to, net::FrameType type, Slice body, Effects& out,
+                 Release release) const;
+  [[nodiscard]] LogIndex last_log_index() const { return log_.last(); }
+  [[nodiscard]] Term last_log_term() const { return Term(log_.round(log_.last())); }
+  [[nodiscard]] static bool is_full(const Effects& turn);
+  /// When the disk has it, but with a known bug.
+  [[nodiscard]] static Release gated_without(Mutant bug) {
+    return mutant(bug) ? Release::kNow : Release::kGated;
+  }
+
+  const CoreConfig config_;
+  const Configuration configuration_;
+  const int n_;
+  const ReplicaId self_;
+  const ReplicaSet others_;
+  bool voting_;
+  bool memory_lost_ = false;
+  bool storage_full_ = false;
+  Counters counters_;
+
+  // Figure 2, persistent state.
+  Term current_term_;
+  std::optional<ReplicaId> voted_for_;
+  LogWindow log_;
+  LogRecords records_;
+  BatchNumber hard_state_batch_ = 0;  // In which the term and the vote are.
+  BatchNumber durable_batch_ = 0;
+  std::deque<Appended> appended_;
+  LogIndex durable_index_;  // Entries up to here are on disk as they are in the log.
+
+  // What images have taken the place of.
+  LogIndex image_index_;  // The next start begins after it.
+  Term image_term_;
+  LogIndex erased_;        // Up to here there may be no records.
+  LogIndex floor_;         // Up to here all members have the log.
+  LogIndex first_record_;  // That restore() was given, and the last; 0: none.
+  LogIndex last_record_;
+  Term last_record_term_;
+  std::optional<Term> image_record_term_;  // Of the record at image_index_.
+  std::optional<RecordKey> last_restored_;
+  AlignedBytes aligned_;  // A record's bytes while they are restored.
+  bool more_to_drop_ = false;
+  bool must_have_image_ = false;
+  LogIndex leader_commit_;  // The highest that any leader has told.
+  Tick image_wish_due_ = 0;
+  unsigned image_wishes_ = 0;
+
+  // Volatile state.
+  Role role_ = Role::kFollower;
+  std::optional<ReplicaId> leader_;
+  LogIndex commit_index_;
+  LogExecutor executor_;
+  ForwardQueue own_;
+  std::optional<AppendEntriesReply> ack_;  // For the leader, at the end of the turn.
+
+  // Elections.
+  Tick election_due_ = kNever;
+  Tick leader_heard_ = 0;
+  unsigned attempts_ = 0;  // Elections in a row without a leader.
+  ReplicaSet votes_;
+  BatchNumber vote_batch_ = 0;  // In which a candidate's vote for itself is; 0: it counts.
+  Tick patience_us_;
+  Tick round_trip_us_ = 0;
+  std::uint64_t random_;
+
+  // Of a leader.
+  std::vector<PeerProgress> peers_;
+  OriginTable in_log_;
+  ReplicaSet wanting_;  // Proposers to be told what the log lacks.
+  std::vector<Wanted> wanted_;
+  ReplicaSet told_;  // Peers that this turn has told the commit index.
+  LogIndex commit_told_;
+  Tick heartbeat_due_ = kNever;
+  Tick quorum_due_ = kNever;
+  std::optional<ReplicaId> transfer_to_;
+  bool transfer_asked_ = false;
+  Tick transfer_until_ = 0;
+  // Entries that are about to be sent; those that are not in memory lie in read_back_.
+  std::vector<Bytes> pieces_;
+  std::size_t pieces_bytes_ = 0;
+  std::deque<std::vector<std::byte>> read_back_;
+};
+
+/// Makes the core of one replica.
+std::unique_ptr<Core> make_core(const CoreConfig& config);
+
+/// The protocol as the line-up lists it: "raft".
+Protocol raft();
+
+}  // namespace epaxos::compare::raft

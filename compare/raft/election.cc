@@ -1,0 +1,295 @@
+// Who leads. Source: Raft paper, Figure 2 (RequestVote RPC, Rules for Servers) and 5.2; Ongaro's
+// thesis 3.10 (transfer), 4.2.3 and 9.6 (pre-votes, and leaders that are well), 6.2 (a leader
+// without a quorum steps down).
+
+#include <algorithm>
+
+#include "compare/raft/core.h"
+
+namespace epaxos::compare::raft {
+namespace {
+
+/// So many times the longest round trip of the leader is waited for its next word, at least.
+constexpr Tick kRoundTripsOfPatience = 4;
+constexpr Tick kHeartbeatsOfPatience = 3;
+/// Nobody waits longer for a leader than that because round trips are long.
+constexpr Tick kPatienceMax = 10 * kSecond;
+/// Elections in vain after which the time between them no longer doubles.
+constexpr unsigned kAttemptsMax = 6;
+
+}  // namespace
+
+Tick RaftCore::random_below(Tick limit) {
+  random_ = mix64(random_);
+  return limit == 0 ? 0 : random_ % limit;
+}
+
+/// The next election is due when no leader has been heard of until then: at different times
+/// everywhere, and ever later while elections are in vain.
+void RaftCore::wait_for_leader(Tick now) {
+  if (!voting_) return;
+  const Tick patience =
+      std::min(patience_us_ << std::min(attempts_, kAttemptsMax), 2 * kPatienceMax);
+  election_due_ = now + patience + random_below(patience);
+}
+
+/// What answers take decides how long silence means nothing. The configured times stay a minimum.
+void RaftCore::note_round_trip(Tick round_trip_us) {
+  round_trip_us_ = round_trip_us;
+  const Tick patience =
+      std::max(config_.election_us,
+               std::min(kPatienceMax, std::max(kRoundTripsOfPatience * round_trip_us,
+                                               kHeartbeatsOfPatience * config_.heartbeat_us)));
+  if (patience > config_.election_us && patience_us_ == config_.election_us) {
+    counters_.add(Count::kTimeoutsRaised);
+  }
+  patience_us_ = patience;
+}
+
+bool RaftCore::has_leader(Tick now) const {
+  return role_ == Role::kLeader || (leader_ && now < leader_heard_ + patience_us_);
+}
+
+/// "Candidate's log is at least as up-to-date as receiver's log" (5.4.1).
+bool RaftCore::is_up_to_date(LogIndex last_log_index, Term last_log_term) const {
+  if (mutant(Mutant::kRaftVotesForStaleLogs)) return true;
+  if (last_log_term != this->last_log_term()) return last_log_term > this->last_log_term();
+  return last_log_index >= this->last_log_index();
+}
+
+/// Term and vote are one record, so no crash keeps one without the other.
+void RaftCore::log_hard_state(Effects& out) {
+  out.put({static_cast<std::uint8_t>(RecordKind::kHardState), config_.group, config_.epoch,
+           ReplicaId(), Slot(1)},
+          encode(HardState{current_term_, voted_for_}, out));
+  hard_state_batch_ = out.batch;
+}
+
+// --- Standing for election ---------------------------------------------------------------------
+
+void RaftCore::election_due(Effects& out) {
+  leader_.reset();
+  if (storage_full_ || !voting_) return wait_for_leader(out.now);
+  if (n_ == 1) return start_election(false, out);
+  start_pre_vote(out);
+}
+
+/// Nobody's term changes until a majority would vote for this replica: one that was cut off
+/// disturbs nobody when it comes back.
+void RaftCore::start_pre_vote(Effects& out) {
+  counters_.add(Count::kPreVotes);
+  role_ = Role::kPreCandidate;
+  votes_ = ReplicaSet::only(self_);
+  wait_for_leader(out.now);
+  if (attempts_ < kAttemptsMax) ++attempts_;
+  const RequestVote request{current_term_.next(), last_log_index(), last_log_term(), true, false};
+  send(others_, request, out, Release::kNow);  // It promises nothing.
+}
+
+/// "On conversion to candidate, start election: increment currentTerm, vote for self, reset
+/// election timer, send RequestVote RPCs to all other servers" (Figure 2, Candidates). The own vote
+/// counts when it is durable, and the timer runs from then on.
+void RaftCore::start_election(bool transfer, Effects& out) {
+  check(voting_ && role_ != Role::kLeader, "who may not vote or leads already stands for nothing");
+  counters_.add(Count::kElections);
+  role_ = Role::kCandidate;
+  leader_.reset();
+  ack_.reset();
+  current_term_ = current_term_.next();
+  voted_for_ = self_;
+  votes_ = {};
+  log_hard_state(out);
+  vote_batch_ = out.batch;
+  election_due_ = kNever;
+  const RequestVote request{current_term_, last_log_index(), last_log_term(), false, transfer};
+  send(others_, request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
+  if (mutant(Mutant::kRaftRequestBeforeDurable)) votes_.add(self_);
+}
+
+/// "If votes received from majority of servers: become leader" (Figure 2, Candidates).
+void RaftCore::count_votes(Effects& out) {
+  if (votes_.size() < majority_of(n_)) return;
+  if (role_ == Role::kPreCandidate && !storage_full_) start_election(false, out);
+  if (role_ == Role::kCandidate && votes_.contains(self_)) become_leader(out);
+}
+
+void RaftCore::become_leader(Effects& out) {
+  check(role_ == Role::kCandidate, "only a candidate becomes a leader");
+  check(voted_for_ == self_, "a leader has voted for itself");
+  counters_.add(Count::kElectionsWon);
+  role_ = Role::kLeader;
+  leader_ = self_;
+  attempts_ = 0;
+  election_due_ = kNever;
+  for (PeerProgress& peer : peers_) peer.begin(last_log_index().next(), out.now);
+  // What the log holds is not added again, whether it is executed or not.
+  in_log_ = executor_.executed();
+  for (LogIndex index = executor_.executed_up_to().next(); index <= last_log_index();
+       index = index.next()) {
+    in_log_.take(log_.entry(index).origin);
+  }
+  wanting_ = {};
+  wanted_.assign(static_cast<std::size_t>(n_), {});
+  transfer_to_.reset();
+  commit_told_ = commit_index_;
+  quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
+  heartbeat_due_ = n_ == 1 ? kNever : out.now + config_.heartbeat_us;
+  own_.begin_again(out.now);
+  if (mutant(Mutant::kRaftNoNop)) return;
+  // Only an entry of its own term shows the leader what is committed (5.4.2, 8).
+  counters_.add(Count::kNopsAppended);
+  append_to_log({}, out);
+}
+
+void RaftCore::become_follower(Term term, Effects& out) {
+  check(term >= current_term_, "a term went back");
+  if (role_ == Role::kLeader) counters_.add(Count::kSteppedDown);
+  const bool is_later = term > current_term_;
+  if (is_later || role_ == Role::kLeader) leader_.reset();
+  role_ = Role::kFollower;
+  transfer_to_.reset();
+  vote_batch_ = 0;
+  heartbeat_due_ = quorum_due_ = kNever;
+  if (election_due_ == kNever) wait_for_leader(out.now);
+  if (!is_later) return;
+  current_term_ = term;
+  voted_for_.reset();
+  ack_.reset();
+  log_hard_state(out);
+}
+
+bool RaftCore::hear_leader(ReplicaId from, Term term, Effects& out) {
+  if (term == current_term_ && (role_ == Role::kLeader || (leader_ && *leader_ != from))) {
+    counters_.add(Count::kSecondLeader);
+    return false;
+  }
+  if (term > current_term_ && storage_full_) {
+    counters_.add(Count::kStorageFull);
+    return false;
+  }
+  if (term > current_term_ || role_ != Role::kFollower) become_follower(term, out);
+  if (leader_ != from) {
+    leader_ = from;
+    own_.begin_again(out.now);
+  }
+  leader_heard_ = out.now;
+  attempts_ = 0;
+  wait_for_leader(out.now);
+  return true;
+}
+
+// --- Votes -------------------------------------------------------------------------------------
+
+void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effects& out) {
+  if (!voting_) return counters_.add(Count::kNotVoting);
+  const bool up_to_date = is_up_to_date(message.last_log_index, message.last_log_term);
+  if (message.pre_vote) {
+    const bool granted = message.term > current_term_ && !has_leader(out.now) && up_to_date;
+    const Term term = granted ? message.term : current_term_;
+    return send(ReplicaSet::only(from), RequestVoteReply{term, granted, true}, out);
+  }
+  // "If a server receives a RequestVote request within the minimum election timeout of hearing from
+  // a current leader, it does not update its term or grant its vote" (thesis 4.2.3).
+  if (has_leader(out.now) && !message.transfer && message.term > current_term_) {
+    return counters_.add(Count::kVotesWithLeader);
+  }
+  if (storage_full_) return counters_.add(Count::kStorageFull);
+  if (message.term > current_term_) become_follower(message.term, out);
+  // "Reply false if term < currentTerm. If votedFor is null or candidateId, and candidate's log is
+  // at least as up-to-date as receiver's log, grant vote" (Figure 2).
+  const bool granted =
+      message.term == current_term_ && (!voted_for_ || *voted_for_ == from) && up_to_date;
+  if (granted && !voted_for_) {
+    voted_for_ = from;
+    log_hard_state(out);
+    wait_for_leader(out.now);
+  }
+  counters_.add(granted ? Count::kVotesGranted : Count::kVotesRefused);
+  send(ReplicaSet::only(from), RequestVoteReply{current_term_, granted, false}, out,
+       gated_without(Mutant::kRaftVoteBeforeDurable));
+}
+
+void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& message,
+                                     Effects& out) {
+  if (peers_[from.value()].forgot) return counters_.add(Count::kPeerForgot);
+  if (message.pre_vote && message.granted) {
+    if (role_ != Role::kPreCandidate || message.term != current_term_.next()) {
+      return counters_.add(Count::kStale);
+    }
+  } else if (message.term > current_term_) {
+    if (storage_full_) return counters_.add(Count::kStorageFull);
+    return become_follower(message.term, out);
+  } else if (!message.granted || message.pre_vote || role_ != Role::kCandidate ||
+             message.term != current_term_) {
+    return counters_.add(Count::kStale);
+  }
+  votes_.add(from);
+  count_votes(out);
+}
+
+// --- Giving up the lead ------------------------------------------------------------------------
+
+/// A leader that no majority has answered for so long may have been replaced without knowing, and
+/// its clients wait in vain.
+void RaftCore::check_quorum(Effects& out) {
+  ReplicaSet heard = ReplicaSet::only(self_);
+  for (int i = 0; i < n_; ++i) {
+    const PeerProgress& peer = peers_[static_cast<std::size_t>(i)];
+    const bool is_heard =
+        replica_at(i) != self_ && peer.counts() && peer.heard_at + patience_us_ >= out.now;
+    if (is_heard) heard.add(replica_at(i));
+  }
+  quorum_due_ = out.now + patience_us_;
+  if (heard.size() >= majority_of(n_)) return;
+  counters_.add(Count::kQuorumLost);
+  become_follower(current_term_, out);
+}
+
+bool RaftCore::transfer_leadership(ReplicaId to, Effects& out) {
+  const bool possible =
+      role_ == Role::kLeader && to != self_ && to.value() < n_ && peers_[to.value()].counts();
+  if (!possible) return false;
+  transfer_to_ = to;
+  transfer_asked_ = false;
+  transfer_until_ = 0;
+  pursue_transfer(out);
+  return true;
+}
+
+/// Nothing is added to the log until the other one has all of it; then it need not wait to stand
+/// for election. Given up after an election timeout (thesis 3.10).
+void RaftCore::pursue_transfer(Effects& out) {
+  if (!transfer_to_) return;
+  if (transfer_until_ == 0) {
+    counters_.add(Count::kTransfersStarted);
+    transfer_until_ = out.now + patience_us_;
+  }
+  if (transfer_until_ <= out.now) return transfer_to_.reset();
+  if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
+  transfer_asked_ = true;
+  send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
+}
+
+/// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
+/// also after a restart; it still learns and answers.
+void RaftCore::on_forgot(Effects& out) {
+  if (memory_lost_ || config_.unsafe_rejoin) return;
+  memory_lost_ = true;
+  out.put({static_cast<std::uint8_t>(RecordKind::kMemoryLost), config_.group, config_.epoch,
+           ReplicaId(), Slot(1)},
+          {});
+  if (role_ != Role::kFollower) become_follower(current_term_, out);
+  voting_ = false;
+  election_due_ = kNever;
+}
+
+void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {
+  if (!voting_) return counters_.add(Count::kNotVoting);
+  if (storage_full_) return counters_.add(Count::kStorageFull);
+  if (message.term != current_term_ || leader_ != from || role_ != Role::kFollower) {
+    return counters_.add(Count::kStale);
+  }
+  start_election(true, out);
+}
+
+}  // namespace epaxos::compare::raft

@@ -1,0 +1,248 @@
+// Groups of cores that decide once, whatever happens to letters and disks.
+
+#include "compare/paxos/core.h"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "tests/compare/paxos/staged_cores.h"
+
+namespace epaxos::compare::paxos {
+namespace {
+
+constexpr CommandId command(std::uint64_t number) {
+  return {7, number};
+}
+
+/// Nobody has executed anything but this, and nobody lies about it.
+void expect_agreement(StagedCores& group, const char* when) {
+  std::vector<CommandId> executed;
+  for (int i = 0; i < group.size(); ++i) {
+    if (!group[i].is_up() || group[i].executed.empty()) continue;
+    EXPECT_EQ(group[i].executed.size(), 1u) << when;
+    if (executed.empty()) executed = group[i].executed;
+    EXPECT_EQ(group[i].executed, executed) << when;
+  }
+  if (executed.empty()) return;
+  for (int i = 0; i < group.size(); ++i) {
+    for (const CommandId& each : group[i].rejected) EXPECT_NE(each, executed.front()) << when;
+  }
+}
+
+void expect_all_executed(StagedCores& group, const char* when) {
+  expect_agreement(group, when);
+  for (int i = 0; i < group.size(); ++i) EXPECT_EQ(group[i].executed.size(), 1u) << when;
+}
+
+TEST(Paxos, TheFirstValueIsExecutedEverywhereAndLaterOnesAreRejected) {
+  StagedCores group(paxos(), 3);
+
+  group.propose(0, 1);
+  group.deliver_all();
+  group.propose(1, 2);
+
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(group[i].executed, std::vector{command(1)});
+  EXPECT_EQ(group[1].rejected, std::vector{command(2)});
+}
+
+TEST(Paxos, AGroupOfOneDecidesAlone) {
+  StagedCores group(paxos(), 1);
+
+  group.propose(0, 1);
+
+  EXPECT_EQ(group[0].executed, std::vector{command(1)});
+}
+
+TEST(Paxos, ASecondProposerAdoptsWhatAQuorumHasVotedForAndNobodyWasTold) {
+  StagedCores group(paxos(), 5);
+  group.propose(0, 1);
+  // Three have voted, and no answer arrives.
+  while (group[2].count("refused_malformed_frame") == 0 && !group.letters.empty()) {
+    group.drop_if([](const Letter& letter) {
+      const auto type = static_cast<MessageType>(letter.type);
+      return type == MessageType::kAccepted || letter.to.value() >= 3;
+    });
+    if (!group.letters.empty()) group.deliver(0);
+  }
+  group[0].lose_power();
+
+  group.propose(4, 2);
+  group.deliver_all();
+
+  for (int i = 1; i < 5; ++i) EXPECT_EQ(group[i].executed, std::vector{command(1)});
+  EXPECT_EQ(group[4].rejected, std::vector{command(2)});
+  EXPECT_EQ(group[4].count("adopted"), 1u);
+}
+
+TEST(Paxos, CompetingProposersEndWithOneValue) {
+  StagedCores group(paxos(), 5);
+  for (int i = 0; i < 5; ++i) group.propose(i, static_cast<std::uint64_t>(i) + 1);
+
+  group.deliver_all();
+  group.settle(60 * kSecond);
+
+  expect_all_executed(group, "at the end");
+  std::size_t rejected = 0;
+  for (int i = 0; i < 5; ++i) rejected += group[i].rejected.size();
+  EXPECT_EQ(rejected, 4u);
+}
+
+TEST(Paxos, WhatArrivesWhileItIsDecidingIsRejectedAtOnce) {
+  StagedCores group(paxos(), 3);
+  group.propose(0, 1);
+
+  group.propose(0, 2);
+
+  EXPECT_EQ(group[0].rejected, std::vector{command(2)});
+  group.deliver_all();
+  EXPECT_EQ(group[0].executed, std::vector{command(1)});
+}
+
+TEST(Paxos, NoPromiseAndNoVoteIsToldBeforeItIsOnDisk) {
+  StagedCores group(paxos(), 3);
+  group[1].lags = true;
+  group.propose(0, 1);
+  group.drop_if([](const Letter& letter) { return letter.to.value() == 2; });
+
+  group.deliver_all();
+
+  EXPECT_TRUE(group[0].executed.empty());
+  group[1].catch_up();
+  group.collect();
+  ASSERT_EQ(group.letters.size(), 1u);
+  EXPECT_EQ(static_cast<MessageType>(group.letters[0].type), MessageType::kPromise);
+}
+
+TEST(Paxos, AProposerCountsItsOwnVoteWhenItIsOnDisk) {
+  StagedCores group(paxos(), 3);
+  group.propose(0, 1);
+  group[2].lose_power();
+  group[0].lags = true;
+
+  group.deliver_all();
+
+  EXPECT_TRUE(group[1].executed.empty()) << "two of three have not voted durably";
+  group[0].catch_up();
+  group.collect();
+  group.deliver_all();
+  EXPECT_EQ(group[1].executed, std::vector{command(1)});
+}
+
+// Every letter in any order, some of them twice, and powers that fail now and then.
+TEST(Paxos, NothingThatChanceDoesMakesTwoValues) {
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    std::mt19937 random(seed);
+    const int n = 3 + static_cast<int>(random() % 3);
+    StagedCores group(paxos(), n);
+    for (int i = 0; i < n; ++i) {
+      if (random() % 2 == 0) group.propose(i, static_cast<std::uint64_t>(i) + 1);
+    }
+    for (int step = 0; step < 400; ++step) {
+      StagedCore& one = group[static_cast<int>(random() % static_cast<unsigned>(n))];
+      if (random() % 50 == 0) group.pass(random() % 1'000'000);
+      if (random() % 100 == 0 && one.is_up()) one.lose_power();
+      if (random() % 20 == 0 && !one.is_up()) one.boot();
+      if (one.is_up()) one.lags = random() % 4 == 0;
+      if (one.is_up() && !one.lags) one.catch_up();
+      group.collect();
+      if (!group.letters.empty()) {
+        group.deliver(random() % group.letters.size(), random() % 4 == 0);
+      }
+    }
+    expect_agreement(group, "in the middle");
+    for (int i = 0; i < n; ++i) {
+      group[i].lags = false;
+      if (!group[i].is_up()) group[i].boot();
+      group[i].catch_up();
+    }
+    group.propose(0, 100);
+    group.settle(120 * kSecond);
+    expect_all_executed(group, "at the end");
+    ASSERT_FALSE(::testing::Test::HasFailure()) << "seed " << seed;
+  }
+}
+
+// One proposer, and the power of one replica fails after the k-th letter.
+TEST(Paxos, APowerThatFailsInAnyGapLosesNothing) {
+  for (int victim = 0; victim < 3; ++victim) {
+    for (int gap = 0; gap < 14; ++gap) {
+      for (const bool lags : {false, true}) {
+        StagedCores group(paxos(), 3);
+        group[victim].lags = lags;
+        group.propose(0, 1);
+        for (int i = 0; i < gap && !group.letters.empty(); ++i) group.deliver(0);
+        group[victim].lose_power();
+        group[victim].lags = false;
+        group.propose(victim == 1 ? 2 : 1, 2);
+        for (int i = 0; i < gap && !group.letters.empty(); ++i) group.deliver(0);
+        group[victim].boot();
+        group.settle(60 * kSecond);
+        expect_all_executed(group, "after a restart");
+        ASSERT_FALSE(::testing::Test::HasFailure())
+            << "victim " << victim << ", gap " << gap << ", " << lags;
+      }
+    }
+  }
+}
+
+TEST(Paxos, WhoMayNotVoteLearnsAndRefusesCommands) {
+  CoreConfig config;
+  config.replica_count = 3;
+  config.self = ReplicaId(2);
+  config.voting = false;
+  StagedCore replica(paxos(), config);
+  StagedCores group(paxos(), 3);
+
+  group.propose(0, 1);
+  const Letter prepare = group.letters.back();
+  ASSERT_EQ(prepare.to, config.self);
+  replica.turn([&](Effects& out) {
+    replica.core->receive(prepare.from, {{}, {}, prepare.type, prepare.body()}, out);
+  });
+
+  EXPECT_TRUE(replica.sent.empty());
+  EXPECT_EQ(replica.count("refused_not_voting"), 1u);
+}
+
+TEST(Paxos, WhoForgotIsNotHeardButMayAsk) {
+  StagedCores group(paxos(), 3);
+  group[0].core->peer_forgot(ReplicaId(1));
+  group.propose(0, 1);
+  group.drop_if([](const Letter& letter) { return letter.to.value() == 2; });
+
+  group.deliver_all();
+
+  EXPECT_TRUE(group[0].executed.empty());
+  EXPECT_EQ(group[0].count("refused_peer_forgot"), 1u);
+  group.settle(60 * kSecond);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(group[i].executed, std::vector{command(1)});
+}
+
+TEST(Paxos, BytesThatAreNoMessageAreCounted) {
+  StagedCores group(paxos(), 3);
+  const std::vector<std::uint64_t> nonsense(5, 0x0101010101010101);
+  for (net::FrameType type = 1; type <= 6; ++type) {
+    group.letters.push_back({ReplicaId(1), ReplicaId(0), type, nonsense, 40});
+    group.letters.push_back({ReplicaId(1), ReplicaId(0), type, {}, 0});
+  }
+
+  group.deliver_all();
+
+  EXPECT_EQ(group[0].count("refused_malformed_frame"), 12u);
+}
+
+TEST(Paxos, ARecordThatMakesNoSenseStopsTheStart) {
+  CoreConfig config;
+  config.replica_count = 3;
+  const std::vector<std::byte> nonsense(24, std::byte{1});
+  for (std::uint8_t kind = 1; kind <= 4; ++kind) {
+    PaxosCore core(config, Quorums::majorities(3));
+    const Result<void> restored = core.restore({kind, {}, {}, {}, Slot(1)}, nonsense);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().code, ErrorCode::kCorrupted);
+  }
+}
+
+}  // namespace
+}  // namespace epaxos::compare::paxos

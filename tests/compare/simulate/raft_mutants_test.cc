@@ -1,0 +1,75 @@
+// Every known bug of Raft is still noticed, as its row in docs/testing.md says: by the simulator
+// with that seed, or by a test here, which shows what no seed has shown yet.
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "compare/raft/simulate_raft.h"
+#include "epaxos/sim/swarm.h"
+#include "tests/compare/raft/support.h"
+#include "tests/support/mutant_table.h"
+
+namespace epaxos::compare::raft {
+namespace {
+
+using testing::Active;
+using testing::Row;
+
+std::vector<sim::Violation> run(Mutant mutant, std::uint64_t seed) {
+  const Active active(mutant);
+  return sim::run_swarm(simulated_raft().swarm, seed).violations;
+}
+
+TEST(RaftMutants, EachIsStillNoticedByItsCheckerAndTheSeedHoldsWithoutIt) {
+  int rows = 0;
+  for (const Row& row : testing::table()) {
+    if (!testing::is_of_raft(row)) continue;
+    ++rows;
+    EXPECT_TRUE(row.seed || testing::is_test(row.checker)) << "there is no test " << row.checker;
+    if (!row.seed) continue;
+    SCOPED_TRACE(row.mutant + ", seed " + std::to_string(*row.seed));
+    const auto known = std::ranges::find(mutants(), row.mutant, &MutantInfo::name);
+    ASSERT_NE(known, mutants().end()) << "there is no such bug";
+    const std::vector<sim::Violation> violations = run(known->mutant, *row.seed);
+    EXPECT_TRUE(std::ranges::any_of(violations, [&](const sim::Violation& violation) {
+      return violation.checker == row.checker;
+    })) << (violations.empty() ? "nothing was noticed" : violations.front().checker);
+    EXPECT_TRUE(run(Mutant::kNone, *row.seed).empty());
+  }
+  EXPECT_GE(rows, 14);
+}
+
+// Figure 8 (c): three of five have an entry of an earlier term.
+std::uint64_t committed_in_figure_8(Mutant mutant) {
+  const Active active(mutant);
+  Subject s1(config(kA, 5), disk_of({1, 2}, 3));
+  s1.lead();
+  s1.acknowledge(kB, 2);
+  s1.acknowledge(kC, 2);
+  return s1.commit();
+}
+
+TEST(RaftMutants, AnEarlierTermIsCommittedByCountingOnlyWithTheBug) {
+  EXPECT_EQ(committed_in_figure_8(Mutant::kNone), 0u);
+  EXPECT_EQ(committed_in_figure_8(Mutant::kRaftCommitsEarlierTerms), 2u);
+}
+
+/// Where a log ends that an image contradicts.
+LogIndex last_behind_an_image(Mutant mutant) {
+  const Active active(mutant);
+  Subject b(config(kB, 3), disk_of({1, 1, 2, 2}, 2));
+  std::vector<std::byte> image;
+  encode(LogCoverage{Slot(3), 5, {Epoch(), 3}, {}}, image);
+  EXPECT_TRUE(b.core.may_install(image));
+  b.turn([&] { b.core.install(image, b.effects); });
+  return b.core.log().last();
+}
+
+TEST(RaftMutants, ALogThatAnImageContradictsStaysOnlyWithTheBug) {
+  EXPECT_EQ(last_behind_an_image(Mutant::kNone), LogIndex(3));
+  EXPECT_EQ(last_behind_an_image(Mutant::kRaftKeepsSuffix), LogIndex(4));
+}
+
+}  // namespace
+}  // namespace epaxos::compare::raft
