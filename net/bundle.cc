@@ -12,6 +12,7 @@ struct Preamble {
   std::uint32_t frames = 0;
   std::uint64_t incarnation = 0;
   std::uint64_t durable_sequence = 0;
+  std::uint64_t durable_at_start = 0;
   std::uint64_t configuration_hash = 0;
 };
 static_assert(sizeof(Envelope) + sizeof(Preamble) == kBundleHeaderBytes);
@@ -91,6 +92,7 @@ Bytes BundleWriter::bytes() {
     preamble.frames = frame_count_;
     preamble.incarnation = identity_.incarnation;
     preamble.durable_sequence = durable_sequence_;
+    preamble.durable_at_start = identity_.durable_at_start;
     preamble.configuration_hash = identity_.configuration_hash;
     std::memcpy(memory_.data() + sizeof(Envelope), &preamble, sizeof preamble);
     seal(memory_.first(size_), kBundleMagic, identity_.cluster);
@@ -126,7 +128,7 @@ std::optional<Refusal> BundleReader::accept(Bytes bundle) {
   if (!frames_fill(frames, preamble.frames)) return Refusal::kBadFrame;
 
   header_ = {ReplicaId(preamble.from), preamble.incarnation, preamble.durable_sequence,
-             preamble.frames};
+             preamble.durable_at_start, preamble.frames};
   rest_ = frames;
   return std::nullopt;
 }

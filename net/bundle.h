@@ -25,9 +25,12 @@ struct BundleIdentity {
   ReplicaId self;
   std::uint64_t incarnation = 0;         ///< Higher at each start.
   std::uint64_t configuration_hash = 0;  ///< Of the membership; differs: refused.
+  /// Batches of earlier lives that this replica remembers. Who has heard of more of them knows that
+  /// its disk has lost something.
+  std::uint64_t durable_at_start = 0;
 };
 
-inline constexpr std::size_t kBundleHeaderBytes = sizeof(Envelope) + 32;
+inline constexpr std::size_t kBundleHeaderBytes = sizeof(Envelope) + 40;
 inline constexpr std::size_t kFrameHeaderBytes = 16;
 /// The largest body that travels at all.
 inline constexpr std::size_t kFrameBodyBytesMax =
@@ -69,6 +72,7 @@ struct BundleHeader {
   ReplicaId from;
   std::uint64_t incarnation = 0;  ///< Whether it is too old is the host's question.
   std::uint64_t durable_sequence = 0;
+  std::uint64_t durable_at_start = 0;
   std::uint32_t frame_count = 0;
 };
 

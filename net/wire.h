@@ -19,7 +19,7 @@ namespace epaxos::net {
 using ClusterId = std::array<std::byte, 16>;
 
 /// Goes up whenever bytes change their meaning: of a header, of a schema, or of hash_key().
-inline constexpr std::uint16_t kWireVersion = 1;
+inline constexpr std::uint16_t kWireVersion = 2;
 
 /// The first bytes of every message.
 struct Envelope {

@@ -26,11 +26,10 @@ std::uint64_t LogExecutor::walk(const LogWindow& log, Slot decided_up_to, Replic
       continue;
     }
     const Origin& origin = entry.origin;
-    out.executions.push_back({++position_, {origin.proposer, slot}, out.now, entry.block});
+    const bool is_own = origin.proposer == self && origin.life == own.life();
+    out.executions.push_back({++position_, {origin.proposer, slot}, out.now, entry.block, is_own});
     handed_over_.push_back({slot, origin});
-    if (origin.proposer == self && origin.life == own.life()) {
-      own.executed(origin.sequence, out.now);
-    }
+    if (is_own) own.executed(origin.sequence, out.now);
   }
   out.ends_component = true;  // Every position does.
   return skipped;

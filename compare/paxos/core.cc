@@ -235,7 +235,11 @@ Tick PaxosCore::next_deadline() const {
 void PaxosCore::end_of_turn(Effects& out) {
   if (!chosen_ || handed_over_ || executed_) return;
   handed_over_ = true;
-  out.executions.push_back({++position_, {chosen_->proposer, kTheSlot}, out.now, chosen_->block});
+  out.executions.push_back({++position_,
+                            {chosen_->proposer, kTheSlot},
+                            out.now,
+                            chosen_->block,
+                            chosen_->proposer == self_});
   out.ends_component = true;
 }
 

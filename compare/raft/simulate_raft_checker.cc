@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "compare/log/log_coverage.h"
-#include "epaxos/runtime/image_format.h"
+#include "epaxos/programs/simulate_disk_view.h"
 #include "net/bundle.h"
 
 namespace epaxos::compare::raft {
@@ -146,15 +146,9 @@ std::uint64_t RaftChecker::durable_last() const {
       std::prev(end)->first.kind == static_cast<std::uint8_t>(RecordKind::kEntry)) {
     last = std::prev(end)->first.slot.value();
   }
-  const auto found = image.find(runtime::kImageHeaderKey);
-  if (found == image.end()) return last;
-  const auto header = runtime::decode_image_header(found->second);
-  std::vector<std::byte> bytes;
-  for (std::uint64_t piece = 0; piece < header->coverage_pieces(); ++piece) {
-    const auto& data = image.at(runtime::image_piece_key(header->area, piece));
-    bytes.insert(bytes.end(), data.begin(), data.end());
-  }
-  return std::max(last, decode_log_coverage(bytes)->slot.value());
+  const std::vector<std::byte> covered = durable_coverage_bytes(*disk_);
+  if (covered.empty()) return last;
+  return std::max(last, decode_log_coverage(covered)->slot.value());
 }
 
 void RaftChecker::on_started(ReplicaId replica) {

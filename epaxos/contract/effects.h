@@ -74,6 +74,7 @@ struct ExecutionEffect {
   InstanceId instance;
   Tick committed_at = 0;
   Bytes block;
+  bool own = false;  ///< Of this replica's clients, in this life.
 };
 
 /// This replica lacks what its peers have dropped, or is so far behind that an image of a peer's

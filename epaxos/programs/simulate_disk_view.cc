@@ -114,9 +114,13 @@ Dependencies durable_floor(const sim::VirtualDisk& disk, int n, ReplicaId self) 
   return floor;
 }
 
-std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk& disk, int n) {
+std::vector<std::byte> durable_coverage_bytes(const sim::VirtualDisk& disk) {
   Words bytes = kept_coverage(disk);
-  if (bytes.empty()) bytes = image_coverage(disk.image());
+  return bytes.empty() ? image_coverage(disk.image()) : bytes;
+}
+
+std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk& disk, int n) {
+  const Words bytes = durable_coverage_bytes(disk);
   if (bytes.empty()) return std::nullopt;
   return decoded(bytes, n);
 }

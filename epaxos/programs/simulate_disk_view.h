@@ -67,8 +67,10 @@ class OnKey {
 
 /// Up to where records may be gone from the disk of this replica.
 [[nodiscard]] Dependencies durable_floor(const sim::VirtualDisk& disk, int n, ReplicaId self);
-/// What the state covers that a start there would begin with, if there is one: that of an image, or
-/// the one that the state machine keeps itself.
+/// The coverage of the state that a start there would begin with, in bytes of the protocol: that of
+/// an image, or of what the state machine keeps itself. Empty: there is none.
+[[nodiscard]] std::vector<std::byte> durable_coverage_bytes(const sim::VirtualDisk& disk);
+/// What the state covers that a start there would begin with, if there is one.
 [[nodiscard]] std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk& disk,
                                                                  int n);
 /// Whether the coverage has it, or all were executed before.

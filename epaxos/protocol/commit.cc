@@ -18,7 +18,7 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
     instance.decide_nop();
     graph_.decide_nop(id);
     counters_.add(Count::kDecidedNop);
-    const bool is_ours = id.row == self_ && id.slot >= first_slot_of_this_run_;
+    const bool is_ours = is_of_this_life(id);
     if (is_ours && instance.recorded()) resubmit_.push_back(id);
   } else {
     instance.decide(*dependencies);

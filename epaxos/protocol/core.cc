@@ -243,7 +243,8 @@ void EpaxosCore::walk_executor(Effects& out) {
           "the executor ran what is not decided");
     if (mutant(Mutant::kWaitsForQuiet) && !is_quiet(*instance)) return;
     counters_.add(Count::kExecutedInstances);
-    out.executions.push_back({++position_, id, instance->committed_at, instance->block()});
+    out.executions.push_back(
+        {++position_, id, instance->committed_at, instance->block(), is_of_this_life(id)});
     handed_over_.push_back(id);
   }
   out.ends_component = ready_next_ == ready_.size();

@@ -332,6 +332,11 @@ class EpaxosCore final : public Core {
   void log_memory_loss(Effects& out);
   void continue_own_instances(Effects& out);
 
+  /// Whether it was proposed here since the start.
+  [[nodiscard]] bool is_of_this_life(const InstanceId& id) const {
+    return id.row == self_ && id.slot >= first_slot_of_this_run_;
+  }
+
   static constexpr const char* kMayNotPropose =
       "this replica lost what it had promised and may not propose; use another replica";
 

@@ -134,7 +134,7 @@ void Host::note_life(const net::BundleHeader& header) {
   life.durable = std::max(life.durable, header.durable_sequence);
   // Below "sync" a batch is told before it is on disk.
   if (config_.durability != Durability::kSync || life.forgot) return;
-  if (header.durable_sequence >= life.durable_before) return;
+  if (header.durable_at_start >= life.durable_before) return;
   life.forgot = true;
   core_.peer_forgot(header.from);
 }
@@ -334,7 +334,9 @@ void Host::send_frame(const SendEffect& send, Bytes body) {
     Outgoing& out = outgoing_[to];
     if (out.open && !out.writer.fits(frame)) flush(replica_at(to));
     if (!out.open) {
-      out.writer.start(config_.identity, replica_at(to), durable_before_ + told_durable_);
+      net::BundleIdentity identity = config_.identity;
+      identity.durable_at_start = durable_before_;
+      out.writer.start(identity, replica_at(to), durable_before_ + told_durable_);
       out.open = true;
     }
     out.writer.append(frame);
@@ -393,8 +395,7 @@ void Host::cut(const ExecutionEffect& execution) {
     const std::uint64_t session = commands_[i].id.session;
     const bool asks_table = is_session_request(commands_[i]) || is_session_control(session);
     if (asks_table || session == session_) {
-      const bool proposed_here = execution.instance.row == config_.identity.self;
-      own_.push_back({i, execution.committed_at, proposed_here});
+      own_.push_back({i, execution.committed_at, execution.own});
     }
     any_session_ = any_session_ || asks_table;
   }

@@ -150,8 +150,9 @@ void Host::apply_in_session(const Command& command, const Own& own) {
     if (stopped_) return;
     admission = sessions_.admit(command);
   }
-  // What was proposed elsewhere too may find no room now, and some later, when it comes from here:
-  // only this replica's own instance says that the command was not executed.
+  // What was proposed elsewhere too, or here in an earlier life, may find no room now, and some
+  // later, when it comes from here: only what this life has proposed says that the command was not
+  // executed.
   switch (admission.verdict) {
     case Verdict::kRun:
       to_run_.push_back(command);

@@ -24,6 +24,7 @@ struct Preamble {
   std::uint32_t frames = 0;
   std::uint64_t incarnation = 3;
   std::uint64_t durable_sequence = 0;
+  std::uint64_t durable_at_start = 0;
   std::uint64_t configuration_hash = 0x1234;
 };
 

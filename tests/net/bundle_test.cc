@@ -15,6 +15,7 @@ BundleIdentity identity(std::uint16_t self) {
   identity.self = ReplicaId(self);
   identity.incarnation = 7;
   identity.configuration_hash = 0xc0ffee;
+  identity.durable_at_start = 40;
   return identity;
 }
 
@@ -65,6 +66,7 @@ TEST(Bundle, WhatWasWrittenIsRead) {
   EXPECT_EQ(reader.header().from, ReplicaId(1));
   EXPECT_EQ(reader.header().incarnation, 7U);
   EXPECT_EQ(reader.header().durable_sequence, 42U);
+  EXPECT_EQ(reader.header().durable_at_start, 40U);
   EXPECT_EQ(reader.header().frame_count, 3U);
   Frame got;
   for (std::size_t i = 0; i < bodies.size(); ++i) {

@@ -318,7 +318,7 @@ class Blocks {
                ReplicaId proposer = kA) {
     ++position_;
     out.executions.push_back(
-        {position_, {proposer, Slot(position_)}, committed_at, block(proposals)});
+        {position_, {proposer, Slot(position_)}, committed_at, block(proposals), proposer == kA});
   }
   /// A command of somebody else.
   void execute_foreign(std::string_view payload, Effects& out) {
