@@ -62,4 +62,9 @@ inline bool is_of_raft(const Row& row) {
   return row.mutant.starts_with("raft-");
 }
 
+/// And those of Paxos like this.
+inline bool is_of_paxos(const Row& row) {
+  return row.mutant.starts_with("paxos-");
+}
+
 }  // namespace epaxos::testing
