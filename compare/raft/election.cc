@@ -273,7 +273,7 @@ void RaftCore::pursue_transfer(Effects& out) {
 /// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
 /// also after a restart; it still learns and answers.
 void RaftCore::on_forgot(Effects& out) {
-  if (memory_lost_ || config_.unsafe_rejoin) return;
+  if (memory_lost_ || config_.unsafe_rejoin || mutant(Mutant::kForgetfulVotes)) return;
   memory_lost_ = true;
   out.put({static_cast<std::uint8_t>(RecordKind::kMemoryLost), config_.group, config_.epoch,
            ReplicaId(), Slot(1)},

@@ -169,6 +169,10 @@ class Host {
   [[nodiscard]] const net::RefusalCounters& refusals() const { return refusals_; }
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
   [[nodiscard]] std::size_t held_turns() const { return gate_.held(); }
+  /// How many batches were ever durable at a peer, as far as it has told this host in this life.
+  [[nodiscard]] std::uint64_t durable_heard(ReplicaId peer) const {
+    return lives_[peer.value()].durable;
+  }
   [[nodiscard]] const Core& core() const { return core_; }
   [[nodiscard]] const executor::SessionTable& sessions() const { return sessions_; }
   /// A fingerprint of the state machine and the sessions between two turns: the machine's own while

@@ -284,7 +284,9 @@ void Nemesis::forget(Random& random) {
   const ReplicaId victim = anybody(random);
   Copy& old = copies_[victim.value()];
   if (old.image.empty() && random.below(2) == 0) {
-    if (cluster_.alive(victim)) old = {cluster_.disk(victim).image(), own_slot(victim, victim)};
+    if (!cluster_.alive(victim)) return;
+    old.image = cluster_.disk(victim).image();
+    if (has_rows()) old.own = own_slot(victim, victim);
     return;
   }
   if (!may_remove() || is_gone(victim)) return;
@@ -298,15 +300,33 @@ void Nemesis::forget(Random& random) {
 
 /// The highest slot of a replica's own row, as far as another one knows.
 Slot Nemesis::own_slot(ReplicaId replica, ReplicaId at) {
-  const std::vector<RowStatus> rows = cluster_.status(at).rows;
-  return rows.size() == plan_.replicas ? rows[replica.value()].highest_known : Slot();
+  return cluster_.status(at).rows[replica.value()].highest_known;
 }
 
-/// Whether others know of a slot of its row which it did not know when its disk was copied.
+/// Whether each replica has a row of its own, whose slots others know of by gossip. Without rows
+/// only the number of durable batches, which every bundle carries, tells that a disk was set back.
+bool Nemesis::has_rows() const {
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if (cluster_.alive(replica)) return cluster_.status(replica).rows.size() == plan_.replicas;
+  }
+  return false;
+}
+
+/// How many batches a disk says that were ever durable on it.
+std::uint64_t Nemesis::durable_batches(const VirtualDisk::Image& image) {
+  const auto found = image.find({kRecordKindMax, {}, {}, {}, Slot(1)});
+  return found == image.end() ? 0 : number_from<std::uint64_t>(found->second).value_or(0);
+}
+
+/// Whether others know of something which it did not know when its disk was copied.
 bool Nemesis::others_know_more(ReplicaId replica) {
+  const Copy& copy = copies_[replica.value()];
+  const bool rows = has_rows();
   for (const ReplicaId other : cluster_.replicas()) {
     if (!cluster_.alive(other) || other == replica) continue;
-    if (own_slot(replica, other) > copies_[replica.value()].own) return true;
+    if (rows && own_slot(replica, other) > copy.own) return true;
+    const std::uint64_t heard = cluster_.host(other).durable_heard(replica);
+    if (!rows && heard > durable_batches(copy.image)) return true;
   }
   return false;
 }
@@ -354,7 +374,10 @@ std::vector<std::string> Nemesis::confront_with_what_was_forgotten() {
     // Who knew more may have lost it meanwhile, when it was not on disk.
     if ((forgot_ & bit(replica)) == 0 || !others_know_more(replica)) continue;
     // It hears before it is heard: what it says before the first gossip comes nobody can judge.
-    for (const ReplicaId other : cluster_.replicas()) cluster_.network().cut(replica, other);
+    // Where nobody gossips, who remembers more must hear of the start to say so.
+    for (const ReplicaId other : cluster_.replicas()) {
+      if (has_rows()) cluster_.network().cut(replica, other);
+    }
     cluster_.restart(replica);
     cluster_.run_for(10 * kSecond);
     if (cluster_.alive(replica) && !cluster_.status(replica).role.starts_with("non-voting")) {

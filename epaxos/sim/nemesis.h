@@ -66,6 +66,8 @@ class Nemesis {
   }
   [[nodiscard]] bool may_remove() const;
   [[nodiscard]] Slot own_slot(ReplicaId replica, ReplicaId at);
+  [[nodiscard]] bool has_rows() const;
+  [[nodiscard]] static std::uint64_t durable_batches(const VirtualDisk::Image& image);
   [[nodiscard]] bool others_know_more(ReplicaId replica);
   /// Unless the run has settled by then.
   void later(Tick us, std::function<void()> action);
@@ -86,7 +88,7 @@ class Nemesis {
   /// A disk as it was once; empty before there is one.
   struct Copy {
     VirtualDisk::Image image;
-    Slot own;  ///< The highest of its own slots that the replica knew.
+    Slot own;  ///< The highest of its own slots that the replica knew, where there are rows.
   };
   std::vector<Copy> copies_;  // By replica.
   bool settled_ = false;
