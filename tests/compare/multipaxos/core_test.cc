@@ -220,6 +220,7 @@ TEST(MultiPaxos, ALeaderThatNeedsAnImageLetsOthersLead) {
   group.propose(0, 21);
   group.deliver_all();
   group[2].boot();
+  group[2].sent.clear();  // Its first question gets lost.
 
   StagedCore& behind = group[2];
   behind.now += 20 * CoreConfig{}.election_us;
@@ -289,6 +290,7 @@ TEST(MultiPaxos, WhoMayNotVoteLearnsAndDoesNotLead) {
   config.replica_count = 3;
   config.voting = false;
   StagedCore replica(multipaxos(), config);
+  replica.sent.clear();
   group.propose(0, 1);
   for (const Letter& letter : group.letters) {
     if (letter.to != config.self) continue;
@@ -332,6 +334,30 @@ TEST(MultiPaxos, WhoForgotCountsForNothing) {
 
   EXPECT_TRUE(group[0].executed.empty());
   EXPECT_GE(group[0].count("refused_peer_forgot"), 1u);
+}
+
+// Decision record 13.
+TEST(MultiPaxos, WhoIsToldThatItForgotVotesNoMoreAndStillLearns) {
+  Group group(3);
+  group.make_leader(0);
+  group[2].lose_power();
+  group[2].disk.clear();
+  group[0].core->peer_forgot(ReplicaId(2));
+  group[1].core->peer_forgot(ReplicaId(2));
+
+  group[2].boot();
+  group.settle(kSecond);
+  group[2].lose_power();
+  group[2].boot();
+  group[1].lose_power();
+  group.propose(0, 1);
+  group.settle(5 * kSecond);
+
+  EXPECT_THAT(group[2].status().role, ::testing::StartsWith("non-voting"));
+  EXPECT_TRUE(group[0].executed.empty());
+  group[1].boot();
+  group.settle(5 * kSecond);
+  EXPECT_EQ(group[2].executed, commands(1, 1));
 }
 
 TEST(MultiPaxos, AFollowerThatLearnsFromAllNeedsNoWordOfTheLeader) {
