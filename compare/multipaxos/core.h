@@ -224,7 +224,8 @@ class MultiPaxosCore final : public Core {
   Tick heartbeat_due_ = kNever;
   Tick resend_due_ = kNever;
   unsigned resends_ = 0;
-  Slot decided_at_resend_;
+  Slot decided_at_resend_;  // The last time that resend_due() looked,
+  Slot last_at_resend_;     // and the highest slot with a proposal.
   Tick ask_due_ = kNever;
   unsigned asked_ = 0;
   Slot image_needed_;  // Up to here only an image tells.

@@ -23,8 +23,9 @@ struct Row {
   std::string what;
 };
 
-inline std::vector<Row> table() {
-  std::ifstream page(EPAXOS_SOURCE_DIR + std::string("/") + "docs/testing.md");
+/// `source`: the folder of the project.
+inline std::vector<Row> table(const std::string& source) {
+  std::ifstream page(source + "/docs/testing.md");
   const std::regex form(
       R"(\| `([a-z-]+)` \| ([^|]+) \| `([A-Za-z.]+)` \| ([0-9]+|test) \| ([^|]+) \|)");
   std::vector<Row> rows;
@@ -37,6 +38,7 @@ inline std::vector<Row> table() {
   return rows;
 }
 
+#ifdef EPAXOS_MUTANTS
 /// The bug of this process, for a while.
 class Active {
  public:
@@ -45,6 +47,7 @@ class Active {
   Active(const Active&) = delete;
   Active& operator=(const Active&) = delete;
 };
+#endif
 
 inline bool is_test(const std::string& name) {
   const ::testing::UnitTest& all = *::testing::UnitTest::GetInstance();

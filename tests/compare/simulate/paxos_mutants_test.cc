@@ -39,7 +39,7 @@ void expect_noticed(const sim::SwarmOptions& swarm, const Shown& shown) {
 TEST(PaxosMutants, EachOfTheTableIsStillNoticedAndTheSeedHoldsWithoutIt) {
   const sim::SwarmOptions swarm = multipaxos::simulated_multipaxos({.learn_from_all = true}).swarm;
   int rows = 0;
-  for (const Row& row : testing::table()) {
+  for (const Row& row : testing::table(EPAXOS_SOURCE_DIR)) {
     if (!testing::is_of_paxos(row)) continue;
     ++rows;
     const auto known = std::ranges::find(mutants(), row.mutant, &MutantInfo::name);
