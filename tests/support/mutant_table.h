@@ -25,7 +25,7 @@ struct Row {
 
 /// `source`: the folder of the project.
 inline std::vector<Row> table(const std::string& source) {
-  std::ifstream page(source + "/docs/testing.md");
+  std::ifstream page(source + "/" + "docs/testing.md");
   const std::regex form(
       R"(\| `([a-z-]+)` \| ([^|]+) \| `([A-Za-z.]+)` \| ([0-9]+|test) \| ([^|]+) \|)");
   std::vector<Row> rows;
