@@ -38,7 +38,12 @@ void MultiPaxosCore::step_down(Tick now) {
 
 void MultiPaxosCore::election_due(Effects& out) {
   election_due_ = out.now + election_patience();
-  if (!voting_ || storage_full_ || image_needed_ > decided_up_to_) return;
+  if (!voting_ || storage_full_) return;
+  if (image_needed_ > decided_up_to_) {
+    if (++attempts_ <= kAttemptsMax) return;
+    // Whoever has the image may be gone for good. If it is not, its promise says so again.
+    image_needed_ = {};
+  }
   start_ballot(out);
 }
 

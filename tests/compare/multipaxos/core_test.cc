@@ -232,6 +232,32 @@ TEST(MultiPaxos, ALeaderThatNeedsAnImageLetsOthersLead) {
   EXPECT_EQ(behind.count("truncated_received"), 1u);
 }
 
+TEST(MultiPaxos, WhenWhoeverHasTheImageIsGoneForGoodTheVotesOfOthersTell) {
+  Group group(3, {}, forgetting(1));
+  group.make_leader(0);
+  group[2].lose_power();
+  for (std::uint64_t number = 1; number <= 5; ++number) group.propose(0, number);
+  // The other one votes, and hears of no decision.
+  group.lose([](const Letter& letter) {
+    return is(letter, MessageType::kHeartbeat) || letter.to == ReplicaId(2);
+  });
+  for (int images = 0; images < 2; ++images) group[0].make_image();
+  ASSERT_EQ(group[0].status().rows[0].floor, Slot(5));
+  group[2].boot();
+  for (const int asks : {1, 2}) {
+    const auto words = words_of(Truncated{Slot(5)});
+    const auto type = static_cast<net::FrameType>(MessageType::kTruncated);
+    group.letters.push_back({ReplicaId(0), replica_at(asks), type, words, words.size() * 8});
+  }
+  group.lose([](const Letter& letter) { return !is(letter, MessageType::kTruncated); });
+  group[0].lose_power();
+
+  group.settle(30 * kSecond);
+
+  EXPECT_EQ(group[1].executed, commands(1, 5));
+  EXPECT_EQ(group[2].executed, commands(1, 5));
+}
+
 // Found by the simulator: the record of the vote at the highest ballot may be the only one that
 // tells of the promise, and an image lets it go.
 TEST(MultiPaxos, APromiseOutlivesTheVotesThatMadeIt) {
