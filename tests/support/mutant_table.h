@@ -3,6 +3,7 @@
 // The tables of docs/testing.md 1: each row names a known bug, the seed that shows it and the
 // checker that says so, or a test. For programs that link the libraries NAME_mutable.
 
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <regex>
@@ -25,7 +26,7 @@ struct Row {
 
 /// `source`: the folder of the project.
 inline std::vector<Row> table(const std::string& source) {
-  std::ifstream page(source + "/" + "docs/testing.md");
+  std::ifstream page(std::filesystem::path(source) / "docs/testing.md");
   const std::regex form(
       R"(\| `([a-z-]+)` \| ([^|]+) \| `([A-Za-z.]+)` \| ([0-9]+|test) \| ([^|]+) \|)");
   std::vector<Row> rows;
