@@ -9,6 +9,12 @@ namespace {
 /// protocol cause, and far below what an arena can hold.
 constexpr std::size_t kTurnBytesMax = std::size_t{64} * 1024 * 1024;
 
+/// Whoever has forgotten what it promised may still ask, and bring commands.
+bool promises_nothing(net::FrameType type) {
+  return type == static_cast<net::FrameType>(MessageType::kFetch) ||
+         type == static_cast<net::FrameType>(LogMessage::kForward);
+}
+
 }  // namespace
 
 Protocol multipaxos(const Options& options) {
@@ -42,8 +48,10 @@ void MultiPaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& o
   if (frame.group != config_.group) return add(Count::kWrongGroup);
   if (frame.epoch != config_.epoch) return add(Count::kWrongEpoch);
   if (out.bytes() > kTurnBytesMax) return add(Count::kTurnFull);  // A lost message, no more.
-  const bool is_question = frame.type == static_cast<net::FrameType>(MessageType::kFetch);
-  if (forgot_.contains(from) && !is_question) return add(Count::kPeerForgot);
+  if (forgot_.contains(from) && frame.type != static_cast<net::FrameType>(MessageType::kForgot)) {
+    send(ReplicaSet::only(from), Forgot{}, out, Release::kNow);
+    if (!promises_nothing(frame.type)) return add(Count::kPeerForgot);
+  }
   dispatch(from, frame, out);
 }
 
@@ -74,6 +82,8 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
       return decoded<Learn>(frame, [&](const Learn& m) { on_learn(from, m, out); });
     case MessageType::kTruncated:
       return decoded<Truncated>(frame, [&](const Truncated& m) { on_truncated(from, m, out); });
+    case MessageType::kForgot:
+      return decoded<Forgot>(frame, [&](const Forgot&) { on_forgot(out); });
   }
   switch (static_cast<LogMessage>(frame.type)) {
     case LogMessage::kForward:
@@ -187,7 +197,8 @@ void MultiPaxosCore::put(RecordKind kind, Slice value, Effects& out) const {
 
 void MultiPaxosCore::status(CoreStatus& out) const {
   if (!voting_) {
-    out.role = "non-voting";
+    out.role = memory_lost_ ? "non-voting: peers know more of this replica than its disk does"
+                            : "non-voting";
   } else if (role_ == Role::kLeader) {
     out.role = "leader";
   } else {

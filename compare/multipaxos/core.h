@@ -33,9 +33,10 @@ namespace epaxos::compare::multipaxos {
 using paxos::Quorums;
 
 enum class RecordKind : std::uint8_t {
-  kPromise = 1,  ///< Of slot 1: a Prepare body. A vote promises its ballot too.
-  kEntry = 2,    ///< Of each slot: the entry, whose round is the ballot of the vote.
-  kDecided = 3,  ///< Of slot 1: a slot as eight bytes; up to it all entries are decided.
+  kPromise = 1,     ///< Of slot 1: a Prepare body. A vote promises its ballot too.
+  kEntry = 2,       ///< Of each slot: the entry, whose round is the ballot of the vote.
+  kDecided = 3,     ///< Of slot 1: a slot as eight bytes; up to it all entries are decided.
+  kMemoryLost = 4,  ///< Of slot 1, empty: this disk once lost something.
 };
 
 /// What an acceptor compares: an entry without its ballot.
@@ -110,6 +111,7 @@ class MultiPaxosCore final : public Core {
   void tell_votes(ReplicaId leader, Ballot ballot, Slot first, Slot last, Effects& out);
   void on_heartbeat(ReplicaId from, const Heartbeat& message, Effects& out);
   [[nodiscard]] bool follow(ReplicaId from, Ballot ballot, Effects& out);
+  void on_forgot(Effects& out);
   void nack(ReplicaId to, Ballot heard, Ballot promised, Effects& out);
 
   // lead.cc: what a leader does, and who wants to become one.
@@ -185,7 +187,8 @@ class MultiPaxosCore final : public Core {
   const ReplicaId self_;
   const ReplicaSet others_;
   const Quorums quorums_;
-  const bool voting_;
+  bool voting_;
+  bool memory_lost_ = false;
   bool storage_full_ = false;
   ReplicaSet forgot_;  // Whoever is in it has lost promises: its word is worth nothing.
 
@@ -223,7 +226,8 @@ class MultiPaxosCore final : public Core {
   Tick heartbeat_due_ = kNever;
   Tick resend_due_ = kNever;
   unsigned resends_ = 0;
-  Slot decided_at_resend_;
+  Slot decided_at_resend_;  // The last time that resend_due() looked,
+  Slot last_at_resend_;     // and the highest slot with a proposal.
   Tick ask_due_ = kNever;
   unsigned asked_ = 0;
   Slot image_needed_;  // Up to here only an image tells.

@@ -38,7 +38,12 @@ void MultiPaxosCore::step_down(Tick now) {
 
 void MultiPaxosCore::election_due(Effects& out) {
   election_due_ = out.now + election_patience();
-  if (!voting_ || storage_full_ || image_needed_ > decided_up_to_) return;
+  if (!voting_ || storage_full_) return;
+  if (image_needed_ > decided_up_to_) {
+    if (++attempts_ <= kAttemptsMax) return;
+    // Whoever has the image may be gone for good. If it is not, its promise says so again.
+    image_needed_ = {};
+  }
   start_ballot(out);
 }
 
@@ -58,6 +63,7 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   send(others_, prepare, out);
   election_due_ = heartbeat_due_ = kNever;
   resends_ = 0;
+  decided_at_resend_ = decided_up_to_;
   resend_due_ = out.now + config_.retransmit_us;
 }
 
@@ -129,6 +135,7 @@ void MultiPaxosCore::lead(Effects& out) {
   own_.begin_again(out.now);
   resends_ = 0;
   decided_at_resend_ = decided_up_to_;
+  last_at_resend_ = Slot(next_slot_.value() - 1);
   resend_due_ = out.now + config_.retransmit_us;
   has_news_ = true;  // That it leads.
 }
@@ -223,10 +230,16 @@ void MultiPaxosCore::on_nack(const Nack& message, Effects& out) {
 }
 
 void MultiPaxosCore::resend_due(Effects& out) {
-  add(Count::kRetransmissions);
-  resends_ = decided_up_to_ > decided_at_resend_ ? 0 : std::min(resends_ + 1, kResendsMax);
+  // What was in flight the last time and still is has waited for at least as long as the interval.
+  const bool stands_still = decided_up_to_ == decided_at_resend_;
+  const bool waits =
+      stands_still && (role_ == Role::kPreparing || decided_up_to_ < last_at_resend_);
+  resends_ = waits ? std::min(resends_ + 1, kResendsMax) : 0;
   decided_at_resend_ = decided_up_to_;
+  last_at_resend_ = Slot(next_slot_.value() - 1);
   resend_due_ = out.now + (config_.retransmit_us << resends_);
+  if (!waits) return;
+  add(Count::kRetransmissions);
   if (role_ == Role::kLeader) return resend_accepts(out);
   for (int peer = 0; peer < n_; ++peer) {
     const Report& report = reports_[static_cast<std::size_t>(peer)];

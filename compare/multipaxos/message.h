@@ -21,6 +21,7 @@ enum class MessageType : net::FrameType {
   kFetch = 7,
   kLearn = 8,
   kTruncated = 9,
+  kForgot = 10,
 };
 
 /// "Vote at no lower ballot any more, in the whole log, and say what you last voted for from this
@@ -81,7 +82,8 @@ struct Heartbeat {
   Slot last;  ///< The highest slot that the leader has proposed in.
 };
 
-/// "What is decided in these slots?"
+/// "What is decided in these slots?" Also the first word of whoever starts, so that those who
+/// remember more of it than it does find out.
 struct Fetch {
   static constexpr MessageType kType = MessageType::kFetch;
   Slot from;
@@ -102,6 +104,12 @@ struct Truncated {
   Slot floor;
 };
 
+/// "You have told me what your disk no longer knows: your promises are worth nothing." To whoever a
+/// host has found out about, whenever it speaks.
+struct Forgot {
+  static constexpr MessageType kType = MessageType::kForgot;
+};
+
 /// Writes the body into the arena of `out`.
 Slice encode(const Prepare& message, Effects& out);
 Slice encode(const Promise& message, Effects& out);
@@ -112,6 +120,7 @@ Slice encode(const Heartbeat& message, Effects& out);
 Slice encode(const Fetch& message, Effects& out);
 Slice encode(const Learn& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
+Slice encode(const Forgot& message, Effects& out);
 
 /// Reads a body of a group of `replicas`. False: malformed, and `out` is unspecified. That entries
 /// are such, with blocks that make sense, is checked. Precondition: `body` starts at a multiple of
@@ -125,6 +134,7 @@ bool decode(Bytes body, int replicas, Heartbeat& out);
 bool decode(Bytes body, int replicas, Fetch& out);
 bool decode(Bytes body, int replicas, Learn& out);
 bool decode(Bytes body, int replicas, Truncated& out);
+bool decode(Bytes body, int replicas, Forgot& out);
 
 /// Calls `use(slot, entry, encoded)` with each of these entries. Precondition: decode() checked
 /// them.

@@ -215,6 +215,16 @@ bool decode(Bytes body, int replicas, Truncated& out) {
   return true;
 }
 
+Slice encode(const Forgot&, Effects& out) {
+  Slice body;
+  out.allocate(0, body);
+  return body;
+}
+
+bool decode(Bytes body, int, Forgot&) {
+  return body.empty();
+}
+
 Slice encode(const Learn& message, Effects& out) {
   using S = schema::Learn;
   return build<S>(out, words_of<S>() + words_of(message.entries), [&](S::Builder to) {

@@ -40,7 +40,7 @@ void MultiPaxosCore::propose(std::span<const Proposal> proposals, Effects& out) 
 
 /// To the leader, or into the log if this replica leads.
 void MultiPaxosCore::drain_own(Effects& out) {
-  if (storage_full_ || !voting_ || role_ == Role::kPreparing) return;
+  if (storage_full_ || role_ == Role::kPreparing) return;
   const std::optional<ReplicaId> leads = leader();
   if (!leads) return;
   while (const std::optional<Entry> next = own_.next()) {

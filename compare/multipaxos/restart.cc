@@ -43,6 +43,10 @@ Result<void> MultiPaxosCore::restore(const RecordKey& key, Bytes value) {
       logged_decided_ = decided_up_to_;
       return {};
     }
+    case RecordKind::kMemoryLost:
+      memory_lost_ = true;
+      if (!config_.unsafe_rejoin) voting_ = false;
+      return {};
   }
   return nonsense(key.slot, "is of a kind that this version does not know");
 }
@@ -62,6 +66,8 @@ void MultiPaxosCore::start(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
   heard_ = promised_;
   election_due_ = n_ == 1 ? now : now + election_patience();
+  const Slot next = decided_up_to_.next();
+  send(others_, Fetch{next, next}, out, Release::kNow);
 }
 
 /// With whatever else is written, as it is of use to a restart only.

@@ -93,6 +93,9 @@ std::string told(const Truncated& m, int) {
   return "Truncated " + std::to_string(m.floor.value());
 }
 
+std::string told(const Forgot&, int) {
+  return "Forgot";
+}
 std::string told(const Forward& m, int) {
   std::string text = "Forward " + std::to_string(m.sequence) + " of life " + std::to_string(m.life);
   if (!decode_block_footprint(m.block)) return text;
@@ -115,7 +118,7 @@ std::string told_of(const net::Frame& frame, int replicas) {
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
   return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, Fetch, Learn, Truncated,
-                 Forward, Wanted>(frame, replicas);
+                 Forgot, Forward, Wanted>(frame, replicas);
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
@@ -130,6 +133,8 @@ std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
       if (!take_entry(value, replicas, entry)) return kUnreadable;
       return "slot " + std::to_string(key.slot.value()) + words_of_entry(entry);
     }
+    case RecordKind::kMemoryLost:
+      return "its memory is lost";
     case RecordKind::kDecided:
       return "decided up to " + std::to_string(number_from<std::uint64_t>(value).value_or(0));
   }

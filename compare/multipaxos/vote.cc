@@ -17,6 +17,16 @@ void MultiPaxosCore::nack(ReplicaId to, Ballot heard, Ballot promised, Effects& 
   send(ReplicaSet::only(to), Nack{heard, promised}, out);
 }
 
+/// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
+/// also after a restart; it still learns and answers.
+void MultiPaxosCore::on_forgot(Effects& out) {
+  if (memory_lost_ || config_.unsafe_rejoin || mutant(Mutant::kForgetfulVotes)) return;
+  memory_lost_ = true;
+  voting_ = false;
+  put(RecordKind::kMemoryLost, {}, out);
+  if (role_ != Role::kFollower) step_down(out.now);
+}
+
 void MultiPaxosCore::on_prepare(ReplicaId from, const Prepare& message, Effects& out) {
   heard_ = std::max(heard_, message.ballot);
   if (!paxos::owns(from, message.ballot)) return add(Count::kNotTheBallotsOwner);

@@ -73,14 +73,19 @@ Result<void> PaxosCore::restore(const RecordKey& key, Bytes value) {
       chosen_.emplace(record.value);
       return {};
     }
+    case RecordKind::kMemoryLost:
+      memory_lost_ = true;
+      if (!config_.unsafe_rejoin) voting_ = false;
+      return {};
   }
   return nonsense("is of a kind that this version does not know");
 }
 
-void PaxosCore::start(Tick now, Effects&) {
+void PaxosCore::start(Tick now, Effects& out) {
   heard_ = acceptor_.promised();
   if (wants_to_propose()) propose_due_ = now + patience();
   if (!chosen_ && n_ > 1) ask_due_ = now + config_.question_us;
+  send(others_, Ask{}, out, Release::kNow);
 }
 
 // --- Commands ----------------------------------------------------------------------------------
@@ -151,7 +156,10 @@ void PaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
   if (frame.group != config_.group) return add(Count::kWrongGroup);
   if (frame.epoch != config_.epoch) return add(Count::kWrongEpoch);
   const auto type = static_cast<MessageType>(frame.type);
-  if (forgot_.contains(from) && type != MessageType::kAsk) return add(Count::kPeerForgot);
+  if (forgot_.contains(from) && type != MessageType::kForgot) {
+    send(ReplicaSet::only(from), Forgot{}, out, Release::kNow);
+    if (type != MessageType::kAsk) return add(Count::kPeerForgot);
+  }
   switch (type) {
     case MessageType::kPrepare:
       return dispatch<Prepare>(frame, [&](const Prepare& m) { on_prepare(from, m, out); });
@@ -169,6 +177,8 @@ void PaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
       return dispatch<Ask>(frame, [&](const Ask&) {
         if (chosen_) send(ReplicaSet::only(from), Chosen{chosen_->view()}, out);
       });
+    case MessageType::kForgot:
+      return dispatch<Forgot>(frame, [&](const Forgot&) { on_forgot(out); });
   }
   add(Count::kUnknownType);
 }
@@ -288,7 +298,9 @@ void PaxosCore::put(RecordKind kind, Slice value, Effects& out) const {
 }
 
 void PaxosCore::status(CoreStatus& out) const {
-  out.role = voting_ ? "voting" : "non-voting";
+  out.role = voting_        ? "voting"
+             : memory_lost_ ? "non-voting: peers know more of this replica than its disk does"
+                            : "non-voting";
   const Slot known = chosen_ || acceptor_.vote() ? kTheSlot : Slot();
   out.rows.push_back(
       {chosen_ ? kTheSlot : Slot(), executed_ && chosen_ ? kTheSlot : Slot(), known});

@@ -78,6 +78,7 @@ class PaxosCore final : public Core {
   void decide(const Value& value, Effects& out);
   void settle_candidate(Effects& out);
   void resend(Effects& out);
+  void on_forgot(Effects& out);
   void give_way(Ballot to, Tick now);
   /// Whether this replica may promise to `from`, or vote for what it proposes.
   [[nodiscard]] bool may_answer(ReplicaId from, Ballot ballot, Effects& out);
@@ -107,7 +108,8 @@ class PaxosCore final : public Core {
   const ReplicaId self_;
   const ReplicaSet others_;
   const Quorums quorums_;
-  const bool voting_;
+  bool voting_;
+  bool memory_lost_ = false;
   bool storage_full_ = false;
   ReplicaSet forgot_;  // Whoever is in it has lost promises: its word is worth nothing.
 

@@ -156,6 +156,17 @@ void PaxosCore::resend(Effects& out) {
   propose_due_ = out.now + patience();
 }
 
+/// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
+/// also after a restart; it still learns.
+void PaxosCore::on_forgot(Effects& out) {
+  if (memory_lost_ || config_.unsafe_rejoin || mutant(Mutant::kForgetfulVotes)) return;
+  memory_lost_ = true;
+  voting_ = false;
+  put(RecordKind::kMemoryLost, {}, out);
+  proposer_.stop();
+  propose_due_ = kNever;
+}
+
 void PaxosCore::on_chosen(const Chosen& message, Effects& out) {
   const Value value(message.value);
   if (chosen_) {

@@ -20,6 +20,7 @@ enum class MessageType : net::FrameType {
   kNack = 5,
   kChosen = 6,
   kAsk = 7,
+  kForgot = 8,
 };
 
 /// What is decided: the block of commands that one replica has put together.
@@ -68,15 +69,23 @@ struct Chosen {
   ValueView value;
 };
 
-/// "I do not know what is chosen; do you?"
+/// "I do not know what is chosen; do you?" Also the first word of whoever starts, so that those who
+/// remember more of it than it does find out.
 struct Ask {
   static constexpr MessageType kType = MessageType::kAsk;
 };
 
+/// "You have told me what your disk no longer knows: your promises are worth nothing." To whoever a
+/// host has found out about, whenever it speaks.
+struct Forgot {
+  static constexpr MessageType kType = MessageType::kForgot;
+};
+
 enum class RecordKind : std::uint8_t {
-  kPromise = 1,  ///< A Prepare body: the highest ballot that was promised without a vote.
-  kVote = 2,     ///< An Accept body.
-  kChosen = 3,   ///< A Chosen body.
+  kPromise = 1,     ///< A Prepare body: the highest ballot that was promised without a vote.
+  kVote = 2,        ///< An Accept body.
+  kChosen = 3,      ///< A Chosen body.
+  kMemoryLost = 4,  ///< Empty: this disk once lost something.
 };
 
 /// Writes the body into the arena of `out`.
@@ -87,6 +96,7 @@ Slice encode(const Accepted& message, Effects& out);
 Slice encode(const Nack& message, Effects& out);
 Slice encode(const Chosen& message, Effects& out);
 Slice encode(const Ask& message, Effects& out);
+Slice encode(const Forgot& message, Effects& out);
 
 /// Reads a body of a group of `replicas`. False: malformed, and `out` is unspecified. What it says
 /// to be a block is one. Precondition: `body` starts at a multiple of 8 bytes.
@@ -97,5 +107,6 @@ bool decode(Bytes body, int replicas, Accepted& out);
 bool decode(Bytes body, int replicas, Nack& out);
 bool decode(Bytes body, int replicas, Chosen& out);
 bool decode(Bytes body, int replicas, Ask& out);
+bool decode(Bytes body, int replicas, Forgot& out);
 
 }  // namespace epaxos::compare::paxos

@@ -137,4 +137,11 @@ bool decode(Bytes body, int, Ask&) {
   return body.empty();
 }
 
+Slice encode(const Forgot&, Effects& out) {
+  return encode(Ask{}, out);
+}
+bool decode(Bytes body, int, Forgot&) {
+  return body.empty();
+}
+
 }  // namespace epaxos::compare::paxos

@@ -169,6 +169,8 @@ std::string words_of_frame(const net::Frame& frame, int replicas) {
       return "Chosen";
     case MessageType::kAsk:
       return "Ask";
+    case MessageType::kForgot:
+      return "Forgot";
   }
   return "a frame of type " + std::to_string(frame.type);
 }
@@ -187,6 +189,8 @@ std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {
       break;
     case RecordKind::kChosen:
       return "chosen";
+    case RecordKind::kMemoryLost:
+      return "its memory is lost";
   }
   return "kind " + std::to_string(key.kind);
 }

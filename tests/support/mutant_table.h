@@ -3,6 +3,7 @@
 // The tables of docs/testing.md 1: each row names a known bug, the seed that shows it and the
 // checker that says so, or a test. For programs that link the libraries NAME_mutable.
 
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <regex>
@@ -23,8 +24,9 @@ struct Row {
   std::string what;
 };
 
-inline std::vector<Row> table() {
-  std::ifstream page(EPAXOS_SOURCE_DIR + std::string("/") + "docs/testing.md");
+/// `source`: the folder of the project.
+inline std::vector<Row> table(const std::string& source) {
+  std::ifstream page(std::filesystem::path(source) / "docs/testing.md");
   const std::regex form(
       R"(\| `([a-z-]+)` \| ([^|]+) \| `([A-Za-z.]+)` \| ([0-9]+|test) \| ([^|]+) \|)");
   std::vector<Row> rows;
@@ -37,6 +39,7 @@ inline std::vector<Row> table() {
   return rows;
 }
 
+#ifdef EPAXOS_MUTANTS
 /// The bug of this process, for a while.
 class Active {
  public:
@@ -45,6 +48,7 @@ class Active {
   Active(const Active&) = delete;
   Active& operator=(const Active&) = delete;
 };
+#endif
 
 inline bool is_test(const std::string& name) {
   const ::testing::UnitTest& all = *::testing::UnitTest::GetInstance();
@@ -60,6 +64,11 @@ inline bool is_test(const std::string& name) {
 /// The bugs of Raft have names that begin like this; tests/compare/simulate is about them.
 inline bool is_of_raft(const Row& row) {
   return row.mutant.starts_with("raft-");
+}
+
+/// And those of Paxos like this.
+inline bool is_of_paxos(const Row& row) {
+  return row.mutant.starts_with("paxos-");
 }
 
 }  // namespace epaxos::testing

@@ -220,6 +220,7 @@ TEST(MultiPaxos, ALeaderThatNeedsAnImageLetsOthersLead) {
   group.propose(0, 21);
   group.deliver_all();
   group[2].boot();
+  group[2].sent.clear();  // Its first question gets lost.
 
   StagedCore& behind = group[2];
   behind.now += 20 * CoreConfig{}.election_us;
@@ -229,6 +230,32 @@ TEST(MultiPaxos, ALeaderThatNeedsAnImageLetsOthersLead) {
 
   EXPECT_EQ(behind.status().role, "follower");
   EXPECT_EQ(behind.count("truncated_received"), 1u);
+}
+
+TEST(MultiPaxos, WhenWhoeverHasTheImageIsGoneForGoodTheVotesOfOthersTell) {
+  Group group(3, {}, forgetting(1));
+  group.make_leader(0);
+  group[2].lose_power();
+  for (std::uint64_t number = 1; number <= 5; ++number) group.propose(0, number);
+  // The other one votes, and hears of no decision.
+  group.lose([](const Letter& letter) {
+    return is(letter, MessageType::kHeartbeat) || letter.to == ReplicaId(2);
+  });
+  for (int images = 0; images < 2; ++images) group[0].make_image();
+  ASSERT_EQ(group[0].status().rows[0].floor, Slot(5));
+  group[2].boot();
+  for (const int asks : {1, 2}) {
+    const auto words = words_of(Truncated{Slot(5)});
+    const auto type = static_cast<net::FrameType>(MessageType::kTruncated);
+    group.letters.push_back({ReplicaId(0), replica_at(asks), type, words, words.size() * 8});
+  }
+  group.lose([](const Letter& letter) { return !is(letter, MessageType::kTruncated); });
+  group[0].lose_power();
+
+  group.settle(30 * kSecond);
+
+  EXPECT_EQ(group[1].executed, commands(1, 5));
+  EXPECT_EQ(group[2].executed, commands(1, 5));
 }
 
 // Found by the simulator: the record of the vote at the highest ballot may be the only one that
@@ -289,6 +316,7 @@ TEST(MultiPaxos, WhoMayNotVoteLearnsAndDoesNotLead) {
   config.replica_count = 3;
   config.voting = false;
   StagedCore replica(multipaxos(), config);
+  replica.sent.clear();
   group.propose(0, 1);
   for (const Letter& letter : group.letters) {
     if (letter.to != config.self) continue;
@@ -332,6 +360,30 @@ TEST(MultiPaxos, WhoForgotCountsForNothing) {
 
   EXPECT_TRUE(group[0].executed.empty());
   EXPECT_GE(group[0].count("refused_peer_forgot"), 1u);
+}
+
+// Decision record 13.
+TEST(MultiPaxos, WhoIsToldThatItForgotVotesNoMoreAndStillLearns) {
+  Group group(3);
+  group.make_leader(0);
+  group[2].lose_power();
+  group[2].disk.clear();
+  group[0].core->peer_forgot(ReplicaId(2));
+  group[1].core->peer_forgot(ReplicaId(2));
+
+  group[2].boot();
+  group.settle(kSecond);
+  group[2].lose_power();
+  group[2].boot();
+  group[1].lose_power();
+  group.propose(0, 1);
+  group.settle(5 * kSecond);
+
+  EXPECT_THAT(group[2].status().role, ::testing::StartsWith("non-voting"));
+  EXPECT_TRUE(group[0].executed.empty());
+  group[1].boot();
+  group.settle(5 * kSecond);
+  EXPECT_EQ(group[2].executed, commands(1, 1));
 }
 
 TEST(MultiPaxos, AFollowerThatLearnsFromAllNeedsNoWordOfTheLeader) {

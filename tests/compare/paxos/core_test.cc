@@ -2,6 +2,7 @@
 
 #include "compare/paxos/core.h"
 
+#include <array>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -192,6 +193,7 @@ TEST(Paxos, WhoMayNotVoteLearnsAndRefusesCommands) {
   config.self = ReplicaId(2);
   config.voting = false;
   StagedCore replica(paxos(), config);
+  replica.sent.clear();
   StagedCores group(paxos(), 3);
 
   group.propose(0, 1);
@@ -219,6 +221,27 @@ TEST(Paxos, WhoForgotIsNotHeardButMayAsk) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(group[i].executed, std::vector{command(1)});
 }
 
+// Decision record 13.
+TEST(Paxos, WhoIsToldThatItForgotVotesNoMore) {
+  StagedCores group(paxos(), 3);
+  group.deliver_all();
+  group[2].lose_power();
+  group[0].core->peer_forgot(ReplicaId(2));
+  group[1].lose_power();
+
+  group[2].boot();
+  group.collect();
+  group.deliver_all();
+  group[2].lose_power();
+  group[2].boot();
+  group.collect();
+  group.propose(0, 1);
+  group.settle(5 * kSecond);
+
+  EXPECT_TRUE(group[0].executed.empty());
+  EXPECT_GE(group[2].count("refused_not_voting"), 1u);
+}
+
 TEST(Paxos, BytesThatAreNoMessageAreCounted) {
   StagedCores group(paxos(), 3);
   const std::vector<std::uint64_t> nonsense(5, 0x0101010101010101);
@@ -236,7 +259,7 @@ TEST(Paxos, ARecordThatMakesNoSenseStopsTheStart) {
   CoreConfig config;
   config.replica_count = 3;
   const std::vector<std::byte> nonsense(24, std::byte{1});
-  for (std::uint8_t kind = 1; kind <= 4; ++kind) {
+  for (const std::uint8_t kind : std::array<std::uint8_t, 4>{1, 2, 3, 5}) {
     PaxosCore core(config, Quorums::majorities(3));
     const Result<void> restored = core.restore({kind, {}, {}, {}, Slot(1)}, nonsense);
     ASSERT_FALSE(restored);

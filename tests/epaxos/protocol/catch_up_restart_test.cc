@@ -400,5 +400,19 @@ TEST(Restart, AnOperatorMayInsistOnTheVoteAndKnownSlotsAreNeverUsedAgain) {
   EXPECT_EQ(only<PreAccept>(effects, 3).instance, id(kC, 8));
 }
 
+TEST(Restart, WhatAnEarlierLifeHasProposedIsNotOfThisOne) {
+  Subject alone(kA, 1);
+  alone.propose({write("x")});
+  alone.durable();
+  alone.end_turn();
+  ASSERT_EQ(alone.effects.executions.size(), 1u);
+  EXPECT_TRUE(alone.effects.executions.front().own);
+
+  const auto after = restarted(alone, config(kA, 1));
+  after->end_turn();
+  ASSERT_EQ(after->effects.executions.size(), 1u);
+  EXPECT_FALSE(after->effects.executions.front().own);
+}
+
 }  // namespace
 }  // namespace epaxos::protocol
