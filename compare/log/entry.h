@@ -35,8 +35,6 @@ struct Entry {
 };
 
 inline constexpr std::size_t kEntryHeaderBytes = 32;
-/// The largest entry.
-inline constexpr std::size_t kEntryBytesMax = kEntryHeaderBytes + kBlockBytesMax;
 /// Positions above this are refused: no log lives long enough to reach it.
 inline constexpr std::uint64_t kLogSlotMax = std::uint64_t{1} << 48;
 

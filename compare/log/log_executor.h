@@ -33,7 +33,6 @@ class LogExecutor {
   /// What counts as executed at executed_up_to(), and at applied_up_to().
   [[nodiscard]] const OriginTable& executed() const { return executed_; }
   [[nodiscard]] const OriginTable& applied_origins() const { return applied_; }
-  [[nodiscard]] std::uint64_t positions() const { return position_; }
 
   /// An image has taken the place of everything up to `slot`.
   /// Precondition: all that was handed over is applied.

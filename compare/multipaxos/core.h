@@ -217,8 +217,8 @@ class MultiPaxosCore final : public Core {
   Slot next_slot_{1};
   Slot first_unsent_{1};
   OriginTable origins_;  // What the log of this leader holds.
-  std::array<std::uint64_t, kReplicasMax>
-      wants_{};            // By proposer: the life that is to go on; 0: none.
+  // By proposer: the life that is to go on; 0: none.
+  std::array<std::uint64_t, kReplicasMax> wants_{};
   bool has_news_ = false;  // Decisions that followers have not been told.
 
   Tick election_due_ = kNever;
@@ -244,8 +244,8 @@ class MultiPaxosCore final : public Core {
 };
 
 /// The protocol as the line-up lists it: "multipaxos", or "multipaxos-all" where every replica
-/// learns from all acceptors. Precondition: quorums_of() accepts the
-/// options for each size of group that it is made for.
+/// learns from all acceptors. Precondition: quorums_of() accepts the options for each size of group
+/// that it is made for.
 Protocol multipaxos(const Options& options = {});
 
 }  // namespace epaxos::compare::multipaxos

@@ -59,9 +59,7 @@ class Load {
   [[nodiscard]] std::vector<std::string> violations() const;
   [[nodiscard]] const Outcomes& outcomes() const { return outcomes_; }
   /// Whether the clients got all that they can get where nothing goes wrong.
-  [[nodiscard]] virtual bool all_served() const {
-    return outcomes_.executed == options_.commands;
-  }
+  [[nodiscard]] virtual bool all_served() const { return outcomes_.executed == options_.commands; }
 
  protected:
   /// The next command, of `random` alone. `number` counts from 1.
