@@ -12,6 +12,7 @@ Release RaftCore::at_once_if_term_is_durable() const {
 }
 
 void RaftCore::on_append_entries(ReplicaId from, const AppendEntries& message, Effects& out) {
+  note_told(from, message.life, message.term);
   // "Reply false if term < currentTerm" (Figure 2): the sender learns that it no longer leads.
   if (message.term < current_term_) return refuse_append(from, message, out);
   note_round_trip(message.round_trip_us);
@@ -49,7 +50,8 @@ void RaftCore::on_append_entries(ReplicaId from, const AppendEntries& message, E
   }
   const LogIndex match = std::max(last_new, commit_index_);
   if (ack_ && ack_->match_index >= match) return;
-  ack_ = AppendEntriesReply{current_term_, true, voting_, match, match, {}, {}, 0};
+  ack_ = AppendEntriesReply{current_term_, true,    voting_, match, match, {}, {}, 0,
+                            config_.life,  born_in_};
 }
 
 /// What is on disk already needs no gate, so a slow disk does not look like a dead replica.
@@ -58,13 +60,22 @@ void RaftCore::answer_heartbeat(ReplicaId to, const AppendEntries& message, Effe
   const Release release = at_once_if_term_is_durable();
   const Tick sent_at = release == Release::kNow ? message.sent_at : 0;
   send(ReplicaSet::only(to),
-       AppendEntriesReply{
-           current_term_, true, voting_, prev, std::min(prev, durable_index_), {}, {}, sent_at},
+       AppendEntriesReply{current_term_,
+                          true,
+                          voting_,
+                          prev,
+                          std::min(prev, durable_index_),
+                          {},
+                          {},
+                          sent_at,
+                          config_.life,
+                          born_in_},
        out, release);
 }
 
 void RaftCore::refuse_append(ReplicaId to, const AppendEntries& message, Effects& out) {
-  AppendEntriesReply reply{current_term_, false, voting_, message.prev_log_index, {}, {}, {}, 0};
+  AppendEntriesReply reply{current_term_, false,   voting_, message.prev_log_index, {}, {}, {}, 0,
+                           config_.life,  born_in_};
   reply.conflict_index = last_log_index().next();
   if (message.prev_log_index <= last_log_index() && message.prev_log_index > log_.base()) {
     const std::uint64_t term = log_.round(message.prev_log_index);
@@ -155,7 +166,8 @@ void RaftCore::flush_ack(Effects& out) {
 
 /// The leader has dropped what comes next here, and lives.
 void RaftCore::on_truncated(ReplicaId from, const Truncated& message, Effects& out) {
-  AppendEntriesReply reply{current_term_, false, voting_, {}, {}, {}, {}, message.sent_at};
+  AppendEntriesReply reply{current_term_,   false,        voting_, {}, {}, {}, {},
+                           message.sent_at, config_.life, born_in_};
   if (message.term >= current_term_) {
     if (!hear_leader(from, message.term, out)) return;
     counters_.add(Count::kTruncatedReceived);

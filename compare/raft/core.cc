@@ -33,6 +33,7 @@ RaftCore::RaftCore(const CoreConfig& config)
       own_(config.self, config.life, forward_limits(config)),
       patience_us_(config.election_us),
       random_(mix64(config.seed + config.self.value())),
+      heard_(static_cast<std::size_t>(config.replica_count)),
       peers_(static_cast<std::size_t>(config.replica_count)) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
@@ -82,7 +83,7 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
       return dispatch<TimeoutNow>(frame,
                                   [&](const TimeoutNow& m) { on_timeout_now(from, m, out); });
     case MessageType::kHello:
-      return dispatch<Hello>(frame, [&](const Hello&) { on_hello(from, out.now); });
+      return dispatch<Hello>(frame, [&](const Hello& m) { on_hello(from, m, out); });
     case MessageType::kForgot:
       return dispatch<Forgot>(frame, [&](const Forgot&) { on_forgot(out); });
   }
@@ -159,11 +160,6 @@ void RaftCore::storage_full(bool full) {
     transfer_asked_ = false;
     transfer_until_ = 0;  // It begins with the next turn.
   }
-}
-
-void RaftCore::peer_forgot(ReplicaId peer) {
-  peers_[peer.value()].forgot = true;
-  votes_ = votes_.without(peer);
 }
 
 void RaftCore::status(CoreStatus& out) const {

@@ -80,6 +80,12 @@ class RaftCore final : public Core {
   [[nodiscard]] Tick patience_us() const { return patience_us_; }
 
  private:
+  /// The terms that a peer has told: a later life that knows less has lost its memory.
+  struct Told {
+    std::uint64_t life = 0;
+    Term in_life;  ///< The highest in the latest life ...
+    Term before;   ///< ... and in all before it.
+  };
   /// Entries up to `index` are on disk with this batch.
   struct Appended {
     BatchNumber batch = 0;
@@ -109,6 +115,11 @@ class RaftCore final : public Core {
   bool hear_leader(ReplicaId from, Term term, Effects& out);
   void check_quorum(Effects& out);
   void pursue_transfer(Effects& out);
+
+  // memory.cc: who has forgotten what it told. Decision record 13.
+  void note_told(ReplicaId from, std::uint64_t life, Term term);
+  void note_birth(ReplicaId from, std::uint64_t life, Term born_in, Effects& out);
+  void on_hello(ReplicaId from, const Hello& message, Effects& out);
   void on_forgot(Effects& out);
   void log_hard_state(Effects& out);
   [[nodiscard]] bool has_leader(Tick now) const;
@@ -127,7 +138,6 @@ class RaftCore final : public Core {
   [[nodiscard]] AppendEntries append_after(LogIndex prev, Term prev_term, Tick now) const;
   void on_append_entries_reply(ReplicaId from, const AppendEntriesReply& message, Effects& out);
   void back_up(PeerProgress& peer, const AppendEntriesReply& message) const;
-  void on_hello(ReplicaId from, Tick now);
   [[nodiscard]] LogIndex last_of_term(Term term, LogIndex up_to) const;
   void measure(PeerProgress& peer, const AppendEntriesReply& message, Tick now);
   bool gather(LogIndex from);
@@ -238,6 +248,9 @@ class RaftCore final : public Core {
   Tick patience_us_;
   Tick round_trip_us_ = 0;
   std::uint64_t random_;
+
+  std::vector<Told> heard_;  // By peer.
+  Term born_in_;             // What this replica's disk knew when it started.
 
   // Of a leader.
   std::vector<PeerProgress> peers_;

@@ -82,7 +82,8 @@ void RaftCore::start_pre_vote(Effects& out) {
   votes_ = ReplicaSet::only(self_);
   wait_for_leader(out.now);
   if (attempts_ < kAttemptsMax) ++attempts_;
-  const RequestVote request{current_term_.next(), last_log_index(), last_log_term(), true, false};
+  const RequestVote request{current_term_.next(), last_log_index(), last_log_term(), true, false,
+                            config_.life,         born_in_};
   send(others_, request, out, Release::kNow);  // It promises nothing.
 }
 
@@ -101,7 +102,8 @@ void RaftCore::start_election(bool transfer, Effects& out) {
   log_hard_state(out);
   vote_batch_ = out.batch;
   election_due_ = kNever;
-  const RequestVote request{current_term_, last_log_index(), last_log_term(), false, transfer};
+  const RequestVote request{current_term_, last_log_index(), last_log_term(), false,
+                            transfer,      config_.life,     born_in_};
   send(others_, request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
   if (mutant(Mutant::kRaftRequestBeforeDurable)) votes_.add(self_);
 }
@@ -181,12 +183,15 @@ bool RaftCore::hear_leader(ReplicaId from, Term term, Effects& out) {
 // --- Votes -------------------------------------------------------------------------------------
 
 void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effects& out) {
+  if (!message.pre_vote) note_told(from, message.life, message.term);
+  note_birth(from, message.life, message.born_in, out);
   if (!voting_) return counters_.add(Count::kNotVoting);
   const bool up_to_date = is_up_to_date(message.last_log_index, message.last_log_term);
   if (message.pre_vote) {
     const bool granted = message.term > current_term_ && !has_leader(out.now) && up_to_date;
     const Term term = granted ? message.term : current_term_;
-    return send(ReplicaSet::only(from), RequestVoteReply{term, granted, true}, out);
+    return send(ReplicaSet::only(from),
+                RequestVoteReply{term, granted, true, config_.life, born_in_}, out);
   }
   // "If a server receives a RequestVote request within the minimum election timeout of hearing from
   // a current leader, it does not update its term or grant its vote" (thesis 4.2.3).
@@ -205,14 +210,18 @@ void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effec
     wait_for_leader(out.now);
   }
   counters_.add(granted ? Count::kVotesGranted : Count::kVotesRefused);
-  send(ReplicaSet::only(from), RequestVoteReply{current_term_, granted, false}, out,
+  send(ReplicaSet::only(from),
+       RequestVoteReply{current_term_, granted, false, config_.life, born_in_}, out,
        gated_without(Mutant::kRaftVoteBeforeDurable));
 }
 
 void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& message,
                                      Effects& out) {
+  const bool is_own_term = !message.pre_vote || !message.granted;
+  if (is_own_term) note_told(from, message.life, message.term);
+  note_birth(from, message.life, message.born_in, out);
   if (peers_[from.value()].forgot) return counters_.add(Count::kPeerForgot);
-  if (message.pre_vote && message.granted) {
+  if (!is_own_term) {
     if (role_ != Role::kPreCandidate || message.term != current_term_.next()) {
       return counters_.add(Count::kStale);
     }
@@ -268,19 +277,6 @@ void RaftCore::pursue_transfer(Effects& out) {
   if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
   transfer_asked_ = true;
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
-}
-
-/// This disk has lost what others were told. Whatever it promises from now on is worth nothing,
-/// also after a restart; it still learns and answers.
-void RaftCore::on_forgot(Effects& out) {
-  if (memory_lost_ || config_.unsafe_rejoin || mutant(Mutant::kForgetfulVotes)) return;
-  memory_lost_ = true;
-  out.put({static_cast<std::uint8_t>(RecordKind::kMemoryLost), config_.group, config_.epoch,
-           ReplicaId(), Slot(1)},
-          {});
-  if (role_ != Role::kFollower) become_follower(current_term_, out);
-  voting_ = false;
-  election_due_ = kNever;
 }
 
 void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {

@@ -12,12 +12,16 @@ struct RequestVote {
   lastLogTerm @2 :UInt64;
   preVote @3 :Bool;
   transfer @4 :Bool;
+  life @5 :UInt64;
+  bornIn @6 :UInt64;
 }
 
 struct RequestVoteReply {
   term @0 :UInt64;
   granted @1 :Bool;
   preVote @2 :Bool;
+  life @3 :UInt64;
+  bornIn @4 :UInt64;
 }
 
 struct AppendEntries {
@@ -30,6 +34,7 @@ struct AppendEntries {
   roundTrip @6 :UInt32;
   answer @7 :Bool;
   entries @8 :Data;
+  life @9 :UInt64;
 }
 
 struct AppendEntriesReply {
@@ -41,6 +46,8 @@ struct AppendEntriesReply {
   sentAt @5 :UInt64;
   success @6 :Bool;
   voting @7 :Bool;
+  life @8 :UInt64;
+  bornIn @9 :UInt64;
 }
 
 struct Truncated {
@@ -56,6 +63,8 @@ struct TimeoutNow {
 
 struct Hello {
   term @0 :UInt64;
+  life @1 :UInt64;
+  bornIn @2 :UInt64;
 }
 
 struct Forgot {

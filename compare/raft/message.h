@@ -40,7 +40,9 @@ struct RequestVote {
   LogIndex last_log_index;
   Term last_log_term;
   bool pre_vote = false;
-  bool transfer = false;  ///< The leader has asked for this election: it need not be heard out.
+  bool transfer = false;   ///< The leader has asked for this election: it need not be heard out.
+  std::uint64_t life = 0;  ///< Of the sender, as in all that tell its term ...
+  Term born_in{};          ///< ... and the term that was on its disk when that life began.
 
   friend bool operator==(const RequestVote&, const RequestVote&) = default;
 };
@@ -51,6 +53,8 @@ struct RequestVoteReply {
   Term term;  ///< That the vote is for; with a refusal: the replica's own.
   bool granted = false;
   bool pre_vote = false;
+  std::uint64_t life = 0;
+  Term born_in{};
 
   friend bool operator==(const RequestVoteReply&, const RequestVoteReply&) = default;
 };
@@ -68,7 +72,8 @@ struct AppendEntries {
   Tick sent_at = 0;                 ///< On the leader's clock; the answer repeats it.
   std::uint32_t round_trip_us = 0;  ///< The longest that the leader has measured.
   bool answer = false;              ///< An answer is wanted although there is no entry.
-  Bytes entries;                    ///< Encoded one after the other.
+  std::uint64_t life = 0;
+  Bytes entries;  ///< Encoded one after the other.
 };
 
 struct AppendEntriesReply {
@@ -82,6 +87,8 @@ struct AppendEntriesReply {
   Term conflict_term;  ///< Otherwise: the term at prev_log_index there; 0: its log ends before ...
   LogIndex conflict_index;  ///< ... and the first index of that term, or the one after its end.
   Tick sent_at = 0;
+  std::uint64_t life = 0;
+  Term born_in{};
 
   friend bool operator==(const AppendEntriesReply&, const AppendEntriesReply&) = default;
 };
@@ -113,7 +120,9 @@ struct TimeoutNow {
 struct Hello {
   static constexpr MessageType kType = MessageType::kHello;
 
-  Term term;  ///< 0: nothing was on its disk.
+  Term term;
+  std::uint64_t life = 0;
+  Term born_in{};
 
   friend bool operator==(const Hello&, const Hello&) = default;
 };

@@ -45,14 +45,18 @@ Slice encode(const RequestVote& message, Effects& out) {
     to.setLastLogTerm(message.last_log_term.value());
     to.setPreVote(message.pre_vote);
     to.setTransfer(message.transfer);
+    to.setLife(message.life);
+    to.setBornIn(message.born_in.value());
   });
 }
 
 bool decode(Bytes body, int, RequestVote& out) {
   using S = schema::RequestVote;
   return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
-    out = {Term(from.getTerm()), LogIndex(from.getLastLogIndex()), Term(from.getLastLogTerm()),
-           from.getPreVote(), from.getTransfer()};
+    out = {Term(from.getTerm()),        LogIndex(from.getLastLogIndex()),
+           Term(from.getLastLogTerm()), from.getPreVote(),
+           from.getTransfer(),          from.getLife(),
+           Term(from.getBornIn())};
     return words == words_of<S>() && is_term(from.getTerm()) &&
            is_place(from.getLastLogIndex(), from.getLastLogTerm(), from.getTerm());
   });
@@ -64,13 +68,16 @@ Slice encode(const RequestVoteReply& message, Effects& out) {
     to.setTerm(message.term.value());
     to.setGranted(message.granted);
     to.setPreVote(message.pre_vote);
+    to.setLife(message.life);
+    to.setBornIn(message.born_in.value());
   });
 }
 
 bool decode(Bytes body, int, RequestVoteReply& out) {
   using S = schema::RequestVoteReply;
   return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
-    out = {Term(from.getTerm()), from.getGranted(), from.getPreVote()};
+    out = {Term(from.getTerm()), from.getGranted(), from.getPreVote(), from.getLife(),
+           Term(from.getBornIn())};
     return words == words_of<S>() && from.getTerm() <= kTermMax;
   });
 }
@@ -88,6 +95,7 @@ std::span<std::byte> encode_with_room(const AppendEntries& message, std::size_t 
     to.setSentAt(message.sent_at);
     to.setRoundTrip(message.round_trip_us);
     to.setAnswer(message.answer);
+    to.setLife(message.life);
     if (entry_bytes == 0) return;
     room = reinterpret_cast<std::byte*>(to.initEntries(static_cast<unsigned>(entry_bytes)).begin());
   });
@@ -112,6 +120,7 @@ bool decode(Bytes body, int replicas, AppendEntries& out) {
     out.sent_at = from.getSentAt();
     out.round_trip_us = from.getRoundTrip();
     out.answer = from.getAnswer();
+    out.life = from.getLife();
     out.entries = codec::bytes_of(from.getEntries());
     if (words != words_of<S>() + words_of(out.entries) || !is_term(from.getTerm()) ||
         !is_place(from.getPrevLogIndex(), from.getPrevLogTerm(), from.getTerm()) ||
@@ -144,6 +153,8 @@ Slice encode(const AppendEntriesReply& message, Effects& out) {
     to.setSentAt(message.sent_at);
     to.setSuccess(message.success);
     to.setVoting(message.voting);
+    to.setLife(message.life);
+    to.setBornIn(message.born_in.value());
   });
 }
 
@@ -158,6 +169,8 @@ bool decode(Bytes body, int, AppendEntriesReply& out) {
     out.conflict_term = Term(from.getConflictTerm());
     out.conflict_index = LogIndex(from.getConflictIndex());
     out.sent_at = from.getSentAt();
+    out.life = from.getLife();
+    out.born_in = Term(from.getBornIn());
     return words == words_of<S>() && is_term(from.getTerm()) && is_index(from.getPrevLogIndex()) &&
            is_index(from.getMatchIndex()) && is_index(from.getConflictIndex()) &&
            from.getConflictTerm() <= from.getTerm();
@@ -192,10 +205,19 @@ bool decode(Bytes body, int, TimeoutNow& out) {
 }
 
 Slice encode(const Hello& message, Effects& out) {
-  return encode_term<schema::Hello>(message, out);
+  using S = schema::Hello;
+  return codec::build<S>(out, words_of<S>(), [&](S::Builder to) {
+    to.setTerm(message.term.value());
+    to.setLife(message.life);
+    to.setBornIn(message.born_in.value());
+  });
 }
 bool decode(Bytes body, int, Hello& out) {
-  return decode_term<schema::Hello>(body, out);
+  using S = schema::Hello;
+  return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out = {Term(from.getTerm()), from.getLife(), Term(from.getBornIn())};
+    return words == words_of<S>() && from.getTerm() <= kTermMax;
+  });
 }
 
 Slice encode(const Forgot& message, Effects& out) {

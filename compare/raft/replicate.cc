@@ -86,6 +86,7 @@ AppendEntries RaftCore::append_after(LogIndex prev, Term prev_term, Tick now) co
   message.leader_commit = commit_index_;
   message.floor = floor_;
   message.sent_at = now;
+  message.life = config_.life;
   message.round_trip_us = static_cast<std::uint32_t>(round_trip_us_);
   return message;
 }
@@ -170,6 +171,8 @@ void RaftCore::send_truncated(ReplicaId to, Effects& out) {
 
 void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply& message,
                                        Effects& out) {
+  note_told(from, message.life, message.term);
+  note_birth(from, message.life, message.born_in, out);
   if (message.term > current_term_) {
     if (storage_full_) return counters_.add(Count::kStorageFull);
     return become_follower(message.term, out);
@@ -229,11 +232,6 @@ void RaftCore::back_up(PeerProgress& peer, const AppendEntriesReply& message) co
   next = std::clamp(next, peer.match_index.next(), last_log_index().next());
   const bool is_asked = peer.probing && !peer.probe_due && next == peer.next_index;
   if (!is_asked) peer.probe_from(next);
-}
-
-/// It begins anew, and so does what is known of its log: the disk may be another one.
-void RaftCore::on_hello(ReplicaId from, Tick now) {
-  if (role_ == Role::kLeader) peers_[from.value()].begin(last_log_index().next(), now);
 }
 
 /// Only answers that waited for no disk say how far away a replica is.

@@ -123,7 +123,8 @@ void RaftCore::start(Tick now, Effects& out) {
     log_hard_state(out);
   }
   check(last_log_term() <= current_term_, "the log has a later term than its replica");
-  send(others_, Hello{current_term_}, out);
+  born_in_ = config_.unsafe_rejoin ? Term(kTermMax) : current_term_;
+  send(others_, Hello{current_term_, config_.life, born_in_}, out);
   wait_for_leader(now);
   if (n_ == 1 && voting_) election_due_ = now;
 }

@@ -27,13 +27,13 @@ void expect_round_trip(const Message& message) {
 }
 
 TEST(Codec, EveryMessageRoundTripsAndRefusesWhatIsCutOrTooLong) {
-  expect_round_trip(RequestVote{Term(3), LogIndex(7), Term(2), true, false});
-  expect_round_trip(RequestVoteReply{Term(3), true, false});
-  expect_round_trip(
-      AppendEntriesReply{Term(9), false, true, LogIndex(5), {}, Term(4), LogIndex(3), 77});
+  expect_round_trip(RequestVote{Term(3), LogIndex(7), Term(2), true, false, 9, Term(2)});
+  expect_round_trip(RequestVoteReply{Term(3), true, false, 9, Term(2)});
+  expect_round_trip(AppendEntriesReply{
+      Term(9), false, true, LogIndex(5), {}, Term(4), LogIndex(3), 77, 9, Term(8)});
   expect_round_trip(Truncated{Term(2), LogIndex(5), LogIndex(9), 12});
   expect_round_trip(TimeoutNow{Term(4)});
-  expect_round_trip(Hello{Term(0)});
+  expect_round_trip(Hello{Term(0), 12, Term(0)});
   expect_round_trip(Forgot{Term(4)});
   expect_round_trip(HardState{Term(4), kC});
   expect_round_trip(HardState{Term(4), std::nullopt});

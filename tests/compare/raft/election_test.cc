@@ -143,7 +143,7 @@ TEST(Vote, IsRefusedToALogThatIsLessUpToDate) {
 TEST(Vote, AnEarlierTermIsToldTheCurrentOne) {
   Subject a(config(kA, 3), disk_of({}, 7));
   a.deliver(kB, request(5, 0, 0));
-  EXPECT_EQ(only<RequestVoteReply>(a), (RequestVoteReply{Term(7), false, false}));
+  EXPECT_EQ(only<RequestVoteReply>(a), (RequestVoteReply{Term(7), false, false, 1, Term(7)}));
 }
 
 TEST(PreVote, IsRefusedWhileALeaderIsHeardAndChangesNoTerm) {
@@ -154,12 +154,12 @@ TEST(PreVote, IsRefusedWhileALeaderIsHeardAndChangesNoTerm) {
 
   a.deliver(kC, asked);
 
-  EXPECT_EQ(only<RequestVoteReply>(a), (RequestVoteReply{Term(1), false, true}));
+  EXPECT_EQ(only<RequestVoteReply>(a), (RequestVoteReply{Term(1), false, true, 1, Term(0)}));
   EXPECT_EQ(a.core.current_term(), Term(1));
 
   a.advance(CoreConfig{}.election_us);
   a.deliver(kC, asked);
-  EXPECT_EQ(only<RequestVoteReply>(a), (RequestVoteReply{Term(9), true, true}));
+  EXPECT_EQ(only<RequestVoteReply>(a), (RequestVoteReply{Term(9), true, true, 1, Term(0)}));
   EXPECT_EQ(a.core.current_term(), Term(1));
 }
 

@@ -48,6 +48,44 @@ TEST(Forgetful, ALeaderThatLearnsOfItGivesUpTheLead) {
   EXPECT_EQ(a.core.role(), Role::kFollower);
 }
 
+// Below "sync" no host counts batches. Whatever term a replica told was on its disk: a later life
+// that begins before it has lost that disk, or never had one.
+TEST(Forgetful, ShowsByTheTermThatItBeginsWith) {
+  Subject a(kA, 3);
+  a.deliver(kB, RequestVote{Term(4), LogIndex(), Term(), false, false, 7, Term(0)});
+
+  a.deliver(kB, Hello{Term(4), 8, Term(4)});
+  EXPECT_FALSE(Subject::has<Forgot>(a.effects)) << "it remembers";
+  a.deliver(kB, Hello{Term(0), 7, Term(0)});
+  EXPECT_FALSE(Subject::has<Forgot>(a.effects)) << "a word of an earlier life that comes late";
+  a.deliver(kB, Hello{Term(0), 9, Term(0)});
+  EXPECT_TRUE(Subject::has<Forgot>(a.effects));
+
+  a.wait_for_election();
+  a.deliver(kB, a.pre_vote());
+  EXPECT_EQ(a.core.role(), Role::kPreCandidate) << "its word counts for nothing";
+}
+
+// The first word of all may be lost.
+TEST(Forgetful, ShowsByAnyAnswer) {
+  Subject a(kA, 3);
+  a.lead();
+  a.acknowledge(kB, 1);
+  ASSERT_EQ(a.commit(), 1u);
+  AppendEntriesReply refusal{Term(1), false, true, LogIndex(1), {}, {}, LogIndex(1), 0};
+  refusal.life = 8;
+  a.deliver(kB, refusal);
+  EXPECT_TRUE(Subject::has<Forgot>(a.effects));
+  EXPECT_FALSE(a.core.peer(kB).counts());
+}
+
+TEST(Forgetful, WhatItSaidInTheSameLifeProvesNothing) {
+  Subject a(kA, 3);
+  a.deliver(kB, RequestVote{Term(4), LogIndex(), Term(), false, false, 7, Term(0)});
+  a.deliver(kB, Hello{Term(2), 7, Term(0)});
+  EXPECT_FALSE(Subject::has<Forgot>(a.effects)) << "it has only come late";
+}
+
 // What it once acknowledged it may lack now, under the same leader.
 TEST(Forgetful, GetsTheLogFromTheBeginning) {
   Subject a(kA, 3);
