@@ -60,7 +60,7 @@ TEST(Away, AReplicaThatMissedThousandsOfCommandsCatchesUpVotesAndAgrees) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
 
-TEST(Away, AReplicaThatMayNotVoteCatchesUpAndAgreesWithoutALoad) {
+TEST(NightlyAway, AReplicaThatMayNotVoteCatchesUpAndAgreesWithoutALoad) {
   const Finished run = away(kShort + std::string("--durability async --json"), "");
 
   ASSERT_EQ(run.status, 0) << run.out;
@@ -84,7 +84,7 @@ TEST(Away, TheTextNamesEveryFigure) {
   }
 }
 
-TEST(Away, TheCsvHasALineAPhaseAndTheSeriesNoneOfAReplicaThatIsAway) {
+TEST(NightlyAway, TheCsvHasALineAPhaseAndTheSeriesNoneOfAReplicaThatIsAway) {
   const Scratch scratch;
   const std::string file = scratch.path() / "series.csv";
 

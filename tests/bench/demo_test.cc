@@ -134,7 +134,7 @@ TEST(Demo, CtrlCWhileTheReplicaIsGoneGivesThePartialTableAndLeavesNothingRunning
   EXPECT_THAT(demo.left_behind(), ::testing::IsEmpty());
 }
 
-TEST(Demo, NobodyIsKilledWhenThatIsNotWantedOrWouldStopAll) {
+TEST(NightlyDemo, NobodyIsKilledWhenThatIsNotWantedOrWouldStopAll) {
   RunOfTheDemo without(
       {"--conflicts", "0", "--seconds", "3", "--no-kill", "--replicas", "3", "--in-flight", "4"});
   EXPECT_EQ(without.end(), 0) << without.errors();

@@ -403,7 +403,8 @@ TEST(Restart, AnOperatorMayInsistOnTheVoteAndKnownSlotsAreNeverUsedAgain) {
 TEST(Restart, WhatAnEarlierLifeHasProposedIsNotOfThisOne) {
   Subject alone(kA, 1);
   alone.propose({write("x")});
-  alone.durable();
+  alone.durable();  // The proposal, and then
+  alone.durable();  // the decision.
   alone.end_turn();
   ASSERT_EQ(alone.effects.executions.size(), 1u);
   EXPECT_TRUE(alone.effects.executions.front().own);
