@@ -250,7 +250,7 @@ Result<std::unique_ptr<Image>> KeyValueMachine::image() {
   return std::unique_ptr<Image>(std::make_unique<OpenImage>(*this));
 }
 
-void KeyValueMachine::keep(Entry& entry) {
+void KeyValueMachine::keep_entry(Entry& entry) {
   image_.get()->before_change(values_.number_of(entry));
 }
 

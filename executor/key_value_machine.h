@@ -62,9 +62,9 @@ class KeyValueMachine final : public StateMachine {
   /// entry that has been kept.
   void before_change(Entry& entry) {
     if (image_.get() != nullptr) [[unlikely]]
-      keep(entry);
+      keep_entry(entry);
   }
-  void keep(Entry& entry);
+  void keep_entry(Entry& entry);
 
   /// As save() and an image write it; the entries may come in any order.
   template <class To>

@@ -39,7 +39,8 @@ void measure_process(Measurement& out) {
   out.totals.wall_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch())
           .count());
-  out.totals.resident_bytes = memory_bytes("VmRSS");
+  // Not the pages of the store's file: the kernel takes them back when it needs them.
+  out.totals.resident_bytes = memory_bytes("RssAnon");
   out.peak_bytes = memory_bytes("VmHWM");
 }
 

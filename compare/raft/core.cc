@@ -122,7 +122,7 @@ void RaftCore::tick(Tick now, Effects& out) {
 
 Tick RaftCore::next_deadline() const {
   if (executor_.executed_up_to() < commit_index_) return 0;
-  if (more_to_drop_ && !storage_full_) return 0;
+  if (more_to_drop_ && durable_batch_ >= erase_batch_ && !storage_full_) return 0;
   Tick next = own_.due();
   if (role_ == Role::kLeader) {
     next = std::min({next, heartbeat_due_, quorum_due_});

@@ -9,7 +9,8 @@
 namespace epaxos::compare::raft {
 namespace {
 
-/// Entries that one turn erases.
+/// Entries that one turn erases. The next ones wait until these are gone from the disk, so that
+/// records which others wait for do not stand behind millions of them.
 constexpr std::uint64_t kDropMax = 4096;
 /// Bytes of the log in memory, beyond which executed entries are on disk only.
 constexpr std::size_t kHeldBytesMax = std::size_t{64} * 1024 * 1024;
@@ -63,10 +64,13 @@ void RaftCore::drop_some(Effects& out) {
   const LogIndex erasable =
       std::min({image_index_, executor_.applied_up_to(), std::max(floor_, kept_for_others)});
   if (erasable <= erased_) return;
+  more_to_drop_ = true;
+  if (durable_batch_ < erase_batch_) return;
   const LogIndex erased = std::min(erasable, LogIndex(erased_.value() + kDropMax));
   more_to_drop_ = erased < erasable;
   counters_.add(Count::kDroppedEntries, erased.value() - erased_.value());
   erased_ = erased;
+  erase_batch_ = out.batch;
   records_.erase_through(erased, out);
 }
 

@@ -136,6 +136,7 @@ void EpaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) 
 }
 
 void EpaxosCore::durable(BatchNumber batch, Effects& out) {
+  durable_batch_ = batch;
   while (!awaits_durable_.empty() && awaits_durable_.front().batch <= batch) {
     const AwaitsDurable done = awaits_durable_.front();
     awaits_durable_.pop_front();
@@ -179,7 +180,8 @@ Tick EpaxosCore::next_deadline() const {
   if (ready_next_ < ready_.size() && !mutant(Mutant::kWaitsForQuiet)) return 0;
   // Nobody may propose, so nothing else makes turns: the conflict index shrinks nevertheless.
   const bool is_short = sweep_left_ > 0 && held_memory().is_short();
-  const bool goes_on = !resubmit_.empty() || !released_.empty() || more_to_drop_ || is_short;
+  const bool drops = more_to_drop_ || (more_to_erase_ && durable_batch_ >= erase_batch_);
+  const bool goes_on = !resubmit_.empty() || !released_.empty() || drops || is_short;
   if (goes_on && !storage_full_) return 0;
   Tick next = std::min({retransmit_.next(), fast_wait_.next(), question_due_, recovery_due_,
                         fence_due_, stall_due_});

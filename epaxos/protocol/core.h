@@ -394,6 +394,9 @@ class EpaxosCore final : public Core {
   Tick image_wish_due_ = 0;
   unsigned image_wishes_ = 0;
   bool more_to_drop_ = false;
+  bool more_to_erase_ = false;
+  BatchNumber erase_batch_ = 0;  // The last one that erases.
+  BatchNumber durable_batch_ = 0;
   std::size_t sweep_left_ = 0;  // Entries of the conflict index that no floor was held against.
   Tick floor_due_ = 0;          // Of a group of one.
   std::vector<RowQuestion> questions_;

@@ -11,8 +11,11 @@
 namespace epaxos::protocol {
 namespace {
 
-/// Slots of a row that one turn forgets, in memory and on disk: well below a millisecond.
+/// Slots of a row that one turn forgets: well below a millisecond.
 constexpr std::uint64_t kDropSlots = 4096;
+/// The same on disk, where the writer visits each record; and the next ones wait until these are
+/// gone, so that records which others wait for do not stand behind millions of them.
+constexpr std::uint64_t kEraseSlots = 1024;
 /// Entries of the conflict index that one turn holds against the vector floor.
 constexpr std::size_t kSweepEntries = 256;
 /// What a missing instance costs to fetch and to execute, about, in bytes of an image.
@@ -128,7 +131,7 @@ void EpaxosCore::drop_some(Effects& out) {
     conflicts_.sweep(vector_floor_, kSweepEntries);
     sweep_left_ -= std::min(sweep_left_, kSweepEntries);
   }
-  more_to_drop_ = false;
+  more_to_drop_ = more_to_erase_ = false;
   if (storage_full_) return;
   bool anything = false;
   for (int row = 0; row < n_; ++row) {
@@ -153,8 +156,9 @@ void EpaxosCore::drop_row(ReplicaId row, Slot executed, Effects& out) {
   if (dropped > dropped_[row]) drop_through(row, dropped);
   // The next start needs what its image does not cover.
   const Slot erasable = std::min({floor_[row], dropped_[row], image_[row]});
-  const Slot erased = at_most(erasable, erased_[row], kDropSlots);
-  if (erased < erasable) more_to_drop_ = true;
+  const bool may_erase = durable_batch_ >= erase_batch_ || erase_batch_ == out.batch;
+  const Slot erased = may_erase ? at_most(erasable, erased_[row], kEraseSlots) : erased_[row];
+  if (erased < erasable) more_to_erase_ = true;
   if (erased > erased_[row]) erase_through(row, erased, out);
 }
 
@@ -173,6 +177,7 @@ void EpaxosCore::drop_through(ReplicaId row, Slot slot) {
 
 void EpaxosCore::erase_through(ReplicaId row, Slot erased, Effects& out) {
   erased_[row] = erased;
+  erase_batch_ = out.batch;
   for (const RecordKind kind : kInstanceKinds) {
     out.erase_through({static_cast<std::uint8_t>(kind), config_.group, config_.epoch, row, erased});
   }

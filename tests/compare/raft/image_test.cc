@@ -60,6 +60,7 @@ TEST(Truncation, RecordsGoWhenAnImageCoversThemAndNobodyNearNeedsThem) {
 
   b.turn([&] { b.core.image_durable(coded(covers(4, 1)), b.effects); });
   EXPECT_EQ(first_record(), 4u) << "the last two stay for those who are just behind";
+  b.durable();
 
   AppendEntries heartbeat = append(1, 5, 1, {}, 4);
   heartbeat.floor = LogIndex(4);
