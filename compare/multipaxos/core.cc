@@ -182,14 +182,6 @@ std::uint64_t MultiPaxosCore::span() const {
   return std::min<std::uint64_t>(config_.held_undecided_max, LogWindow::kSpanMax - held);
 }
 
-template <class Message>
-void MultiPaxosCore::send(ReplicaSet to, const Message& message, Effects& out,
-                          Release release) const {
-  if (to.size() == 0) return;
-  out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(Message::kType),
-                       config_.group, config_.epoch, encode(message, out)});
-}
-
 void MultiPaxosCore::put(RecordKind kind, Slice value, Effects& out) const {
   out.put({static_cast<std::uint8_t>(kind), config_.group, config_.epoch, ReplicaId(), Slot(1)},
           value);

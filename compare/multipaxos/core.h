@@ -248,4 +248,12 @@ class MultiPaxosCore final : public Core {
 /// that it is made for.
 Protocol multipaxos(const Options& options = {});
 
+template <class Message>
+void MultiPaxosCore::send(ReplicaSet to, const Message& message, Effects& out,
+                          Release release) const {
+  if (to.size() == 0) return;
+  out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(Message::kType),
+                       config_.group, config_.epoch, encode(message, out)});
+}
+
 }  // namespace epaxos::compare::multipaxos

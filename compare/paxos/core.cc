@@ -285,13 +285,6 @@ void PaxosCore::install(Bytes, Effects&) {
 
 // --- What the handlers share -------------------------------------------------------------------
 
-template <class Message>
-void PaxosCore::send(ReplicaSet to, const Message& message, Effects& out, Release release) const {
-  if (to.size() == 0) return;
-  out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(Message::kType),
-                       config_.group, config_.epoch, encode(message, out)});
-}
-
 void PaxosCore::put(RecordKind kind, Slice value, Effects& out) const {
   out.put({static_cast<std::uint8_t>(kind), config_.group, config_.epoch, ReplicaId(), kTheSlot},
           value);

@@ -136,4 +136,11 @@ class PaxosCore final : public Core {
 /// The protocol as the line-up lists it: "paxos".
 Protocol paxos();
 
+template <class Message>
+void PaxosCore::send(ReplicaSet to, const Message& message, Effects& out, Release release) const {
+  if (to.size() == 0) return;
+  out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(Message::kType),
+                       config_.group, config_.epoch, encode(message, out)});
+}
+
 }  // namespace epaxos::compare::paxos

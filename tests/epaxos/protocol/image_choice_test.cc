@@ -163,7 +163,7 @@ TEST_F(Install, AFloorThatMovesWhileMuchIsListedCounts) {
   const std::vector<std::byte> image = Subject::coded(b.image());
   std::vector<std::byte> told;
   ASSERT_FALSE(b.core.coverage_for(kA, image, told).value());
-  for (const std::uint64_t slot : {1000, 4500}) {
+  for (const std::uint64_t slot : {1000U, 4500U}) {
     for (const ReplicaId peer : {kA, kC}) {
       b.deliver(peer, Frontier{{slot, 0, 0}, {slot, 0, 0}, {slot, 0, 0}});
     }

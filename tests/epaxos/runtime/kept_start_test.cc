@@ -6,6 +6,10 @@
 namespace epaxos::runtime::testing {
 namespace {
 
+Slot slot_of(char letter) {
+  return Slot(static_cast<unsigned char>(letter));
+}
+
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -70,7 +74,7 @@ TEST_F(RestartingKept, AfterACrashAtAnyMomentMachineAndStoreFitTogether) {
   std::string erasable;
   stage->core.on_end_of_turn = [&](Effects& out) {
     for (const char letter : std::exchange(erasable, "")) {
-      out.erase({.kind = 1, .group = {}, .epoch = {}, .row = {}, .slot = Slot(letter)});
+      out.erase({.kind = 1, .group = {}, .epoch = {}, .row = {}, .slot = slot_of(letter)});
     }
   };
   std::size_t starts = 0;
@@ -82,7 +86,7 @@ TEST_F(RestartingKept, AfterACrashAtAnyMomentMachineAndStoreFitTogether) {
     ASSERT_TRUE(started) << started.error().message;
     ++starts;
     for (char letter = 'a'; letter <= stage->machine.state.back(); ++letter) {
-      const RecordKey key{.kind = 1, .group = {}, .epoch = {}, .row = {}, .slot = Slot(letter)};
+      const RecordKey key{.kind = 1, .group = {}, .epoch = {}, .row = {}, .slot = slot_of(letter)};
       const bool in_state = next->machine.state.find(letter) != std::string::npos;
       EXPECT_TRUE(in_state || remains.disk.contains(key)) << letter << " is lost";
     }
@@ -95,7 +99,7 @@ TEST_F(RestartingKept, AfterACrashAtAnyMomentMachineAndStoreFitTogether) {
     stage->machine.state += letter;
     stage->core.covers = stage->machine.state;
     stage->store
-        .on_disk[{.kind = 1, .group = {}, .epoch = {}, .row = {}, .slot = Slot(letter)}] = {};
+        .on_disk[{.kind = 1, .group = {}, .epoch = {}, .row = {}, .slot = slot_of(letter)}] = {};
     stage->host().request_image();
     for (int i = 0; i < 20; ++i) {
       stage->after(10'000);
@@ -228,7 +232,7 @@ TEST_F(RestartingKept, ADamagedMarkIsRefused) {
 TEST_F(RestartingKept, ANoteThatMakesNoSenseIsRefused) {
   start();
   keep_now();
-  for (const std::size_t bytes : {0, 8, 15, 17}) {
+  for (const std::size_t bytes : {0U, 8U, 15U, 17U}) {
     Remains bad = remains_of(*stage);
     bad.disk[kKeptNoteKey].resize(bytes);
     EXPECT_THAT(refusal(bad), HasSubstr("makes no sense")) << bytes;
