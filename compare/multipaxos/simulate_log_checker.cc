@@ -23,10 +23,7 @@ void LogChecker::on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::
   from_ = from;
   disk_ = &disk;
   checker_.at(cluster_.events());
-  net::BundleReader reader(cluster_.at_replica(to).identity(), cluster_.size());
-  check(!reader.open(bundle), "a bundle left that its receiver would refuse");
-  net::Frame frame;
-  while (reader.next(frame)) check_frame(frame);
+  cluster_.read_bundle(to, bundle, [&](const net::Frame& frame) { check_frame(frame); });
 }
 
 void LogChecker::check_frame(const net::Frame& frame) {

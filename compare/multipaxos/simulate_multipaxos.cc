@@ -36,19 +36,13 @@ constexpr const char* kAlwaysZero[] = {
     "refused_contradicts_decision", "refused_not_the_ballots_owner",
 };
 
-constexpr const char* kUnreadable = "something that does not decode";
-
 std::string range(Slot first, Slot last) {
   return std::to_string(first.value()) + ".." + std::to_string(last.value());
 }
 
 std::string words_of_entry(const Entry& entry) {
-  std::string text = " at " + to_string(Ballot::from_packed(entry.round));
-  if (entry.origin.is_nobody()) return text + " nop";
-  std::vector<Command> commands;
-  decode_block_commands(entry.block, commands);
-  for (const Command& command : commands) text += " " + words_of(command.id);
-  return text;
+  const std::string text = " at " + to_string(Ballot::from_packed(entry.round));
+  return text + (entry.origin.is_nobody() ? " nop" : commands_of(entry.block));
 }
 
 std::string told(const Prepare& m, int) {
@@ -105,20 +99,10 @@ std::string told(const Wanted& m, int) {
   return "Wanted " + std::to_string(m.sequence) + " of life " + std::to_string(m.life);
 }
 
-template <class... Messages>
-std::string told_of(const net::Frame& frame, int replicas) {
-  std::string text = "a frame of type " + std::to_string(frame.type);
-  const auto with = [&]<class Message>(Message message) {
-    if (static_cast<net::FrameType>(Message::kType) != frame.type) return;
-    text = decode(frame.body, replicas, message) ? told(message, replicas) : kUnreadable;
-  };
-  (with(Messages()), ...);
-  return text;
-}
-
 std::string words_of_frame(const net::Frame& frame, int replicas) {
   return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, Fetch, Learn, Truncated,
-                 Forgot, Forward, Wanted>(frame, replicas);
+                 Forgot, Forward, Wanted>(
+      frame, replicas, [replicas](const auto& message) { return told(message, replicas); });
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {

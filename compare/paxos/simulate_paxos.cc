@@ -53,10 +53,7 @@ class SpokenBallots final : public sim::Checker {
     if (disk.was_set_back()) return;  // It has forgotten, and is gone for good.
     from_ = from;
     checker_.at(cluster_.events());
-    net::BundleReader reader(cluster_.at_replica(to).identity(), cluster_.size());
-    check(!reader.open(bundle), "a bundle left that its receiver would refuse");
-    net::Frame frame;
-    while (reader.next(frame)) check_frame(frame, disk);
+    cluster_.read_bundle(to, bundle, [&](const net::Frame& frame) { check_frame(frame, disk); });
   }
 
  private:

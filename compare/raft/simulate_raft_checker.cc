@@ -172,10 +172,7 @@ void RaftChecker::on_sent(ReplicaId from, ReplicaId to, Bytes bundle,
   if (forgetful_[from.value()]) return;
   from_ = from;
   disk_ = &disk;
-  net::BundleReader reader(cluster_.at_replica(to).identity(), n_);
-  check(!reader.open(bundle), "a bundle left that its receiver would refuse");
-  net::Frame frame;
-  while (reader.next(frame)) check_frame(to, frame);
+  cluster_.read_bundle(to, bundle, [&](const net::Frame& frame) { check_frame(to, frame); });
 }
 
 void RaftChecker::expect_durable(std::uint64_t term, const char* what) {

@@ -10,21 +10,15 @@
 namespace epaxos::compare::raft {
 namespace {
 
-constexpr const char* kUnreadable = "something that does not decode";
+std::string commands_of(Bytes block) {
+  if (block.empty()) return " nop";
+  if (!decode_block_footprint(block)) return " " + std::string(kUnreadable);
+  return epaxos::commands_of(block);
+}
 
 template <class Number>
 std::string number(const char* what, Number value) {
   return std::string(" ") + what + " " + std::to_string(value.value());
-}
-
-std::string commands_of(Bytes block) {
-  if (block.empty()) return " nop";
-  if (!decode_block_footprint(block)) return " " + std::string(kUnreadable);
-  std::vector<Command> commands;
-  decode_block_commands(block, commands);
-  std::string text;
-  for (const Command& command : commands) text += " " + words_of(command.id);
-  return text;
 }
 
 std::string told(const Entry& entry) {
@@ -80,23 +74,12 @@ std::string told(const Wanted& m) {
   return "Wanted " + std::to_string(m.life) + "/" + std::to_string(m.sequence);
 }
 
-/// The one of these that has the type of the frame.
-template <class... Messages>
-std::string told_of(const net::Frame& frame, int replicas) {
-  std::string text = kUnreadable;
-  const auto with = [&]<class Message>(Message message) {
-    if (static_cast<net::FrameType>(Message::kType) != frame.type) return;
-    if (decode(frame.body, replicas, message)) text = told(message);
-  };
-  (with(Messages()), ...);
-  return text;
-}
-
 }  // namespace
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
   return told_of<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, Truncated,
-                 TimeoutNow, Hello, Forgot, Forward, Wanted>(frame, replicas);
+                 TimeoutNow, Hello, Forgot, Forward, Wanted>(
+      frame, replicas, [](const auto& message) { return told(message); });
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {

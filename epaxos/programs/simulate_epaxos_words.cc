@@ -12,19 +12,8 @@ namespace {
 using protocol::CommitKind;
 using protocol::RecordKind;
 
-constexpr const char* kUnreadable = "something that does not decode";
-
 std::string ballot_of(const Ballot& ballot) {
   return " ballot " + to_string(ballot);
-}
-
-std::string commands_of(Bytes block) {
-  if (block.empty() || !decode_block_footprint(block)) return {};
-  std::vector<Command> commands;
-  decode_block_commands(block, commands);
-  std::string text = commands.empty() ? " no command" : "";
-  for (const Command& command : commands) text += " " + words_of(command.id);
-  return text;
 }
 
 std::string vote_of(const Ballot& ballot, bool nop, const Dependencies& dependencies) {
@@ -111,18 +100,6 @@ std::string told(const protocol::Unfence& m) {
   return "Unfence " + std::to_string(m.number);
 }
 
-/// The one of these that has the type of the frame.
-template <class... Messages>
-std::string told_of(const net::Frame& frame, int replicas) {
-  std::string text = kUnreadable;
-  const auto with = [&]<class Message>(Message message) {
-    if (static_cast<net::FrameType>(Message::kType) != frame.type) return;
-    if (decode(frame.body, replicas, message)) text = told(message);
-  };
-  (with(Messages()), ...);
-  return text;
-}
-
 std::string recorded(const char* how, Bytes value, int replicas) {
   protocol::PreAccept record;
   if (!decode(value, replicas, record)) return kUnreadable;
@@ -155,7 +132,7 @@ std::string words_of_frame(const net::Frame& frame, int replicas) {
                  protocol::Validate, protocol::ValidateOk, protocol::Waiting, protocol::Status,
                  protocol::FetchRange, protocol::RangeEnd, protocol::Learn, protocol::Frontier,
                  protocol::Truncated, protocol::Fence, protocol::Unfence, protocol::VectorFloor>(
-      frame, replicas);
+      frame, replicas, [](const auto& message) { return told(message); });
 }
 
 std::string words_of_record(const RecordKey& key, Bytes value, int replicas) {

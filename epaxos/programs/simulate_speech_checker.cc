@@ -66,10 +66,7 @@ void SpeechChecker::on_sent(ReplicaId from, ReplicaId to, Bytes bundle,
   if (forgetful_.contains(from)) return;
   from_ = from;
   disk_ = &disk;
-  net::BundleReader reader(cluster_.at_replica(to).identity(), n_);
-  check(!reader.open(bundle), "a bundle left that its receiver would refuse");
-  net::Frame frame;
-  while (reader.next(frame)) check_frame(frame);
+  cluster_.read_bundle(to, bundle, [&](const net::Frame& frame) { check_frame(frame); });
 }
 
 void SpeechChecker::check_frame(const net::Frame& frame) {

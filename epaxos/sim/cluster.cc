@@ -227,6 +227,14 @@ VirtualReplica& Cluster::at_replica(ReplicaId replica) {
   return *replicas_[replica.value()];
 }
 
+void Cluster::read_bundle(ReplicaId to, Bytes bundle,
+                          const std::function<void(const net::Frame&)>& visit) {
+  net::BundleReader reader(at_replica(to).identity(), config_.replica_count);
+  check(!reader.open(bundle), "a bundle left that its receiver would refuse");
+  net::Frame frame;
+  while (reader.next(frame)) visit(frame);
+}
+
 CoreStatus Cluster::status(ReplicaId replica) {
   CoreStatus status;
   core(replica).status(status);

@@ -118,6 +118,8 @@ class Cluster {
   [[nodiscard]] std::vector<ReplicaId> replicas() const;
   [[nodiscard]] bool alive(ReplicaId replica) const { return replicas_[replica.value()]->alive(); }
   [[nodiscard]] VirtualReplica& at_replica(ReplicaId replica);
+  /// Calls `visit` with the frames of a bundle that leaves for this replica.
+  void read_bundle(ReplicaId to, Bytes bundle, const std::function<void(const net::Frame&)>& visit);
   [[nodiscard]] runtime::Host& host(ReplicaId replica) { return at_replica(replica).host(); }
   [[nodiscard]] const Core& core(ReplicaId replica) { return at_replica(replica).core(); }
   [[nodiscard]] StateMachine& machine(ReplicaId replica) { return at_replica(replica).machine(); }
