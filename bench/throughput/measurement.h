@@ -22,7 +22,7 @@ struct Totals {
   std::uint64_t slow_path = 0;
   std::uint64_t bundles_out = 0;
   std::uint64_t bytes_out = 0;
-  std::uint64_t resident_bytes = 0;
+  std::uint64_t resident_bytes = 0;  ///< Without pages of files, such as a store's.
 };
 
 struct Measurement {

@@ -10,8 +10,36 @@ namespace {
 
 /// Blocks whose memory is kept for the next ones.
 constexpr std::size_t kSpareMax = 64;
+/// Bytes of blocks that wait to be executed.
+constexpr std::size_t kWaitingBytesMax = std::size_t{64} * 1024 * 1024;
 
 }  // namespace
+
+ForwardQueue::Taken ForwardQueue::take(std::span<const Proposal> proposals,
+                                       const CoreConfig& config, Effects& out) {
+  Taken taken;
+  while (!proposals.empty()) {
+    if (size() >= config.in_flight_max || bytes_ >= kWaitingBytesMax) {
+      out.reject(proposals, ErrorCode::kOverloaded,
+                 "too many commands of this replica are undecided; try again later");
+      break;
+    }
+    const auto batch = proposals.first(
+        commands_that_fit(proposals, config.batch_commands_max, config.batch_bytes_max));
+    proposals = proposals.subspan(batch.size());
+    const Footprint footprint = merged_footprint(batch);
+    const std::size_t bytes = block_bytes(batch, footprint);
+    if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
+      out.reject(batch, ErrorCode::kTooLarge,
+                 "the command exceeds the 512 KiB or 16,384 keys that an entry can carry");
+      continue;
+    }
+    add(batch, footprint, bytes);
+    ++taken.blocks;
+    taken.commands += batch.size();
+  }
+  return taken;
+}
 
 void ForwardQueue::add(std::span<const Proposal> batch, const Footprint& footprint,
                        std::size_t bytes) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "compare/log/entry.h"
+#include "epaxos/contract/core.h"
 
 namespace epaxos::compare {
 
@@ -31,8 +32,15 @@ class ForwardQueue {
   [[nodiscard]] std::size_t size() const { return blocks_.size(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
-  /// Takes commands in. Precondition: `footprint` is their merged_footprint(), `bytes` their
-  /// block_bytes(), within kBlockBytesMax.
+  struct Taken {
+    std::size_t blocks = 0;
+    std::size_t commands = 0;
+  };
+  /// Cuts what clients propose into blocks and takes them in. What is too large, and what finds no
+  /// room, is rejected.
+  Taken take(std::span<const Proposal> proposals, const CoreConfig& config, Effects& out);
+  /// Takes one block in. Precondition: `footprint` is the commands' merged_footprint(), `bytes`
+  /// their block_bytes(), within kBlockBytesMax.
   void add(std::span<const Proposal> batch, const Footprint& footprint, std::size_t bytes);
 
   /// What goes to the leader next, if anything does; its block stays until it is executed. The

@@ -3,12 +3,26 @@
 #include <algorithm>
 
 namespace epaxos::compare {
+namespace {
+
+/// Records that one turn erases.
+constexpr std::uint64_t kEraseMax = 4096;
+
+}  // namespace
 
 bool LogRecords::read(Slot slot, std::vector<std::byte>& encoded) const {
   if (!reader_.read || !reader_.read(key(slot), encoded)) return false;
   Bytes rest = encoded;
   Entry entry;
   return take_entry(rest, replicas_, entry) && rest.empty();
+}
+
+Slot LogRecords::erase_some(Slot erased, Slot limit, Effects& out) {
+  if (limit <= erased || !has_erased()) return erased;
+  erasing_ = out.batch;
+  const Slot last = std::min(limit, Slot(erased.value() + kEraseMax));
+  erase_through(last, out);
+  return last;
 }
 
 Slot LogRecords::forgettable(Slot limit, const Effects& turn) {

@@ -31,6 +31,15 @@ class LogRecords {
   void erase(Slot slot, Effects& out) const { out.erase(key(slot)); }
   void erase_through(Slot slot, Effects& out) const { out.erase_through(key(slot)); }
 
+  /// As Core::durable().
+  void durable(BatchNumber batch) { durable_ = batch; }
+  /// Whether the disk has done what erase_some() wanted last.
+  [[nodiscard]] bool has_erased() const { return durable_ >= erasing_; }
+  /// Erases records behind `erased`, up to `limit` at the most: a part of them a call, and nothing
+  /// before has_erased(), so that records which others wait for do not stand behind millions of
+  /// these. Returns up to where they are gone.
+  Slot erase_some(Slot erased, Slot limit, Effects& out);
+
   /// The encoded entry at a position, from the disk. False: it is not there, or cannot be read,
   /// which the host knows.
   bool read(Slot slot, std::vector<std::byte>& encoded) const;
@@ -44,6 +53,8 @@ class LogRecords {
   Epoch epoch_;
   int replicas_;
   RecordReader reader_;
+  BatchNumber durable_ = 0;
+  BatchNumber erasing_ = 0;                           // The batch that erases last.
   Slot readable_;                                     // Up to here all can be read back, and
   std::optional<std::pair<BatchNumber, Slot>> next_;  // up to there when that batch can.
 };

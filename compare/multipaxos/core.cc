@@ -95,6 +95,7 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
 }
 
 void MultiPaxosCore::durable(BatchNumber batch, Effects& out) {
+  records_.durable(batch);
   while (!awaits_durable_.empty() && awaits_durable_.front().batch <= batch) {
     const AwaitsDurable done = awaits_durable_.front();
     awaits_durable_.pop_front();
@@ -131,6 +132,7 @@ void MultiPaxosCore::tick(Tick now, Effects& out) {
 
 Tick MultiPaxosCore::next_deadline() const {
   if (executor_.executed_up_to() < decided_up_to_) return 0;
+  if (image_before_ > erased_ && records_.has_erased() && !storage_full_) return 0;
   Tick next = std::min({election_due_, heartbeat_due_, resend_due_, ask_due_});
   // Without a leader to send to there is nothing to send again.
   if (leader()) next = std::min(next, own_.due());
@@ -203,7 +205,8 @@ void MultiPaxosCore::status(CoreStatus& out) const {
     known = std::max(known, told_.ballot == kInitialBallot ? log_.last() : told_.last);
   }
   out.rows.push_back({decided_up_to_, executor_.applied_up_to(), known, floor()});
-  for (std::size_t i = 0; i < kCounts; ++i) out.counters.push_back({kCountNames[i], counts_[i]});
+  out.memory = held_memory();
+  counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"own_blocks", own_.size()});
   out.counters.push_back({"log_window_bytes", log_.memory_bytes()});
 }

@@ -154,8 +154,6 @@ class MultiPaxosCore final : public Core {
   void wish_for_image(Effects& out);
 
   // propose.cc: commands of this replica's clients, and blocks of other replicas.
-  void reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
-              Effects& out) const;
   void on_forward(ReplicaId from, const Forward& message, Effects& out);
   void on_wanted(const Wanted& message, Tick now);
   void drain_own(Effects& out);
@@ -177,9 +175,7 @@ class MultiPaxosCore final : public Core {
   void send(ReplicaSet to, const Message& message, Effects& out,
             Release release = Release::kGated) const;
   void put(RecordKind kind, Slice value, Effects& out) const;
-  void add(Count what, std::uint64_t times = 1) {
-    counts_[static_cast<std::size_t>(what)] += times;
-  }
+  void add(Count what, std::uint64_t times = 1) { counters_.add(what, times); }
 
   const CoreConfig config_;
   const Options options_;
@@ -240,7 +236,7 @@ class MultiPaxosCore final : public Core {
   Slot erased_;        // Up to here no record is left.
   std::uint64_t random_;
   AlignedBytes aligned_;  // A record's bytes while they are restored.
-  std::array<std::uint64_t, kCounts> counts_{};
+  Counters counters_;
 };
 
 /// The protocol as the line-up lists it: "multipaxos", or "multipaxos-all" where every replica

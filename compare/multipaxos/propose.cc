@@ -5,37 +5,9 @@
 
 namespace epaxos::compare::multipaxos {
 
-void MultiPaxosCore::reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
-                            Effects& out) const {
-  for (const Proposal& proposal : proposals) {
-    out.rejections.push_back({proposal.command.id, code, reason});
-  }
-}
-
 void MultiPaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
-  if (!voting_) {
-    return reject(proposals, ErrorCode::kNotVoting,
-                  "this replica lost what it had promised and may not propose; use another replica",
-                  out);
-  }
-  while (!proposals.empty()) {
-    if (own_.size() >= config_.in_flight_max) {
-      return reject(proposals, ErrorCode::kOverloaded,
-                    "too many commands of this replica are undecided; try again later", out);
-    }
-    const auto batch = proposals.first(
-        commands_that_fit(proposals, config_.batch_commands_max, config_.batch_bytes_max));
-    proposals = proposals.subspan(batch.size());
-    const Footprint footprint = merged_footprint(batch);
-    const std::size_t bytes = block_bytes(batch, footprint);
-    if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
-      reject(batch, ErrorCode::kTooLarge,
-             "the command exceeds the 512 KiB or 16,384 keys that an entry can carry", out);
-      continue;
-    }
-    add(Count::kProposedCommands, batch.size());
-    own_.add(batch, footprint, bytes);
-  }
+  if (!voting_) return out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
+  add(Count::kProposedCommands, own_.take(proposals, config_, out).commands);
 }
 
 /// To the leader, or into the log if this replica leads.

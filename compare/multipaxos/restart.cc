@@ -156,9 +156,10 @@ void MultiPaxosCore::drop_some(Effects& out) {
     droppable = std::max(droppable, Slot(applied.value() - config_.held_executed_max));
   }
   if (droppable > log_.base()) log_.drop_through(records_.forgettable(droppable, out));
-  if (image_before_ > erased_ && !storage_full_) {
-    erased_ = gone_ = image_before_;
-    records_.erase_through(erased_, out);
+  if (storage_full_) return;
+  if (const Slot gone = records_.erase_some(erased_, image_before_, out); gone > erased_) {
+    erased_ = gone;
+    gone_ = std::max(gone_, gone);
     // What was promised by votes that go stands nowhere else.
     if (promised_ == kInitialBallot) return;
     put(RecordKind::kPromise, encode(Prepare{promised_, Slot(1)}, out), out);

@@ -10,8 +10,6 @@ constexpr unsigned kAttemptsMax = 6;
 constexpr unsigned kQuestionsMax = 4;
 constexpr Slot kTheSlot{1};
 
-constexpr const char* kMayNotPropose =
-    "this replica lost what it had promised and may not propose; use another replica";
 constexpr const char* kOtherUnderway =
     "this replica is deciding about other commands already, and there is one decision only; the "
     "command was not executed";
@@ -108,12 +106,7 @@ void PaxosCore::settle(const CommandId& command, Effects& out) {
 }
 
 void PaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
-  if (!voting_) {
-    for (const Proposal& each : proposals) {
-      out.rejections.push_back({each.command.id, ErrorCode::kNotVoting, kMayNotPropose});
-    }
-    return;
-  }
+  if (!voting_) return out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
   std::size_t taken = 0;
   if (!chosen_ && !candidate_ && !proposals.empty()) {
     const auto batch = proposals.first(
@@ -121,9 +114,8 @@ void PaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
     const Footprint footprint = merged_footprint(batch);
     const std::size_t bytes = block_bytes(batch, footprint);
     if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
-      out.rejections.push_back({batch.front().command.id, ErrorCode::kTooLarge,
-                                "the command exceeds the 512 KiB or 16,384 keys that a decision "
-                                "can carry"});
+      out.reject(batch, ErrorCode::kTooLarge,
+                 "the command exceeds the 512 KiB or 16,384 keys that a decision can carry");
     } else {
       candidate_.emplace();
       candidate_->proposer = self_;
@@ -297,7 +289,7 @@ void PaxosCore::status(CoreStatus& out) const {
   const Slot known = chosen_ || acceptor_.vote() ? kTheSlot : Slot();
   out.rows.push_back(
       {chosen_ ? kTheSlot : Slot(), executed_ && chosen_ ? kTheSlot : Slot(), known});
-  for (std::size_t i = 0; i < kCounts; ++i) out.counters.push_back({kCountNames[i], counts_[i]});
+  counters_.append_to(out.counters, kCountNames);
 }
 
 }  // namespace epaxos::compare::paxos

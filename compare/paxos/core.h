@@ -101,7 +101,7 @@ class PaxosCore final : public Core {
             Release release = Release::kGated) const;
   void put(RecordKind kind, Slice value, Effects& out) const;
   [[nodiscard]] Failure nonsense(const char* what) const;
-  void add(Count what) { ++counts_[static_cast<std::size_t>(what)]; }
+  void add(Count what) { counters_.add(what); }
 
   const CoreConfig config_;
   const int n_;
@@ -130,7 +130,7 @@ class PaxosCore final : public Core {
   Tick ask_due_ = kNever;
   unsigned asked_ = 0;
   std::uint64_t random_;
-  std::array<std::uint64_t, kCounts> counts_{};
+  Counters counters_;
 };
 
 /// The protocol as the line-up lists it: "paxos".

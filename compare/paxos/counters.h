@@ -2,9 +2,9 @@
 
 // Everything the core counts: what it did, and each reason why it ignored something.
 
-#include <array>
 #include <cstdint>
-#include <string_view>
+
+#include "epaxos/contract/counters.h"
 
 namespace epaxos::compare::paxos {
 
@@ -32,9 +32,10 @@ enum class Count : std::uint8_t {
   kPeerForgot,           ///< A message of a replica whose disk has lost promises.
   kCount,
 };
-inline constexpr std::size_t kCounts = static_cast<std::size_t>(Count::kCount);
 
-inline constexpr std::array<std::string_view, kCounts> kCountNames{
+using Counters = CounterSet<Count>;
+
+inline constexpr Counters::Names kCountNames{
     "ballots_started",
     "ballots_given_up",
     "adopted",

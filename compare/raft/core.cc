@@ -92,6 +92,7 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
 
 void RaftCore::durable(BatchNumber batch, Effects& out) {
   durable_batch_ = batch;
+  records_.durable(batch);
   while (!appended_.empty() && appended_.front().batch <= batch) {
     durable_index_ = std::max(durable_index_, appended_.front().index);
     appended_.pop_front();
@@ -122,7 +123,7 @@ void RaftCore::tick(Tick now, Effects& out) {
 
 Tick RaftCore::next_deadline() const {
   if (executor_.executed_up_to() < commit_index_) return 0;
-  if (more_to_drop_ && durable_batch_ >= erase_batch_ && !storage_full_) return 0;
+  if (more_to_drop_ && records_.has_erased() && !storage_full_) return 0;
   Tick next = own_.due();
   if (role_ == Role::kLeader) {
     next = std::min({next, heartbeat_due_, quorum_due_});
@@ -178,9 +179,8 @@ void RaftCore::status(CoreStatus& out) const {
       break;
   }
   out.rows.push_back({commit_index_, executor_.applied_up_to(), last_log_index(), floor_});
-  for (std::size_t i = 0; i < kCounts; ++i) {
-    out.counters.push_back({kCountNames[i], counters_[static_cast<Count>(i)]});
-  }
+  out.memory = held_memory();
+  counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"current_term", current_term_.value()});
   out.counters.push_back({"leader_replica", leader_ ? leader_->value() + 1u : 0u});
   out.counters.push_back({"own_blocks_waiting", own_.size()});

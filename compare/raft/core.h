@@ -226,7 +226,6 @@ class RaftCore final : public Core {
   std::optional<RecordKey> last_restored_;
   AlignedBytes aligned_;  // A record's bytes while they are restored.
   bool more_to_drop_ = false;
-  BatchNumber erase_batch_ = 0;  // The last one that erases entries which images cover.
   bool must_have_image_ = false;
   LogIndex leader_commit_;  // The highest that any leader has told.
   Tick image_wish_due_ = 0;

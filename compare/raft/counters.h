@@ -2,9 +2,9 @@
 
 // Everything the Raft core counts: what it did, and each reason why it ignored something.
 
-#include <array>
 #include <cstdint>
-#include <string_view>
+
+#include "epaxos/contract/counters.h"
 
 namespace epaxos::compare::raft {
 
@@ -59,9 +59,9 @@ enum class Count : std::uint8_t {
   kCount,
 };
 
-inline constexpr std::size_t kCounts = static_cast<std::size_t>(Count::kCount);
+using Counters = CounterSet<Count>;
 
-inline constexpr std::array<std::string_view, kCounts> kCountNames{
+inline constexpr Counters::Names kCountNames{
     "proposed_commands",
     "proposed_blocks",
     "forwards_sent",
@@ -109,19 +109,6 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "forgot_told",
     "refused_not_voting",
     "refused_peer_forgot",
-};
-
-class Counters {
- public:
-  void add(Count what, std::uint64_t times = 1) {
-    values_[static_cast<std::size_t>(what)] += times;
-  }
-  [[nodiscard]] std::uint64_t operator[](Count what) const {
-    return values_[static_cast<std::size_t>(what)];
-  }
-
- private:
-  std::array<std::uint64_t, kCounts> values_{};
 };
 
 }  // namespace epaxos::compare::raft

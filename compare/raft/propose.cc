@@ -6,44 +6,12 @@
 #include "compare/raft/core.h"
 
 namespace epaxos::compare::raft {
-namespace {
-
-/// Bytes of own blocks that wait to be executed.
-constexpr std::size_t kOwnBytesMax = std::size_t{64} * 1024 * 1024;
-
-void reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason, Effects& out) {
-  for (const Proposal& proposal : proposals) {
-    out.rejections.push_back({proposal.command.id, code, reason});
-  }
-}
-
-}  // namespace
 
 void RaftCore::propose(std::span<const Proposal> proposals, Effects& out) {
-  if (!voting_) {
-    return reject(proposals, ErrorCode::kNotVoting,
-                  "this replica lost what it had promised and may not propose; use another replica",
-                  out);
-  }
-  while (!proposals.empty()) {
-    if (own_.size() >= config_.in_flight_max || own_.bytes() >= kOwnBytesMax) {
-      return reject(proposals, ErrorCode::kOverloaded,
-                    "too many commands of this replica are undecided; try again later", out);
-    }
-    const auto batch = proposals.first(
-        commands_that_fit(proposals, config_.batch_commands_max, config_.batch_bytes_max));
-    proposals = proposals.subspan(batch.size());
-    const Footprint footprint = merged_footprint(batch);
-    const std::size_t bytes = block_bytes(batch, footprint);
-    if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
-      reject(batch, ErrorCode::kTooLarge,
-             "the command exceeds the 512 KiB or 16,384 keys that an entry can carry", out);
-      continue;
-    }
-    own_.add(batch, footprint, bytes);
-    counters_.add(Count::kProposedBlocks);
-    counters_.add(Count::kProposedCommands, batch.size());
-  }
+  if (!voting_) return out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
+  const ForwardQueue::Taken taken = own_.take(proposals, config_, out);
+  counters_.add(Count::kProposedBlocks, taken.blocks);
+  counters_.add(Count::kProposedCommands, taken.commands);
 }
 
 /// Own blocks go to the leader, or into the log when this replica leads. Without a leader they

@@ -9,9 +9,6 @@
 namespace epaxos::compare::raft {
 namespace {
 
-/// Entries that one turn erases. The next ones wait until these are gone from the disk, so that
-/// records which others wait for do not stand behind millions of them.
-constexpr std::uint64_t kDropMax = 4096;
 /// Bytes of the log in memory, beyond which executed entries are on disk only.
 constexpr std::size_t kHeldBytesMax = std::size_t{64} * 1024 * 1024;
 /// What an entry is worth: an image that is larger than what is missing is not asked for.
@@ -63,15 +60,10 @@ void RaftCore::drop_some(Effects& out) {
   const LogIndex kept_for_others(last - std::min(last, config_.image_lag_instances));
   const LogIndex erasable =
       std::min({image_index_, executor_.applied_up_to(), std::max(floor_, kept_for_others)});
-  if (erasable <= erased_) return;
-  more_to_drop_ = true;
-  if (durable_batch_ < erase_batch_) return;
-  const LogIndex erased = std::min(erasable, LogIndex(erased_.value() + kDropMax));
-  more_to_drop_ = erased < erasable;
+  const LogIndex erased = records_.erase_some(erased_, erasable, out);
   counters_.add(Count::kDroppedEntries, erased.value() - erased_.value());
   erased_ = erased;
-  erase_batch_ = out.batch;
-  records_.erase_through(erased, out);
+  more_to_drop_ = erased < erasable;
 }
 
 /// What all members have, and what is executed and can be read back, needs no memory.

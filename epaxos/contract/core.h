@@ -15,6 +15,7 @@
 
 #include "deps/types/command.h"
 #include "deps/types/ids.h"
+#include "epaxos/contract/counters.h"
 #include "epaxos/contract/effects.h"
 #include "net/frame.h"
 
@@ -89,11 +90,6 @@ struct HeldMemory {
   [[nodiscard]] bool runs_out() const { return behind && bytes > limit_bytes / 4 * 3; }
   /// What is left is for what was proposed already.
   [[nodiscard]] bool is_short() const { return behind && bytes > limit_bytes / 16 * 15; }
-};
-
-struct Counter {
-  std::string_view name;  ///< Static storage, snake_case, unit last.
-  std::uint64_t value = 0;
 };
 
 struct RowStatus {

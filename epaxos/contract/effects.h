@@ -90,6 +90,9 @@ struct RejectionEffect {
   ErrorCode code = ErrorCode::kOverloaded;
   const char* reason = "";  ///< A sentence with static storage.
 };
+/// To every proposal of a replica whose disk has forgotten.
+inline constexpr const char* kMayNotPropose =
+    "this replica lost what it had promised and may not propose; use another replica";
 
 /// Precondition of use: one turn of one host; `batch` and `now` are set by the host.
 class Effects {
@@ -134,6 +137,10 @@ class Effects {
   /// that follows stays. Cost: the store's writer visits each record that is there.
   void erase_through(const RecordKey& last) {
     records.push_back({last, {}, RecordChange::kEraseThrough});
+  }
+
+  void reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason) {
+    for (const Proposal& each : proposals) rejections.push_back({each.command.id, code, reason});
   }
 
   [[nodiscard]] bool empty() const {

@@ -302,16 +302,14 @@ void EpaxosCore::status(CoreStatus& out) const {
     const Dependencies& there = peers_executed_[static_cast<std::size_t>(other)];
     out.lacking.push_back(is_self ? 0 : applied.count_above(there));
   }
-  for (std::size_t i = 0; i < kCounts; ++i) {
-    out.counters.push_back({kCountNames[i], counters_[static_cast<Count>(i)]});
-  }
+  out.memory = held_memory();
+  counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"in_flight_instances", progress_.in_flight()});
   out.counters.push_back({"delayed_proposals", delayed_});
   out.counters.push_back({"largest_component", graph_.largest_component()});
   out.counters.push_back({"components_of_three", graph_.components_of_three()});
   out.counters.push_back(
       {"waiting_to_execute", graph_.waiting() + ready_.size() - ready_next_ + handed_over_.size()});
-  out.memory = held_memory();
   out.counters.push_back({"held_executed_instances", executed_since(dropped_)});
   out.counters.push_back({"conflict_index_keys", conflicts_.keys()});
   out.counters.push_back({"conflict_index_bytes", conflicts_.memory_bytes()});

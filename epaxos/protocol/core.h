@@ -113,8 +113,6 @@ class EpaxosCore final : public Core {
                                      Dependencies& initial) const;
   void submit(std::span<const Proposal> batch, const Footprint& footprint,
               const Dependencies& initial, Effects& out);
-  void reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
-              Effects& out) const;
   [[nodiscard]] Slot allocate_slot();
   void resubmit_nops(Effects& out);
 
@@ -336,9 +334,6 @@ class EpaxosCore final : public Core {
   [[nodiscard]] bool is_of_this_life(const InstanceId& id) const {
     return id.row == self_ && id.slot >= first_slot_of_this_run_;
   }
-
-  static constexpr const char* kMayNotPropose =
-      "this replica lost what it had promised and may not propose; use another replica";
 
   const CoreConfig config_;
   const int n_;

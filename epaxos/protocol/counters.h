@@ -2,9 +2,9 @@
 
 // Everything the core counts: what it did, and each reason why it ignored something.
 
-#include <array>
 #include <cstdint>
-#include <string_view>
+
+#include "epaxos/contract/counters.h"
 
 namespace epaxos::protocol {
 
@@ -73,9 +73,9 @@ enum class Count : std::uint8_t {
   kRecoveryV7,
   kCount,
 };
-inline constexpr std::size_t kCounts = static_cast<std::size_t>(Count::kCount);
+using Counters = CounterSet<Count>;
 
-inline constexpr std::array<std::string_view, kCounts> kCountNames{
+inline constexpr Counters::Names kCountNames{
     "proposed_commands",
     "proposed_instances",
     "fast_path",
@@ -138,18 +138,6 @@ inline constexpr std::array<std::string_view, kCounts> kCountNames{
     "recovery_v5",
     "recovery_v6",
     "recovery_v7",
-};
-
-class Counters {
- public:
-  void add(Count what) { ++values_[static_cast<std::size_t>(what)]; }
-  void add(Count what, std::uint64_t times) { values_[static_cast<std::size_t>(what)] += times; }
-  [[nodiscard]] std::uint64_t operator[](Count what) const {
-    return values_[static_cast<std::size_t>(what)];
-  }
-
- private:
-  std::array<std::uint64_t, kCounts> values_{};
 };
 
 }  // namespace epaxos::protocol

@@ -15,11 +15,7 @@ namespace {
 /// Whether the coverage tells about every instance between its floor and what it has executed. One
 /// that it left out would be taken for one that nobody has heard of (R8, R9).
 bool lists_all(const Coverage& coverage) {
-  std::uint64_t wanted = 0;
-  for (int index = 0; index < coverage.floor.rows(); ++index) {
-    const ReplicaId row(static_cast<std::uint16_t>(index));
-    wanted += coverage.executed[row].value() - coverage.floor[row].value();
-  }
+  const std::uint64_t wanted = coverage.executed.count_above(coverage.floor);
   const auto listed = std::ranges::count_if(coverage.instances, [&](const CoveredInstance& each) {
     return coverage.executed.covers(each.id);
   });

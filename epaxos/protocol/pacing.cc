@@ -82,7 +82,7 @@ void EpaxosCore::propose_released(Effects& out) {
       batch.push_back(std::move(next));
     }
     if (!voting_) {
-      reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
+      out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
       continue;
     }
     std::span<const Proposal> rest = proposals;

@@ -25,19 +25,19 @@ void prefetch_ahead(const deps::ConflictIndex& conflicts, std::span<const Propos
 
 void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
   if (!voting_) {
-    return reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
+    return out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
   }
   // Those that have waited come first: a newer one would take the key, and they would wait again.
   propose_released(out);
   std::size_t begin = 0;
   while (begin < proposals.size()) {
     if (progress_.in_flight() + delayed_ >= config_.in_flight_max) {
-      return reject(proposals.subspan(begin), ErrorCode::kOverloaded,
-                    "too many commands of this replica are undecided; try again later", out);
+      return out.reject(proposals.subspan(begin), ErrorCode::kOverloaded,
+                        "too many commands of this replica are undecided; try again later");
     }
     if (is_full(out)) {
-      return reject(proposals.subspan(begin), ErrorCode::kOverloaded,
-                    "too much was proposed at once; try again at once", out);
+      return out.reject(proposals.subspan(begin), ErrorCode::kOverloaded,
+                        "too much was proposed at once; try again at once");
     }
     prefetch_ahead(conflicts_, proposals, begin);
     Dependencies initial = dependencies_of(proposals[begin].footprint);
@@ -82,13 +82,6 @@ std::size_t EpaxosCore::batch_of(std::span<const Proposal> proposals, Dependenci
   return fit;
 }
 
-void EpaxosCore::reject(std::span<const Proposal> proposals, ErrorCode code, const char* reason,
-                        Effects& out) const {
-  for (const Proposal& proposal : proposals) {
-    out.rejections.push_back({proposal.command.id, code, reason});
-  }
-}
-
 Slot EpaxosCore::allocate_slot() {
   // A slot that somebody else has already closed is skipped: its ballot 0 is over.
   while (true) {
@@ -107,22 +100,22 @@ void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
                         const Dependencies& initial, Effects& out) {
   const std::size_t bytes = block_bytes(batch, footprint);
   if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
-    return reject(batch, ErrorCode::kTooLarge,
-                  "the command exceeds the 512 KiB or 16,384 keys that an instance can carry", out);
+    return out.reject(batch, ErrorCode::kTooLarge,
+                      "the command exceeds the 512 KiB or 16,384 keys that an instance can carry");
   }
 
   const InstanceId id{self_, allocate_slot()};
   if (id.slot.value() > kSlotMax) {
     next_slot_ = id.slot;
-    return reject(batch, ErrorCode::kUnavailable,
-                  "this replica has no slot left; use another one, and replace this one", out);
+    return out.reject(batch, ErrorCode::kUnavailable,
+                      "this replica has no slot left; use another one, and replace this one");
   }
   Instance* const instance = instances_.find_or_add(id);
   if (instance == nullptr) {
     next_slot_ = id.slot;  // Not known to exist until it is recorded: nobody may hear of it.
     counters_.add(Count::kHeldUndecidedFull);
-    return reject(batch, ErrorCode::kOverloaded,
-                  "too many instances of this replica are undecided; try again later", out);
+    return out.reject(batch, ErrorCode::kOverloaded,
+                      "too many instances of this replica are undecided; try again later");
   }
   check(initial[self_] < id.slot, "an own slot was recorded before it was allocated");
 
@@ -162,7 +155,7 @@ void EpaxosCore::resubmit_nops(Effects& out) {
       const Footprint footprint = kept_footprint(instance);
       submit(proposals, footprint, dependencies_of(footprint), out);
     } else {
-      reject(proposals, ErrorCode::kNotVoting, kMayNotPropose, out);
+      out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
     }
   }
 }

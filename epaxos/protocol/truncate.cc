@@ -187,11 +187,7 @@ void EpaxosCore::erase_through(ReplicaId row, Slot erased, Effects& out) {
 /// so far behind that an image is the shorter way.
 void EpaxosCore::wish_for_image(Effects& out) {
   if (n_ == 1 || image_wish_due_ > out.now) return;
-  std::uint64_t missing = 0;
-  for (int row = 0; row < n_; ++row) {
-    const ReplicaId id = replica_at(row);
-    missing += instances_.row(id).highest_known.value() - graph_.executed_up_to(id).value();
-  }
+  const std::uint64_t missing = known_frontier().count_above(executed_frontier());
   if (missing == 0) covered_elsewhere_ = false;
   const bool asks_in_vain = std::ranges::any_of(
       questions_, [](const RowQuestion& each) { return each.attempts >= kAttemptsInVain; });

@@ -74,6 +74,7 @@ Result<void> Host::start(Tick now) {
   if (!loaded) return loaded;
   if (const Result<void> restored = images_.restore_state(); !restored) return restored;
   if (config_.unsafe_rejoin) durable_before_ += std::uint64_t{1} << 48;
+  identity_.durable_at_start = durable_before_;
   now_ = now;
   in_turn_ = true;
   ++counters_.turns;
@@ -334,9 +335,7 @@ void Host::send_frame(const SendEffect& send, Bytes body) {
     Outgoing& out = outgoing_[to];
     if (out.open && !out.writer.fits(frame)) flush(replica_at(to));
     if (!out.open) {
-      net::BundleIdentity identity = config_.identity;
-      identity.durable_at_start = durable_before_;
-      out.writer.start(identity, replica_at(to), durable_before_ + told_durable_);
+      out.writer.start(identity_, replica_at(to), durable_before_ + told_durable_);
       out.open = true;
     }
     out.writer.append(frame);

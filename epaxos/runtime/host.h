@@ -304,7 +304,8 @@ class Host {
   };
   void note_life(const net::BundleHeader& header);
   std::vector<PeerLife> lives_;
-  std::uint64_t durable_before_ = 0;  // Batches of this replica's own earlier lives.
+  std::uint64_t durable_before_ = 0;                 // Batches of this replica's own earlier lives.
+  net::BundleIdentity identity_ = config_.identity;  // With that number, from the start on.
   net::RefusalCounters refusals_;
 
   // Proposals that the next end_turn() gives to the core; payloads lie in `payloads_`.

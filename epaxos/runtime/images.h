@@ -122,7 +122,7 @@ class Images {
   };
   /// What a peer was offered.
   struct Offered {
-    std::uint64_t number = 0;
+    ImageHeader header;  ///< Of current_, with this coverage. Number 0: nothing.
     bool asked = false;  ///< For a piece of it.
     std::vector<std::byte> coverage;
   };
@@ -165,7 +165,6 @@ class Images {
   void on_request(ReplicaId from, Effects& out);
   void prepare_offer(Effects& out);
   void send_offer_of(ReplicaId to, Effects& out);
-  [[nodiscard]] ImageHeader header_for(const Offered& offered) const;
   void forget_offers();
   void on_ask(ReplicaId from, const ImageAsk& ask, Effects& out);
   [[nodiscard]] bool is_pinned() const { return now_ < pinned_until_; }

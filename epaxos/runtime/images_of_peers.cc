@@ -46,7 +46,7 @@ void Images::on_request(ReplicaId from, Effects& out) {
   ++counters_.requests;
   if (paused() || preparing_) return;  // It asks again.
   Offered& offered = offered_[from.value()];
-  if (current_ && offered.number == current_->number && !offered.asked) {
+  if (current_ && offered.header.number == current_->number && !offered.asked) {
     return send_offer_of(from, out);  // That took longer than it waited.
   }
   offered = {};
@@ -68,7 +68,11 @@ void Images::prepare_offer(Effects& out) {
   if (complete && !*complete) return pin();
   const ReplicaId peer = *std::exchange(preparing_, std::nullopt);
   if (complete) {
-    offered.number = current_->number;
+    offered.header = *current_;
+    offered.header.coverage_bytes = offered.coverage.size();
+    executor::Checksum hash;
+    hash.update(offered.coverage);
+    offered.header.coverage_digest = hash.value();
     return send_offer_of(peer, out);
   }
   if (maker_ == nullptr && complete.error().code == ErrorCode::kUnavailable) asked_ = true;
@@ -76,37 +80,26 @@ void Images::prepare_offer(Effects& out) {
 
 void Images::send_offer_of(ReplicaId to, Effects& out) {
   pin();
-  send_offer(to, header_for(offered_[to.value()]), out);
-}
-
-/// With the coverage that was made for a peer.
-ImageHeader Images::header_for(const Offered& offered) const {
-  ImageHeader header = *current_;
-  header.coverage_bytes = offered.coverage.size();
-  executor::Checksum hash;
-  hash.update(offered.coverage);
-  header.coverage_digest = hash.value();
-  return header;
+  send_offer(to, offered_[to.value()].header, out);
 }
 
 /// Nobody has asked for a piece for a long time; what was listed can be much.
 void Images::forget_offers() {
   if (is_pinned() || preparing_) return;
   for (Offered& offered : offered_) {
-    if (offered.number != 0) offered = {};
+    if (offered.header.number != 0) offered = {};
   }
 }
 
 void Images::on_ask(ReplicaId from, const ImageAsk& ask, Effects& out) {
   Offered& offered = offered_[from.value()];
-  if (!current_ || offered.number == 0 || offered.number != ask.number ||
+  const ImageHeader& header = offered.header;
+  if (!current_ || header.number == 0 || header.number != ask.number ||
       current_->number != ask.number) {
     return send_gone(from, ask.number, out);
   }
   offered.asked = true;
   pin();
-  ImageHeader header = *current_;
-  header.coverage_bytes = offered.coverage.size();
   std::vector<std::byte> data;
   for (std::uint64_t piece = ask.first; piece < ask.first + ask.count; ++piece) {
     if (piece >= header.pieces() || out.bytes() > kTurnBytesMax) return;
