@@ -26,7 +26,6 @@ constexpr Milliseconds kSlice{100};
 constexpr Tick kLagUs = 200'000;
 /// So long the others may complete nothing.
 constexpr double kStandstillSeconds = 30;
-constexpr Milliseconds kReplyTime{60'000};
 
 double seconds_since(Tick begin) {
   return static_cast<double>(now_us() - begin) / 1e6;

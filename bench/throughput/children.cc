@@ -15,8 +15,6 @@
 namespace epaxos::bench {
 namespace {
 
-/// A child that says nothing for so long never will.
-constexpr auto kReplyTime = std::chrono::seconds(60);
 constexpr int kStartTries = 5;
 
 void ignore(int signal) {

@@ -15,6 +15,9 @@
 
 namespace epaxos::bench {
 
+/// A child that says nothing for so long never will.
+inline constexpr std::chrono::seconds kReplyTime(60);
+
 class Children {
  public:
   /// Forks one process a replica, on ports of this machine that are free, opens the subject in

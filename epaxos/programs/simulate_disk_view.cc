@@ -1,6 +1,7 @@
 #include "epaxos/programs/simulate_disk_view.h"
 
 #include <algorithm>
+#include <array>
 
 #include "epaxos/protocol/message_codec.h"
 #include "epaxos/runtime/image_format.h"
@@ -128,6 +129,12 @@ std::optional<protocol::Coverage> durable_coverage(const sim::VirtualDisk& disk,
 bool covers(const protocol::Coverage& coverage, const InstanceId& id) {
   return coverage.executed.covers(id) ||
          std::ranges::binary_search(coverage.instances, id, {}, &protocol::CoveredInstance::id);
+}
+
+bool has_records(const sim::VirtualDisk::Image& image, const InstanceId& id) {
+  return std::ranges::any_of(std::array{RecordKind::kPreAccepted, RecordKind::kRecorded,
+                                        RecordKind::kVote, RecordKind::kDecision},
+                             [&](RecordKind kind) { return image.contains(key(kind, id)); });
 }
 
 bool is_decided(const sim::VirtualDisk::Image& image, const InstanceId& id) {

@@ -62,6 +62,8 @@ class OnKey {
 /// Precondition: the records are those that a replica of a group of `n` wrote.
 [[nodiscard]] DurableInstance durable_instance(const sim::VirtualDisk::Image& image, int n,
                                                const InstanceId& id);
+/// Whether anything about the instance is there.
+[[nodiscard]] bool has_records(const sim::VirtualDisk::Image& image, const InstanceId& id);
 /// Whether the decision is there.
 [[nodiscard]] bool is_decided(const sim::VirtualDisk::Image& image, const InstanceId& id);
 

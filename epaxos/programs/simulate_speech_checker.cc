@@ -109,8 +109,7 @@ void SpeechChecker::check_frame(const net::Frame& frame) {
 
 /// What all have executed may be gone from the disk, and then nothing can be held against it.
 bool SpeechChecker::is_dropped(const InstanceId& id) const {
-  if (!durable_floor(*disk_, n_, from_).covers(id)) return false;
-  return durable_instance(disk_->image(), n_, id).is_empty();
+  return !has_records(disk_->image(), id) && durable_floor(*disk_, n_, from_).covers(id);
 }
 
 /// An image of a peer says that it is executed; the decision is elsewhere.

@@ -112,10 +112,10 @@ void EpaxosCore::evaluate_accept(const InstanceId& id, Instance& instance, Effec
   send(others_, Commit{id, CommitKind::kDependencies, dependencies, {}}, out, Release::kNow);
 }
 
-void EpaxosCore::on_nack(ReplicaId, const Nack& message, Effects& out) {
+void EpaxosCore::on_nack(ReplicaId from, const Nack& message, Effects& out) {
   counters_.add(Count::kNacksReceived);
   const InstanceId& id = message.instance;
-  if (message.heard != kInitialBallot) return on_recovery_nack(message, out.now);
+  if (message.heard != kInitialBallot) return on_recovery_nack(from, message, out.now);
   // Nack(0): the acceptor voted at ballot 0 already; nothing is lost (G8).
   if (id.row != self_ || message.current == kInitialBallot) return;
   Instance* const instance = instances_.find(id);

@@ -103,7 +103,8 @@ class EpaxosCore final : public Core {
   struct Peer {
     Tick asked_at = kNever;  ///< A question that nothing was heard after.
     bool votes = true;       ///< By its own word; whoever does not, never finishes what it began.
-    unsigned wrongly_suspected = 0;  ///< How often it answered after all.
+    unsigned wrongly_suspected = 0;  ///< How often it answered after all, until suspected_at.
+    Tick suspected_at = 0;           ///< When that was seen last.
     bool forgot = false;             ///< Its disk has lost promises: it may learn, and no more.
   };
 
@@ -214,7 +215,8 @@ class EpaxosCore final : public Core {
   static void list_above(PeerCoverage& listing, std::vector<CoveredInstance>& part);
 
   // recover.cc: the owner is gone, somebody else finishes. 7.1-7.4
-  [[nodiscard]] Tick suspicion_us(ReplicaId replica) const;
+  [[nodiscard]] Tick suspicion_us(ReplicaId replica, Tick now) const;
+  void note_wrong_suspicion(ReplicaId replica, Tick now);
   [[nodiscard]] bool suspected(ReplicaId replica, Tick now) const;
   void consider_recovery(ReplicaId row, const RowQuestion& question, Effects& out);
   void recover_row(ReplicaId row, Effects& out);
@@ -239,7 +241,7 @@ class EpaxosCore final : public Core {
                       Effects& out) const;
   void on_recovered_accept_ok(ReplicaId from, const AcceptOk& message, Effects& out);
   void give_way(const InstanceId& id, Ballot to, Tick now);
-  void on_recovery_nack(const Nack& message, Tick now);
+  void on_recovery_nack(ReplicaId from, const Nack& message, Tick now);
   void end_recovery(const InstanceId& id);
 
   // validate.cc: could it have been decided fast? 7.5 and 7.6

@@ -9,9 +9,16 @@
 namespace epaxos::protocol {
 namespace {
 
-constexpr unsigned kRecoveryBackoff = 5;
+constexpr unsigned kRecoveryBackoff = 12;
+/// An attempt waits no longer than this, and as long again by chance, however often it began.
+constexpr Tick kPatienceMax = 16'000'000;
 /// Looks at what recoveries have due, within the time after which they ask again.
 constexpr Tick kLooksAQuestion = 8;
+constexpr unsigned kSuspicionDoublings = 12;
+/// Suspicion takes no longer than this, however often it was wrong.
+constexpr Tick kSuspicionMax = 10'000'000;
+/// The time after which one wrong suspicion less counts.
+constexpr Tick kSuspicionFades = 60'000'000;
 
 constexpr std::array<Count, kRecoveryCases> kCaseCounts{
     Count::kRecoveryC1, Count::kRecoveryC2, Count::kRecoveryC3, Count::kRecoveryC4,
@@ -23,16 +30,32 @@ constexpr std::array<Count, kRecoveryCases> kCaseCounts{
 // --- When and who. 7.1 -------------------------------------------------------------------------
 
 /// Doubles each time that a suspected owner answered its recoverer after all: a time that is too
-/// short for the network would turn every instance of a live owner into a Nop, again and again.
-Tick EpaxosCore::suspicion_us(ReplicaId replica) const {
-  constexpr unsigned kDoublingsMax = 10;
-  const unsigned times = std::min(peers_[replica.value()].wrongly_suspected, kDoublingsMax);
-  return config_.suspicion_us << times;
+/// short for the network would turn every instance of a live owner into a Nop, again and again. One
+/// doubling fades after the other, so that who was slow once is not waited for when it is gone.
+Tick EpaxosCore::suspicion_us(ReplicaId replica, Tick now) const {
+  const Peer& peer = peers_[replica.value()];
+  const Tick faded = (now - peer.suspected_at) / kSuspicionFades;
+  const Tick times = peer.wrongly_suspected - std::min<Tick>(faded, peer.wrongly_suspected);
+  const Tick longest = std::max(config_.suspicion_us, kSuspicionMax);
+  return std::min(config_.suspicion_us << std::min<Tick>(times, kSuspicionDoublings), longest);
+}
+
+/// The owner answers a recovery of its row; the many instances of a row that were suspected
+/// together count once.
+void EpaxosCore::note_wrong_suspicion(ReplicaId replica, Tick now) {
+  Peer& peer = peers_[replica.value()];
+  const Tick current = suspicion_us(replica, now);
+  if (peer.wrongly_suspected > 0 && peer.suspected_at + current > now) return;
+  const Tick faded = (now - peer.suspected_at) / kSuspicionFades;
+  peer.wrongly_suspected -= static_cast<unsigned>(std::min<Tick>(faded, peer.wrongly_suspected));
+  peer.wrongly_suspected = std::min(peer.wrongly_suspected + 1, kSuspicionDoublings);
+  peer.suspected_at = now;
 }
 
 bool EpaxosCore::suspected(ReplicaId replica, Tick now) const {
   const Peer& peer = peers_[replica.value()];
-  return !peer.votes || (peer.asked_at != kNever && peer.asked_at + suspicion_us(replica) <= now);
+  return !peer.votes ||
+         (peer.asked_at != kNever && peer.asked_at + suspicion_us(replica, now) <= now);
 }
 
 /// Called again and again while the row has undecided instances that were asked about.
@@ -50,7 +73,7 @@ void EpaxosCore::consider_recovery(ReplicaId row, const RowQuestion& question, E
   const Tick asked_at = peers_[row.value()].asked_at;
   const Tick since = std::max(question.head_since, asked_at == kNever ? Tick{0} : asked_at);
   const Tick stagger = mutant(Mutant::kNoBackOff) ? 0 : config_.recovery_stagger_us;
-  if (since + suspicion_us(row) + position * stagger <= out.now) recover_row(row, out);
+  if (since + suspicion_us(row, out.now) + position * stagger <= out.now) recover_row(row, out);
 }
 
 void EpaxosCore::recover_row(ReplicaId row, Effects& out) {
@@ -74,7 +97,8 @@ Tick EpaxosCore::random_below(Tick limit) {
 /// Grows with the attempts and differs from replica to replica, so that competing recoverers end.
 Tick EpaxosCore::recovery_patience(unsigned attempts) {
   if (mutant(Mutant::kNoBackOff)) return 1;
-  const Tick least = config_.recovery_timeout_us << std::min(attempts, kRecoveryBackoff);
+  const Tick grown = config_.recovery_timeout_us << std::min(attempts, kRecoveryBackoff);
+  const Tick least = std::min(grown, std::max(kPatienceMax, config_.recovery_timeout_us));
   return least + random_below(least);
 }
 
@@ -262,6 +286,8 @@ bool EpaxosCore::learn_promise(const InstanceId& id, Instance& instance, const R
 
 void EpaxosCore::on_recover_ok(ReplicaId from, const RecoverOk& message, Effects& out) {
   const InstanceId& id = message.instance;
+  // Also when it comes too late to count: this is how a time shows that is too short.
+  if (from == id.row && message.ballot.replica == self_) note_wrong_suspicion(from, out.now);
   const auto found = recoveries_.find(id);
   if (found == recoveries_.end()) return counters_.add(Count::kStale);
   Recovery& recovery = found->second;
@@ -276,7 +302,6 @@ void EpaxosCore::on_recover_ok(ReplicaId from, const RecoverOk& message, Effects
   }
   if (storage_full_) return counters_.add(Count::kStorageFull);
   Instance& instance = *instances_.find(id);
-  if (from == id.row) ++peers_[from.value()].wrongly_suspected;
   if (!learn_promise(id, instance, message, out)) return;
   if (!voting_) return counters_.add(Count::kNotVoting);  // It has learned what it forgot.
 
@@ -363,7 +388,10 @@ void EpaxosCore::on_recovered_accept_ok(ReplicaId from, const AcceptOk& message,
   send(others_, Commit{id, kind, vote.dependencies, {}}, out, Release::kNow);
 }
 
-void EpaxosCore::on_recovery_nack(const Nack& message, Tick now) {
+void EpaxosCore::on_recovery_nack(ReplicaId from, const Nack& message, Tick now) {
+  if (from == message.instance.row && message.heard.replica == self_) {
+    note_wrong_suspicion(from, now);
+  }
   const auto found = recoveries_.find(message.instance);
   if (found == recoveries_.end() || found->second.ballot != message.heard) return;
   Recovery& recovery = found->second;

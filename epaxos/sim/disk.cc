@@ -123,6 +123,9 @@ void VirtualDisk::submit(const Effects& effects) {
 void VirtualDisk::begin_first() {
   if (busy_ || failed_ || conditions_.full || line_.empty()) return;
   busy_ = true;
+  // As the store does: what came while it wrote is written together. Not always, so that batches
+  // become durable one by one too.
+  writing_ = line_.size() > 1 && random_.below(2) == 0 ? line_.size() : 1;
   const Tick latency = conditions_.latency_us + random_.exponential(conditions_.jitter_us);
   events_.push(events_.now() + latency, EventKind::kDiskDone, replica_, life_);
 }
@@ -133,13 +136,17 @@ bool VirtualDisk::complete(std::uint64_t life) {
   if (conditions_.full) return true;  // The disk filled up while it wrote: the batch stays first.
   if (fail_next_) {
     failed_ = true;
-    if (random_.below(2) == 0) keep_first();
+    if (random_.below(2) == 0) keep_written();
     return true;
   }
-  keep_first();
-  ++durable_;
+  durable_ += writing_;
+  keep_written();
   begin_first();
   return true;
+}
+
+void VirtualDisk::keep_written() {
+  for (; writing_ > 0; --writing_) keep_first();
 }
 
 void VirtualDisk::keep_first() {

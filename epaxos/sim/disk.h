@@ -104,6 +104,7 @@ class VirtualDisk {
   [[nodiscard]] std::uint64_t checksum(const RecordKey& key, Bytes value) const;
   Result<Bytes> found(const RecordKey& key, Bytes written) const;
   void begin_first();
+  void keep_written();
   void keep_first();
 
   const ReplicaId replica_;
@@ -118,7 +119,8 @@ class VirtualDisk {
   BatchNumber durable_ = 0;
   std::uint64_t waiting_bytes_ = 0;
   std::uint64_t life_ = 0;
-  bool busy_ = false;  // The first batch is being written.
+  bool busy_ = false;        // The first batches are being written,
+  std::size_t writing_ = 0;  // so many of them.
   bool fail_next_ = false;
   bool failed_ = false;
   bool was_set_back_ = false;

@@ -46,10 +46,10 @@ void ExecutionChecker::on_imaged(ReplicaId replica, std::uint64_t image) {
   const std::size_t column = replica.value();
   State& state = images_[image];
   for (const auto& [id, facts] : commands_) {
-    if ((facts.executed_by >> column & 1) != 0) state.commands.insert(state.commands.end(), id);
+    if ((facts.executed_by >> column & 1) != 0) state.commands.push_back(id);
   }
   for (const auto& [key, writes] : writes_) {
-    if (writes[column] > 0) state.writes.emplace_hint(state.writes.end(), key, writes[column]);
+    if (writes[column] > 0) state.writes.emplace_back(key, writes[column]);
   }
   state.barriers = barriers_[column];
 }

@@ -12,7 +12,6 @@
 #include <array>
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -60,8 +59,8 @@ class ExecutionChecker final : public Observer {
 
   /// What a state machine has executed.
   struct State {
-    std::set<CommandId> commands;
-    std::map<std::uint64_t, std::uint64_t> writes;  ///< By key.
+    std::vector<CommandId> commands;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> writes;  ///< Of every key.
     std::uint64_t barriers = 0;
   };
 

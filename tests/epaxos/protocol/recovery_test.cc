@@ -264,6 +264,58 @@ TEST(Suspicion, ASilentOwnerIsRecoveredAfterItWasAsked) {
   EXPECT_EQ(release_of<Recover>(b.effects), Release::kGated) << "a ballot is never used twice";
 }
 
+const RecoverOk kPromise = [] {
+  RecoverOk answer;
+  answer.instance = kA1;
+  answer.ballot = {1, kB};
+  return answer;
+}();
+
+/// How long B waits for A, which it has recovered before; `answer`: what A said to that.
+template <class Answer>
+Tick patience_after(Tick rest, Answer answer) {
+  Subject b(kB, 3);
+  b.deliver(kA, PreAccept{kA1, kNone3, kBlock});
+  EXPECT_TRUE(time_to_recover(b).has_value());
+  answer(b);
+  b.deliver(kA, Commit{kA1, CommitKind::kNop, {}, {}});
+  b.end_turn();
+  for (Tick begin = b.now; b.now - begin < rest; b.end_turn()) b.advance(kStep);
+  b.deliver(kA, PreAccept{id(kA, 2), kNone3, kBlock});
+  return time_to_recover(b, 60'000'000).value();
+}
+
+TEST(Suspicion, AnOwnerThatAnswersItsRecovererIsGivenMoreTime) {
+  const Tick suspicion = CoreConfig{}.suspicion_us;
+  const Tick silent = patience_after(0, [](Subject&) {});
+
+  // However late the answer comes, and if it is no promise.
+  const Tick promised = patience_after(0, [](Subject& b) { b.deliver(kA, kPromise); });
+  const Tick refused = patience_after(0, [](Subject& b) {
+    b.deliver(kA, Nack{kA1, {1, kB}, {1, kC}});
+  });
+
+  EXPECT_GE(promised, silent + suspicion);
+  EXPECT_GE(refused, silent + suspicion);
+}
+
+TEST(Suspicion, ManyAnswersAtOnceCountOnce) {
+  const Tick once = patience_after(0, [](Subject& b) { b.deliver(kA, kPromise); });
+
+  const Tick often = patience_after(0, [](Subject& b) {
+    for (int i = 0; i < 100; ++i) b.deliver(kA, kPromise);
+  });
+
+  EXPECT_EQ(often, once);
+}
+
+TEST(Suspicion, AWrongOneIsForgottenAfterAWhile) {
+  const Tick rest = 70'000'000;
+  const Tick silent = patience_after(rest, [](Subject&) {});
+
+  EXPECT_EQ(patience_after(rest, [](Subject& b) { b.deliver(kA, kPromise); }), silent);
+}
+
 TEST(Suspicion, ReplicasTakeTurnsInTheRotationOfRows) {
   Tick before = 0;
   for (const ReplicaId self : {kD, kE, kA, kB}) {

@@ -60,6 +60,27 @@ TEST_F(SimulatedDisk, RandomBatchesLeaveWhatAMapHolds) {
   }
 }
 
+TEST_F(SimulatedDisk, WhatCameWhileItWroteBecomesDurableTogetherOrOneByOne) {
+  bool together = false;
+  bool apart = false;
+  BatchNumber number = 0;
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 8; ++i) store_.submit(BatchBuilder(++number).effects());
+    BatchNumber before = store_.durable();
+    while (!events_.empty()) {
+      disk_.complete(events_.pop().subject);
+      const BatchNumber step = store_.durable() - before;
+      apart |= step == 1 && store_.durable() + 1 < number;
+      together |= step > 1 && store_.durable() == number;
+      ASSERT_TRUE(step == 1 || store_.durable() == number);
+      before = store_.durable();
+    }
+    ASSERT_EQ(store_.durable(), number);
+  }
+  EXPECT_TRUE(together);
+  EXPECT_TRUE(apart);
+}
+
 TEST_F(SimulatedDisk, EraseThroughDropsTheRowUpToTheSlotAndNothingElse) {
   const RecordKey last = key_of(5, 3, 100, 8, 6);
   BatchBuilder batch(1);
