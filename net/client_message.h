@@ -28,8 +28,10 @@ enum class RequestKind : std::uint16_t {
   kStatus = 3,    ///< The replica's status, as JSON.
   kDigest = 4,    ///< The digest of the state machine and sessions: 8 bytes, little-endian.
   kSnapshot = 5,  ///< Make an image of the state now; answered at once, with nothing.
+  kTransferLeadership = 6,  ///< To the replica that the payload names, 2 bytes, little-endian;
+                            ///< answered at once, with nothing.
 };
-inline constexpr std::uint16_t kRequestKinds = 6;
+inline constexpr std::uint16_t kRequestKinds = 7;
 
 /// Names a request between one client and one replica, in whatever way the client likes. 0 is none.
 using RequestToken = std::uint64_t;

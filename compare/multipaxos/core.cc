@@ -189,6 +189,12 @@ void MultiPaxosCore::put(RecordKind kind, Slice value, Effects& out) const {
           value);
 }
 
+Result<void> MultiPaxosCore::transfer_leadership(ReplicaId, Effects&) {
+  return fail(ErrorCode::kUnsupported,
+              "Multi-Paxos does not give the lead away: another replica takes over when the leader "
+              "is silent. Stop the leader for that.");
+}
+
 void MultiPaxosCore::status(CoreStatus& out) const {
   if (!voting_) {
     out.role = memory_lost_ ? "non-voting: peers know more of this replica than its disk does"
@@ -197,6 +203,12 @@ void MultiPaxosCore::status(CoreStatus& out) const {
     out.role = "leader";
   } else {
     out.role = role_ == Role::kPreparing ? "candidate" : "follower";
+  }
+  out.has_leader = true;
+  if (role_ == Role::kLeader) {
+    out.leader = self_;
+  } else if (told_.ballot != kInitialBallot) {
+    out.leader = told_.ballot.replica;
   }
   Slot known = std::max(decided_up_to_, told_.decided_up_to);
   if (role_ == Role::kLeader) {

@@ -75,6 +75,7 @@ class MultiPaxosCore final : public Core {
     return {log_.memory_bytes(), config_.held_bytes_max, std::nullopt};
   }
   void status(CoreStatus& out) const override;
+  Result<void> transfer_leadership(ReplicaId to, Effects& out) override;
 
  private:
   enum class Role { kFollower, kPreparing, kLeader };

@@ -178,11 +178,12 @@ void RaftCore::status(CoreStatus& out) const {
       out.role = "leader";
       break;
   }
+  out.has_leader = true;
+  out.leader = leader_;
   out.rows.push_back({commit_index_, executor_.applied_up_to(), last_log_index(), floor_});
   out.memory = held_memory();
   counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"current_term", current_term_.value()});
-  out.counters.push_back({"leader_replica", leader_ ? leader_->value() + 1u : 0u});
   out.counters.push_back({"own_blocks_waiting", own_.size()});
   out.counters.push_back({"round_trip_us", round_trip_us_});
   out.counters.push_back({"election_timeout_us", patience_us_});

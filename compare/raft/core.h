@@ -61,9 +61,8 @@ class RaftCore final : public Core {
   }
   void status(CoreStatus& out) const override;
 
-  /// Gives the lead to another replica, as soon as that one has the whole log. False: this replica
-  /// does not lead, or the other one cannot. Nothing is lost when it does not work out.
-  bool transfer_leadership(ReplicaId to, Effects& out);
+  /// As soon as that one has the whole log.
+  Result<void> transfer_leadership(ReplicaId to, Effects& out) override;
 
   /// For tests and invariant checkers.
   [[nodiscard]] ReplicaId self() const { return self_; }

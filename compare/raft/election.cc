@@ -254,15 +254,22 @@ void RaftCore::check_quorum(Effects& out) {
   become_follower(current_term_, out);
 }
 
-bool RaftCore::transfer_leadership(ReplicaId to, Effects& out) {
-  const bool possible =
-      role_ == Role::kLeader && to != self_ && to.value() < n_ && peers_[to.value()].counts();
-  if (!possible) return false;
+Result<void> RaftCore::transfer_leadership(ReplicaId to, Effects& out) {
+  if (role_ != Role::kLeader) {
+    return fail(ErrorCode::kUnavailable, to_string(self_) + " does not lead; ask the leader.");
+  }
+  if (to == self_ || to.value() >= n_) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The lead goes to another member of the group; " + to_string(to) + " is none.");
+  }
+  if (!peers_[to.value()].counts()) {
+    return fail(ErrorCode::kUnavailable, to_string(to) + " may not vote now, so it cannot lead.");
+  }
   transfer_to_ = to;
   transfer_asked_ = false;
   transfer_until_ = 0;
   pursue_transfer(out);
-  return true;
+  return {};
 }
 
 /// Nothing is added to the log until the other one has all of it; then it need not wait to stand

@@ -100,7 +100,9 @@ struct RowStatus {
 };
 
 struct CoreStatus {
-  std::string role;  ///< "voting", "non-voting"; "leader", ... where a protocol has them.
+  std::string role;         ///< "voting", "non-voting"; "leader", ... where a protocol has them.
+  bool has_leader = false;  ///< Whether one replica of this protocol leads the others.
+  std::optional<ReplicaId> leader;  ///< Who does, as far as this replica knows.
   HeldMemory memory;
   std::vector<RowStatus> rows;  ///< One a row (one in all for log protocols).
   /// One a replica: instances that are executed here and, as far as is known, not there.
@@ -182,6 +184,17 @@ class Core {
   /// What `peer` says shows that its disk has lost something it had told others. Whatever it
   /// promises from now on is worth nothing; it may still learn.
   virtual void peer_forgot(ReplicaId peer) = 0;
+
+  /// Another replica is to lead in place of this one, once it has what it needs for that; nothing
+  /// is lost when it does not work out. May be called where propose() may. Errors: unsupported -
+  /// nobody leads in this protocol, or the lead is not given away; unavailable - this replica does
+  /// not lead, or that one cannot.
+  virtual Result<void> transfer_leadership(ReplicaId /*to*/, Effects& /*out*/) {
+    return fail(
+        ErrorCode::kUnsupported,
+        "There is no leader in this protocol: every replica proposes the commands of its own "
+        "clients, so there is no lead to give away.");
+  }
 
   /// Cheap: it is asked about with every proposal.
   [[nodiscard]] virtual HeldMemory held_memory() const = 0;

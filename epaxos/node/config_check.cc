@@ -78,8 +78,15 @@ std::optional<Problem> range_problem(const ClusterConfig& config) {
                    std::to_string(value) + " is out of range: " + std::to_string(key.min) + " to " +
                        std::to_string(key.max) + "."};
   }
-  if (config.core.retransmit_max_us >= config.core.retransmit_us) return std::nullopt;
-  return Problem{"timers.retransmit_max_us", "must not be below retransmit_us."};
+  if (config.core.retransmit_max_us < config.core.retransmit_us) {
+    return Problem{"timers.retransmit_max_us", "must not be below retransmit_us."};
+  }
+  if (config.core.heartbeat_us > config.core.election_us / 2) {
+    return Problem{"timers.heartbeat_us",
+                   "must not be above half of election_us, or replicas stand for election although "
+                   "the leader is there."};
+  }
+  return std::nullopt;
 }
 
 }  // namespace

@@ -109,11 +109,13 @@ CounterGroup request_counters(const runtime::RequestCounters& r) {
            {"status_requests", r.status_requests},
            {"digests", r.digests},
            {"snapshots", r.snapshots},
+           {"transfers", r.transfers},
            {"refused_not_a_command", r.refused_not_a_command},
            {"refused_too_large", r.refused_too_large},
            {"refused_stopping", r.refused_stopping},
            {"refused_unsupported", r.refused_unsupported},
            {"refused_query", r.refused_query},
+           {"refused_transfers", r.refused_transfers},
            {"local_refused_not_a_command", r.local_refused_not_a_command}}};
 }
 
@@ -173,6 +175,8 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
                                            : NodeState::kRunning;
   out.stop_reason = loop.host().stop_reason();
   out.role = host.core.role;
+  out.has_leader = host.core.has_leader;
+  out.leader = host.core.leader;
   out.voting = host.core.role.find("non-voting") == std::string::npos;
   if (!out.voting && out.non_voting_reason.empty()) {
     out.non_voting_reason =

@@ -40,7 +40,7 @@ Exit status:
   3  unknown: it may have been executed, or may yet be
   4  executed, and the key holds nothing
   5  executed, and the store said no: mismatch, not a number, overflow, value too large
-  6  a replica did not answer (status, digest, snapshot)
+  6  a replica did not answer (status, digest, snapshot, leader, member)
   7  the answer could not be written to the standard output)";
 
 struct ControlOptions {
@@ -54,6 +54,7 @@ struct ControlOptions {
   std::string expected;
   std::string delta = "1";
   std::vector<std::string> words;
+  std::optional<int> to;
   bool absent = false;
   bool stale = false;
   bool all = false;
@@ -138,8 +139,67 @@ class Control {
     return print_snapshots(reports, options_.format());
   }
 
+  int leader() {
+    std::vector<ReplicaReport> reports;
+    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
+    return print_lead(reports, options_.format());
+  }
+
+  int members() {
+    std::vector<ReplicaReport> reports;
+    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
+    return print_members(reports, options_.format());
+  }
+
+  /// Wishes that another replica leads, and waits for that, for --timeout at most.
+  int transfer_leadership() {
+    const Deadline deadline = std::chrono::steady_clock::now() +
+                              std::chrono::microseconds(*duration_from(options_.timeout));
+    std::vector<ReplicaReport> reports;
+    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
+    const Lead lead = lead_of(reports);
+    if (!lead.leader) {
+      const int exit_status = print_lead(reports, options_.format());
+      return exit_status == kControlExecuted ? kControlRejected : exit_status;
+    }
+    const auto to = options_.to ? ReplicaId(static_cast<std::uint16_t>(*options_.to))
+                                : successor_of(*lead.leader, reports);
+    if (!to) return refused("no other replica has answered that may vote, so nobody can lead.");
+    if (to == lead.leader) return refused(name(*to) + " leads already.");
+    const std::uint16_t number = to->value();
+    net::SubmitOptions how;
+    how.replica = place_of(lead.leader->value());
+    const net::CallOutcome outcome = client_->call(net::RequestKind::kTransferLeadership,
+                                                   std::as_bytes(std::span(&number, 1)), how);
+    if (outcome.kind == OutcomeKind::kRejected) return refused(outcome.reason);
+    return wait_for_leader(*to, deadline);
+  }
+
  private:
   using Deadline = std::chrono::steady_clock::time_point;
+
+  static std::string name(ReplicaId replica) { return "R" + std::to_string(replica.value()); }
+
+  static int refused(const std::string& why) {
+    std::fprintf(stderr, "epaxosctl: %s\n", why.c_str());
+    return kControlRejected;
+  }
+
+  int wait_for_leader(ReplicaId to, Deadline deadline) {
+    while (true) {
+      std::vector<ReplicaReport> reports;
+      ask_all(net::RequestKind::kStatus, reports);
+      if (lead_of(reports).leader == to) return print_lead(reports, options_.format());
+      if (std::chrono::steady_clock::now() >= deadline) {
+        std::fprintf(stderr,
+                     "epaxosctl: %s does not lead yet. The leader gives up after an election "
+                     "timeout; see \"epaxosctl leader show\" and try again.\n",
+                     name(to).c_str());
+        return kControlUnknown;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
 
   void wait_for_images(const std::vector<ReplicaReport>& before, Deadline deadline,
                        std::vector<SnapshotReport>& reports) {
@@ -428,6 +488,42 @@ void add_snapshot(CLI::App& app, ControlOptions& o, Action& action) {
   snapshot->callback([&] { action = [](Control& c) { return c.snapshot(); }; });
 }
 
+void add_leader(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const leader = app.add_subcommand("leader", "Who leads, in protocols with a leader");
+  leader->require_subcommand(1);
+  leader->add_subcommand("show", "Who leads, and what each replica knows of that")->callback([&] {
+    action = [](Control& c) { return c.leader(); };
+  });
+  auto* const transfer = leader->add_subcommand(
+      "transfer", "Let another replica lead, and wait for that, for --timeout at most");
+  transfer->add_option("--to", o.to, "The replica that is to lead; otherwise one that answers")
+      ->check(CLI::Range(0, kReplicasMax - 1));
+  transfer->callback([&] { action = [](Control& c) { return c.transfer_leadership(); }; });
+}
+
+void add_member(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const member = app.add_subcommand("member", "Who belongs to the group");
+  member->require_subcommand(1);
+  member->add_subcommand("list", "The members, and whether they vote")->callback([&] {
+    action = [](Control& c) { return c.members(); };
+  });
+  const auto refuse = [&o, &action](CLI::App* command) {
+    command->add_option("REPLICA", o.words, "Whatever it is, the answer is the same");
+    command->callback([&action] {
+      action = [](Control&) {
+        std::fputs(
+            "epaxosctl: the members of a group cannot change yet, in any protocol: they are those "
+            "of the cluster file. A replica whose machine is lost comes back under its own number "
+            "with an empty directory; for another number of replicas start a new cluster.\n",
+            stderr);
+        return kControlRejected;
+      };
+    });
+  };
+  refuse(member->add_subcommand("add", "Not offered yet: says what to do instead"));
+  refuse(member->add_subcommand("remove", "Not offered yet: says what to do instead"));
+}
+
 void describe(CLI::App& app, ControlOptions& o, Action& action) {
   explain_mistakes(app);
   app.set_version_flag("--version", version_line("epaxosctl"), "Print the version");
@@ -450,6 +546,8 @@ void describe(CLI::App& app, ControlOptions& o, Action& action) {
   add_multi_key_commands(app, o, action);
   add_questions(app, o, action);
   add_snapshot(app, o, action);
+  add_leader(app, o, action);
+  add_member(app, o, action);
 }
 
 int run_control(int argc, char** argv) {

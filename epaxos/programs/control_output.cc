@@ -357,6 +357,116 @@ int print_status(const std::vector<ReplicaReport>& reports, OutputFormat format,
   return complete ? kControlExecuted : kControlUnreachable;
 }
 
+// --- Leaders and members -----------------------------------------------------------------------
+
+namespace {
+
+/// The status of a replica that answered with one; otherwise null.
+Json parsed_status(const ReplicaReport& report) {
+  Json status = Json::parse(report.status, nullptr, /*allow_exceptions=*/false);
+  return status.is_object() ? status : Json(nullptr);
+}
+
+std::string leader_word(const Json& status) {
+  if (status.is_null() || !status.value("has_leader", false)) return "-";
+  const Json leader = status.value("leader", Json(nullptr));
+  return leader.is_null() ? "nobody" : "R" + std::to_string(leader.get<int>());
+}
+
+std::string sentence_about(const Lead& lead) {
+  if (lead.protocol.empty()) return "No replica has answered, so it is not known who leads.";
+  if (!lead.has_leader) {
+    return "There is no leader in " + lead.protocol +
+           ": every replica proposes the commands of its own clients.";
+  }
+  if (lead.leader) return name_of(lead.leader) + " leads.";
+  return "Nobody who answered leads at the moment. Ask again after an election.";
+}
+
+}  // namespace
+
+Lead lead_of(const std::vector<ReplicaReport>& reports) {
+  Lead lead;
+  std::uint64_t latest = 0;
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    if (status.is_null()) continue;
+    lead.protocol = status.value("protocol", "this protocol");
+    lead.has_leader |= status.value("has_leader", false);
+    // One that has not heard of its successor yet has an earlier term.
+    const std::uint64_t term = counter(status, "core", "current_term");
+    if (status.value("role", "") != "leader" || (lead.leader && term < latest)) continue;
+    lead.leader = report.replica;
+    latest = term;
+  }
+  return lead;
+}
+
+std::optional<ReplicaId> successor_of(ReplicaId leader, const std::vector<ReplicaReport>& reports) {
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    if (report.replica != leader && !status.is_null() && status.value("voting", false)) {
+      return report.replica;
+    }
+  }
+  return std::nullopt;
+}
+
+int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format) {
+  const Lead lead = lead_of(reports);
+  bool complete = true;
+  Json list = Json::array();
+  TextTable table({"replica", "site", "role", "leader"});
+  std::string notes;
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    const std::string name = name_of(report.replica);
+    complete = complete && !status.is_null();
+    const std::string role = status.is_null() ? "no answer" : status.value("role", "?");
+    table.add({name, report.site, role, leader_word(status)});
+    if (status.is_null()) notes += name + ": " + report.reason + "\n";
+    Json json = {{"replica", report.replica.value()}, {"role", role}};
+    json["leader"] = status.is_null() ? Json(nullptr) : status.value("leader", Json(nullptr));
+    list.push_back(std::move(json));
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of({{"protocol", lead.protocol},
+                        {"has_leader", lead.has_leader},
+                        {"leader", lead.leader ? Json(lead.leader->value()) : Json(nullptr)},
+                        {"replicas", list}}));
+  } else {
+    std::fputs((table.text() + "\n" + notes).c_str(), stdout);
+    print_line(sentence_about(lead));
+  }
+  return complete ? kControlExecuted : kControlUnreachable;
+}
+
+int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format) {
+  bool complete = true;
+  Json list = Json::array();
+  TextTable table({"replica", "site", "clients at", "peers at", "member", "connected"});
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    complete = complete && !status.is_null();
+    const bool votes = !status.is_null() && status.value("voting", false);
+    const std::string member = status.is_null() ? "no answer" : votes ? "voting" : "non-voting";
+    const std::string peers = status.is_null() ? "-" : status.value("peer_address", "-");
+    table.add({name_of(report.replica), report.site, report.address, peers, member,
+               status.is_null() ? "-" : peers_connected(status)});
+    list.push_back({{"replica", report.replica.value()},
+                    {"site", report.site},
+                    {"client_address", report.address},
+                    {"peer_address", status.is_null() ? Json(nullptr) : Json(peers)},
+                    {"member", member}});
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of(list));
+  } else {
+    std::fputs(table.text().c_str(), stdout);
+  }
+  return complete ? kControlExecuted : kControlUnreachable;
+}
+
 std::optional<ImageFacts> image_facts(const std::string& status) {
   const Json json = Json::parse(status, nullptr, /*allow_exceptions=*/false);
   try {

@@ -58,6 +58,21 @@ struct ImageFacts {
 /// Nothing: it is no status, or one of another version.
 std::optional<ImageFacts> image_facts(const std::string& status);
 
+/// Who leads, by what the replicas say of themselves.
+struct Lead {
+  std::string protocol;             ///< Empty: nobody has answered.
+  bool has_leader = false;          ///< Whether one replica of the protocol leads the others.
+  std::optional<ReplicaId> leader;  ///< Who says of itself that it leads.
+};
+Lead lead_of(const std::vector<ReplicaReport>& reports);
+/// One that may take the lead over, by its own word; none: nobody else has answered.
+std::optional<ReplicaId> successor_of(ReplicaId leader, const std::vector<ReplicaReport>& reports);
+
+/// Prints who leads and what each replica knows of that; returns the exit status of epaxosctl.
+int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format);
+/// Prints the members of the group; returns the exit status of epaxosctl.
+int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format);
+
 /// The table of print_status().
 std::string status_text(const std::vector<ReplicaReport>& reports, bool all);
 

@@ -37,6 +37,8 @@ std::string status_json(const NodeStatus& status) {
               {"state", to_string(status.state)},
               {"stop_reason", status.stop_reason},
               {"role", status.role},
+              {"has_leader", status.has_leader},
+              {"leader", status.leader ? Json(status.leader->value()) : Json(nullptr)},
               {"voting", status.voting},
               {"non_voting_reason", status.non_voting_reason},
               {"durability", to_string(status.durability)},

@@ -19,6 +19,8 @@ void EventLoop::on_request(net::ClientId client, const net::ClientRequest& reque
       return on_digest(client, request);
     case net::RequestKind::kSnapshot:
       return on_snapshot(client, request);
+    case net::RequestKind::kTransferLeadership:
+      return on_transfer_leadership(client, request);
     case net::RequestKind::kPing:
       return;  // The plane has answered it.
   }
@@ -117,6 +119,18 @@ void EventLoop::on_snapshot(net::ClientId client, const net::ClientRequest& requ
     return refuse_stopping(client, request.token);
   }
   host_.request_image();
+  answer(client, request.token, {});
+}
+
+/// It takes a round trip or two; the status tells who leads then.
+void EventLoop::on_transfer_leadership(net::ClientId client, const net::ClientRequest& request) {
+  if (stop_requested_) return refuse_stopping(client, request.token);
+  const auto to = number_from<std::uint16_t>(request.payload);
+  const Result<void> begun =
+      to ? host_.transfer_leadership(ReplicaId(*to))
+         : fail(ErrorCode::kMalformed, "The request does not name the replica that is to lead.");
+  if (!begun) return refuse(client, request.token, begun.error(), requests_.refused_transfers);
+  ++requests_.transfers;
   answer(client, request.token, {});
 }
 

@@ -156,6 +156,11 @@ class Host {
   /// Makes an image of the state as soon as possible, whatever was logged since the last one.
   void request_image() { images_.request(); }
 
+  /// As Core::transfer_leadership(). Within a turn.
+  Result<void> transfer_leadership(ReplicaId to) {
+    return core_.transfer_leadership(to, *effects_);
+  }
+
   /// When the next turn is due although nothing arrives; the time of the last turn, or 0: at once.
   [[nodiscard]] Tick next_deadline() const;
 

@@ -58,6 +58,65 @@ TEST(Control, StatusShowsEveryReplicaAndThoseThatDoNotAnswer) {
   EXPECT_TRUE(list[2].contains("error"));
 }
 
+TEST(Control, OfALeaderlessProtocolItSaysSoAndNothingChangesHands) {
+  ClusterProcesses cluster(3);
+  cluster.start_all();
+
+  const Ran shown = cluster.control({"leader", "show"});
+  EXPECT_EQ(shown.status, 0);
+  EXPECT_THAT(shown.out, HasSubstr("There is no leader in epaxos"));
+  const Ran transferred = cluster.control({"leader", "transfer"});
+  EXPECT_EQ(transferred.status, 2);
+  EXPECT_THAT(transferred.out, HasSubstr("There is no leader in epaxos"));
+  const Ran members = cluster.control({"member", "list"});
+  EXPECT_EQ(members.status, 0);
+  EXPECT_THAT(members.out, HasSubstr("voting"));
+  for (const char* change : {"add", "remove"}) {
+    const Ran refused = cluster.control({"member", change, "3"});
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.err, HasSubstr("the members of a group cannot change yet"));
+  }
+}
+
+TEST(Control, TheLeadOfRaftGoesToTheReplicaThatIsWishedFor) {
+  ClusterProcesses cluster(3);
+  for (int replica = 0; replica < 3; ++replica) cluster.start(replica, {"--protocol", "raft"});
+  ASSERT_EQ(cluster.control({"put", "a", "1"}).status, 0);
+  const auto leader_now = [&] {
+    const Ran shown = cluster.control({"--output", "json", "leader", "show"});
+    EXPECT_EQ(shown.status, 0) << shown.err;
+    return nlohmann::json::parse(shown.out).at("leader").get<int>();
+  };
+  const int before = leader_now();
+  const int wished = (before + 1) % 3;
+
+  const Ran transferred = cluster.control({"leader", "transfer", "--to", std::to_string(wished)});
+
+  EXPECT_EQ(transferred.status, 0) << transferred.err;
+  EXPECT_THAT(transferred.out, HasSubstr("R" + std::to_string(wished) + " leads."));
+  EXPECT_EQ(leader_now(), wished);
+  EXPECT_EQ(cluster.control({"put", "a", "2"}).status, 0);
+  const Ran again = cluster.control({"leader", "transfer", "--to", std::to_string(wished)});
+  EXPECT_EQ(again.status, 2);
+  EXPECT_THAT(again.err, HasSubstr("leads already"));
+  const Ran nobody = cluster.control({"leader", "transfer", "--to", "7"});
+  EXPECT_EQ(nobody.status, 2);
+  EXPECT_THAT(nobody.err, HasSubstr("R7 is none"));
+}
+
+TEST(Control, MultiPaxosTellsWhoLeadsAndKeepsTheLead) {
+  ClusterProcesses cluster(3);
+  for (int replica = 0; replica < 3; ++replica) {
+    cluster.start(replica, {"--protocol", "multipaxos"});
+  }
+  ASSERT_EQ(cluster.control({"put", "a", "1"}).status, 0);
+
+  EXPECT_THAT(cluster.control({"leader", "show"}).out, HasSubstr(" leads."));
+  const Ran kept = cluster.control({"leader", "transfer"});
+  EXPECT_EQ(kept.status, 2);
+  EXPECT_THAT(kept.err, HasSubstr("does not give the lead away"));
+}
+
 TEST(Control, AnotherReplicaIsAskedWhenTheNearestIsGoneAndOneAloneIsRejected) {
   ClusterProcesses cluster(3);
   cluster.start_all();

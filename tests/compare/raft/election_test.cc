@@ -248,7 +248,8 @@ TEST(Transfer, WaitsUntilTheOtherOneHasTheWholeLog) {
   a.acknowledge(kB, 1);
   a.propose(1);
 
-  EXPECT_FALSE(a.core.transfer_leadership(kA, a.effects)) << "to itself";
+  EXPECT_EQ(a.core.transfer_leadership(kA, a.effects).error().code, ErrorCode::kInvalidArgument)
+      << "to itself";
   a.turn([&] { EXPECT_TRUE(a.core.transfer_leadership(kB, a.effects)); });
   EXPECT_FALSE(Subject::has<TimeoutNow>(a.effects));
   a.acknowledge(kB, 2);

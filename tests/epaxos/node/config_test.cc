@@ -242,6 +242,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"order",
                 kName + "[timers]\nretransmit_us = 5000\nretransmit_max_us = 4000\n" + kReplicas,
                 "c.toml:4: timers.retransmit_max_us: must not be below retransmit_us."},
+        Mistake{"heartbeatsTooRare",
+                kName + "[timers]\nelection_us = 100000\nheartbeat_us = 60000\n" + kReplicas,
+                "c.toml:4: timers.heartbeat_us: must not be above half of election_us, or replicas "
+                "stand for election although the leader is there."},
         Mistake{"site", kName + kReplica0 + "site = \"" + std::string(65, 's') + "\"\n",
                 "c.toml:6: replicas[0].site: must be at most 64 printable characters."}),
     [](const auto& instance) { return instance.param.name; });

@@ -25,12 +25,12 @@ std::vector<std::string> keys_of(const Json& object) {
 TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
   const Json json = Json::parse(status_json(status_of_replica_one()));
 
-  EXPECT_THAT(
-      keys_of(json),
-      UnorderedElementsAre("replica", "replicas", "cluster", "site", "protocol", "state",
-                           "stop_reason", "role", "voting", "non_voting_reason", "durability",
-                           "incarnation", "uptime_us", "peer_address", "client_address", "rows",
-                           "store", "memory", "image", "queues", "peers", "counters"));
+  EXPECT_THAT(keys_of(json),
+              UnorderedElementsAre("replica", "replicas", "cluster", "site", "protocol", "state",
+                                   "stop_reason", "role", "has_leader", "leader", "voting",
+                                   "non_voting_reason", "durability", "incarnation", "uptime_us",
+                                   "peer_address", "client_address", "rows", "store", "memory",
+                                   "image", "queues", "peers", "counters"));
   EXPECT_THAT(
       keys_of(json.at("rows").at(0)),
       UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known", "floor"));
