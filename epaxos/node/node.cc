@@ -116,6 +116,7 @@ Result<void> Node::Parts::open_disk() {
     auto opened = storage::DataDirectory::open(
         {.path = config.data_directory,
          .identity = {config.cluster.id, config.self, config.cluster.replica_count()},
+         .protocol = protocol.name,
          .durability = durability,
          .clock_ms = clock_ms,
          .unsafe_rejoin = config.unsafe_rejoin});

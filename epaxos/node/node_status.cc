@@ -180,12 +180,13 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   out.voting = host.core.role.find("non-voting") == std::string::npos;
   if (!out.voting && out.non_voting_reason.empty()) {
     out.non_voting_reason =
-        "Other replicas know more of this one than its disk does, so it has forgotten promises: it "
-        "learns, and does not vote. If an old or an empty directory was started by mistake, stop "
-        "it, "
-        "put the newest one back unchanged, restart the other replicas one after the other, as "
-        "they "
-        "remember, and start it then.";
+        "Other replicas know more of this one than it does itself, so it has forgotten promises: "
+        "it "
+        "learns and serves, and does not vote. At durability none that follows every stop. If an "
+        "old "
+        "or an empty directory was started by mistake: stop it, put the newest one back unchanged, "
+        "restart the other replicas one after the other, as they remember, and only then start it; "
+        "sooner, it would lose its vote for good.";
   }
   out.rows = host.core.rows;
   out.memory = memory_status(host.core.memory);

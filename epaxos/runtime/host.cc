@@ -133,9 +133,12 @@ void Host::note_life(const net::BundleHeader& header) {
     life.durable_before = life.durable;
   }
   life.durable = std::max(life.durable, header.durable_sequence);
-  // Below "sync" a batch is told before it is on disk.
-  if (config_.durability != Durability::kSync || life.forgot) return;
-  if (header.durable_at_start >= life.durable_before) return;
+  // Below "sync" a batch is told before it is on disk, so there only a life that begins with
+  // nothing shows: each one at "none", and one whose directory was emptied.
+  const bool forgot = config_.durability == Durability::kSync
+                          ? header.durable_at_start < life.durable_before
+                          : header.durable_at_start == 0 && life.durable_before > 0;
+  if (!forgot || life.forgot) return;
   life.forgot = true;
   core_.peer_forgot(header.from);
 }

@@ -26,6 +26,7 @@ constexpr std::size_t kStampBytesMax = 4096;
 /// The content of the stamp: text, so that a person can read it, with a checksum at the end.
 struct Stamp {
   DirectoryIdentity identity;
+  std::string protocol;
   std::uint64_t incarnation = 0;
   Durability durability = Durability::kSync;
   bool clean = false;
@@ -60,6 +61,7 @@ std::string render(const Stamp& stamp) {
   text += "cluster " + cluster_text(stamp.identity.cluster) + "\n";
   text += "replica " + std::to_string(stamp.identity.replica.value()) + "\n";
   text += "replicas " + std::to_string(stamp.identity.replica_count) + "\n";
+  text += "protocol " + stamp.protocol + "\n";
   text += "incarnation " + std::to_string(stamp.incarnation) + "\n";
   text += "durability " + std::string(to_string(stamp.durability)) + "\n";
   text += std::string("run ") + (stamp.clean ? "clean" : "running") + "\n";
@@ -99,6 +101,7 @@ std::optional<Stamp> parse(std::string_view text) {
   stamp.identity.cluster = cluster_from(field(text, "cluster"));
   stamp.identity.replica = ReplicaId(number<std::uint16_t>(field(text, "replica")));
   stamp.identity.replica_count = number<int>(field(text, "replicas"));
+  stamp.protocol = field(text, "protocol");
   stamp.incarnation = number<std::uint64_t>(field(text, "incarnation"));
   stamp.durability = durability_from(field(text, "durability")).value_or(Durability::kSync);
   stamp.clean = field(text, "run") == "clean";
@@ -176,7 +179,8 @@ Result<std::optional<Stamp>> read_stamp(const std::string& directory) {
     return fail(ErrorCode::kCorrupted,
                 directory +
                     ": holds a store but no stamp that says whose it is; restore the file "
-                    "\"stamp\", or empty the directory and rejoin as a new replica");
+                    "\"stamp\", or empty the directory: the replica then learns and serves "
+                    "but does not vote");
   }
   Result<std::string> text = read_file(path, kStampBytesMax);
   if (!text) return fail(text.error());
@@ -190,8 +194,8 @@ Result<std::optional<Stamp>> read_stamp(const std::string& directory) {
   }
   return fail(ErrorCode::kCorrupted,
               path +
-                  ": is damaged; restore it from a backup, or empty the directory and rejoin as "
-                  "a new replica");
+                  ": is damaged; restore it from a backup. With an empty directory this replica "
+                  "learns and serves, but does not vote");
 }
 
 }  // namespace
@@ -261,6 +265,24 @@ DataDirectory::~DataDirectory() {
   ::close(lock_file_);
 }
 
+/// What earlier runs have written must be what this one reads, or it would be lost by a mistake of
+/// one word.
+Result<void> DataDirectory::check_use(const std::string& protocol, Durability durability) const {
+  if (protocol != options_.protocol) {
+    return fail(ErrorCode::kWrongIdentity, options_.path + ": was written by the protocol " +
+                                               protocol + ", but this replica runs " +
+                                               options_.protocol + "; start it with --protocol " +
+                                               protocol + ", or use another directory");
+  }
+  const bool forgets = options_.durability == Durability::kNone && durability != Durability::kNone;
+  if (!forgets || options_.unsafe_rejoin) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              options_.path + ": holds what earlier runs wrote at durability " +
+                  std::string(to_string(durability)) +
+                  ", and a run at none would not read it: this replica would lose its vote for "
+                  "good. Start it as before, or leave the data directory out");
+}
+
 Result<void> DataDirectory::begin_run() {
   Result<std::optional<Stamp>> read = read_stamp(options_.path);
   if (!read) return fail(read.error());
@@ -271,6 +293,7 @@ Result<void> DataDirectory::begin_run() {
                                                  identity_text(options_.identity) +
                                                  "; use this replica's own directory");
     }
+    if (Result<void> usable = check_use(stamp->protocol, stamp->durability); !usable) return usable;
     incarnation_ = stamp->incarnation;
     store_witness_ = stamp->store_witness;
     past_ = {.stop = stamp->clean ? PreviousStop::kClean : PreviousStop::kUnclean,
@@ -289,6 +312,7 @@ Result<void> DataDirectory::begin_run() {
 Result<void> DataDirectory::write_stamp(bool clean) {
   return replace_file(options_.path, std::string(kStampName),
                       render({.identity = options_.identity,
+                              .protocol = options_.protocol,
                               .incarnation = incarnation_,
                               .durability = options_.durability,
                               .clean = clean,
@@ -306,8 +330,10 @@ std::string DataDirectory::non_voting_reason() const {
   if (past_.memory_lost) cause = "an earlier run ended without keeping them";
   return options_.path + ": votes that replica " +
          std::to_string(options_.identity.replica.value()) + " has given may be missing (" + cause +
-         "), so it learns and serves but does not vote. Replace it by a new replica, or accept the "
-         "risk of disagreement with --unsafe-rejoin";
+         "), so it learns and serves but does not vote, and never will: the others have one "
+         "failure less to "
+         "spare. Start a new cluster when that is too few, or accept the risk of disagreement with "
+         "--unsafe-rejoin";
 }
 
 Result<void> DataDirectory::mark_clean() {

@@ -54,6 +54,8 @@ struct PastRuns {
 struct DataDirectoryOptions {
   std::string path;
   DirectoryIdentity identity;
+  /// Whose records they are; stamped and compared as the identity is.
+  std::string protocol = "epaxos";
   Durability durability = Durability::kSync;
   /// Milliseconds since the epoch. Incarnations follow it, so that a directory that was emptied, or
   /// set back to an older copy, does not take up a number that peers have heard already.
@@ -74,7 +76,8 @@ class DataDirectory {
   /// Creates the directory (not its parents) when it is missing, locks it, checks its stamp, and
   /// writes that this run has begun. Cost: two fsyncs; at the first start three.
   ///
-  /// Errors: busy - another process holds it; wrong_identity - another cluster's or replica's;
+  /// Errors: busy - another process holds it; wrong_identity - another cluster's, replica's or
+  ///         protocol's; invalid_argument - a run at none would not read what it holds;
   ///         corrupted - the stamp is damaged or missing; invalid_argument - the path cannot serve;
   ///         out_of_space, io - the disk refused.
   static Result<std::unique_ptr<DataDirectory>> open(const DataDirectoryOptions& options);
@@ -106,6 +109,7 @@ class DataDirectory {
   DataDirectory(const DataDirectoryOptions& options, int lock_file);
 
   Result<void> begin_run();
+  [[nodiscard]] Result<void> check_use(const std::string& protocol, Durability durability) const;
   Result<void> write_stamp(bool clean);
 
   DataDirectoryOptions options_;

@@ -182,10 +182,11 @@ Result<bool> LmdbEnvironment::read(const RecordKey& key, std::vector<std::byte>&
 }
 
 Failure LmdbEnvironment::damaged(const std::string& what) const {
-  return fail(ErrorCode::kCorrupted,
-              path_ + ": is damaged (" + what +
-                  "). This replica must not run on it: empty the data directory and bring it back "
-                  "as a new replica");
+  return fail(
+      ErrorCode::kCorrupted,
+      path_ + ": is damaged (" + what +
+          "). This replica must not run on it: with an empty directory it learns and serves "
+          "again, but does not vote");
 }
 
 }  // namespace epaxos::storage

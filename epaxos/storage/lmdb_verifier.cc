@@ -346,10 +346,11 @@ class Verifier {
   }
 
   bool damaged(const std::string& what) {
-    error_ = {ErrorCode::kCorrupted,
-              path_ + ": is damaged (" + what +
-                  "). This replica must not run on it: empty the data directory and bring it back "
-                  "as a new replica"};
+    error_ = {
+        ErrorCode::kCorrupted,
+        path_ + ": is damaged (" + what +
+            "). This replica must not run on it: with an empty directory it learns and serves "
+            "again, but does not vote"};
     return false;
   }
 

@@ -298,7 +298,7 @@ TEST_F(Corruption, ValuesThatChangedPlacesAreNoticedAndNamed) {
   ASSERT_FALSE(records);
   EXPECT_EQ(records.error().code, ErrorCode::kCorrupted);
   EXPECT_THAT(records.error().message,
-              AllOf(HasSubstr("kind 1, R1.41"), HasSubstr("checksum"), HasSubstr("new replica")));
+              AllOf(HasSubstr("kind 1, R1.41"), HasSubstr("checksum"), HasSubstr("does not vote")));
 }
 
 TEST_F(Corruption, TheFileOfAnotherReplicaIsNamedAsSuch) {

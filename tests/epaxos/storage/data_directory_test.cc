@@ -340,12 +340,43 @@ TEST(DataDirectory, LostMemoryStaysLostWhateverTheLaterRunsAre) {
               AllOf(HasSubstr("does not vote"), HasSubstr("--unsafe-rejoin")));
 }
 
-TEST(DataDirectory, ARunAtNoneBetweenTwoAtSyncLosesTheMemory) {
+TEST(DataDirectory, ARunAtNoneThatWouldNotReadWhatIsThereIsRefusedAndChangesNothing) {
   const TemporaryDirectory parent;
   run_once(parent.path(), Durability::kSync, true);
-  run_once(parent.path(), Durability::kNone, true);
+  DataDirectoryOptions options = directory_options(parent.path());
+  options.durability = Durability::kNone;
+
+  const Error error = open_error(options);
+
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("durability sync"), HasSubstr("Start it as before")));
+  EXPECT_TRUE(must(DataDirectory::open(directory_options(parent.path())))->voting());
+}
+
+TEST(DataDirectory, ARunAtNoneBetweenTwoAtSyncLosesTheMemoryIfTheOperatorInsisted) {
+  const TemporaryDirectory parent;
+  run_once(parent.path(), Durability::kSync, true);
+  DataDirectoryOptions options = directory_options(parent.path());
+  options.durability = Durability::kNone;
+  options.unsafe_rejoin = true;
+  must(DataDirectory::open(options));
 
   EXPECT_FALSE(must(DataDirectory::open(directory_options(parent.path())))->voting());
+}
+
+TEST(DataDirectory, WhatAnotherProtocolWroteIsRefusedByItsName) {
+  const TemporaryDirectory parent;
+  run_once(parent.path(), Durability::kSync, true);
+  DataDirectoryOptions options = directory_options(parent.path());
+  options.protocol = "raft";
+
+  const Error error = open_error(options);
+
+  EXPECT_EQ(error.code, ErrorCode::kWrongIdentity);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("written by the protocol epaxos"),
+                                   HasSubstr("this replica runs raft"),
+                                   HasSubstr("--protocol epaxos")));
+  EXPECT_TRUE(must(DataDirectory::open(directory_options(parent.path())))->voting());
 }
 
 TEST(DataDirectory, TheOperatorMayInsistOnVoting) {
