@@ -79,6 +79,7 @@ void Images::prepare_offer(Effects& out) {
     offered.header.coverage_digest = hash.value();
     return send_offer_of(peer, out);
   }
+  if (complete.error().code == ErrorCode::kTooLarge) trouble_ = complete.error().message;
   if (maker_ == nullptr && complete.error().code == ErrorCode::kUnavailable) asked_ = true;
 }
 
