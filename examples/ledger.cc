@@ -104,13 +104,18 @@ class Ledger final : public epaxos::StateMachine {
 
   // The file is written beside the replica's work; the state is that of now.
   Result<void> keep(std::uint64_t number, Bytes mark) override {
-    const std::string head = std::to_string(number) + " " + std::to_string(mark.size()) + "\n";
-    writing_ = std::async(std::launch::async, replace_file, file_,
-                          head + std::string(text_of(mark)) + to_text());
+    const std::string body = std::string(text_of(mark)) + to_text();
+    const std::string head = std::to_string(number) + " " + std::to_string(mark.size()) + " " +
+                             std::to_string(epaxos::hash_key(body)) + "\n";
+    writing_ = std::async(std::launch::async, replace_file, file_, head + body);
     written_number_ = number;
     return {};
   }
   Result<std::uint64_t> kept() override {
+    if (damaged_) {
+      return fail(ErrorCode::kCorrupted,
+                  file_.string() + " is damaged: restore its newest copy, or replace this replica");
+    }
     using std::chrono::seconds;
     if (writing_.valid() && writing_.wait_for(seconds(0)) == std::future_status::ready) {
       if (const Result<void> written = writing_.get(); !written) return fail(written.error());
@@ -135,20 +140,26 @@ class Ledger final : public epaxos::StateMachine {
     std::string account;
     for (std::int64_t balance = 0; text >> account >> balance;) balances_[account] = balance;
   }
-  // The state, its number and its mark, as they were kept together.
+  // The state, its number and its mark, as they were kept together. The replica sees whether the
+  // mark is whole; that of the state is up to the machine.
   void read_file() {
     std::ifstream in(file_, std::ios::binary);
+    if (!in) return;
     std::size_t mark_bytes = 0;
-    if (!(in >> kept_number_ >> mark_bytes)) return;
-    in.get();
-    kept_mark_.resize(mark_bytes);
-    in.read(reinterpret_cast<char*>(kept_mark_.data()), static_cast<std::streamsize>(mark_bytes));
-    from_text({std::istreambuf_iterator<char>(in), {}});
+    std::uint64_t hash = 0;
+    const bool has_head = in >> kept_number_ >> mark_bytes >> hash && in.get() == '\n';
+    const std::string body{std::istreambuf_iterator<char>(in), {}};
+    damaged_ = !has_head || mark_bytes > body.size() || epaxos::hash_key(body) != hash;
+    if (damaged_) return;
+    const Bytes mark = bytes_of(body).first(mark_bytes);
+    kept_mark_.assign(mark.begin(), mark.end());
+    from_text(body.substr(mark_bytes));
     began_with_ = kept_number_;
   }
 
   const fs::path file_;
   std::map<std::string, std::int64_t> balances_;
+  bool damaged_ = false;
   std::uint64_t kept_number_ = 0;
   std::vector<std::byte> kept_mark_;
   std::uint64_t began_with_ = 0;

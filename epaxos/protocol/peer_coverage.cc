@@ -69,11 +69,15 @@ Result<void> EpaxosCore::begin_listing(ReplicaId peer, Bytes image) {
   if (!coverage) return fail(coverage.error());
   const Result<Dependencies> floor = floor_for(peer, coverage->executed);
   if (!floor) return fail(floor.error());
-  const std::uint64_t most = peers_[peer.value()].votes ? kListedMax : kListedForForgetfulMax;
-  if (coverage->executed.count_above(*floor) > most) {
+  const bool votes = peers_[peer.value()].votes;
+  if (coverage->executed.count_above(*floor) > (votes ? kListedMax : kListedForForgetfulMax)) {
     return fail(ErrorCode::kTooLarge,
-                "a member is away, and so many instances were executed since then that they are "
-                "better fetched one by one");
+                "no image for " + to_string(peer) +
+                    ": yet another member is away, and more was executed since then than an image "
+                    "can list; " +
+                    (votes ? "the instances are fetched one by one"
+                           : "it cannot do without one, so bring back the other one first, with "
+                             "its data directory"));
   }
   listing_.emplace();
   listing_->peer = peer;

@@ -16,9 +16,6 @@ constexpr int kStepsMax = 16;
 /// What a record takes on disk beside its value, about.
 constexpr std::uint64_t kRecordOverhead = 32;
 
-/// The record of how many batches were ever durable.
-constexpr RecordKey kCountKey{
-    .kind = kRecordKindMax, .group = {}, .epoch = {}, .row = {}, .slot = Slot(1)};
 /// No disk writes so many batches; it leaves room for those to come.
 constexpr std::uint64_t kDurableMax = std::uint64_t{1} << 62;
 

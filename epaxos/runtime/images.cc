@@ -16,6 +16,8 @@ constexpr std::uint64_t kEraseMax = 64;
 constexpr Tick kRetryUs = 60 * kSecond;
 /// Unless so many times as much was logged as otherwise brings about the next image.
 constexpr std::uint64_t kPinLogs = 8;
+/// Of the room that records may take, so much may be those since the last image.
+constexpr std::uint64_t kLogShare = 8;
 constexpr const char* kNoRoom =
     "the store has too little room for one more image of the state, so what was executed stays in "
     "its records: see the room that epaxosctl status prints";
@@ -162,10 +164,26 @@ bool Images::wants_own() const {
     return false;
   }
   if (store_.state() != storage::StoreState::kReady) return false;
-  const std::uint64_t size = current_ ? current_->state_bytes() : 0;
-  const std::uint64_t due = std::max(config_.log_bytes, size);
-  if (is_pinned() && log_bytes_ < kPinLogs * due) return false;
+  const std::uint64_t due = log_bytes_max();
+  if (is_pinned() && log_bytes_ < kPinLogs * due && !store_.space().runs_out()) return false;
   return asked_ || (config_.on_disk && !kept_.is_used() && log_bytes_ >= due);
+}
+
+/// Bytes of records after which the next image is due. On a small disk there must be room for that
+/// one beside them.
+std::uint64_t Images::log_bytes_max() const {
+  const std::uint64_t limit = store_.space().limit_bytes;
+  const std::uint64_t size = current_ && !kept_.is_used() ? current_->state_bytes() : 0;
+  const std::uint64_t due = std::max(config_.log_bytes, size);
+  return limit > 0 ? std::min(due, limit / kLogShare) : due;
+}
+
+/// Whether so much of an image fits beside what waits for the disk, and leaves what no image may
+/// take. Pieces that no longer fit would stand before the records that are to make room.
+bool Images::has_room(std::uint64_t image_bytes) const {
+  storage::Space space = store_.space();
+  space.used_bytes += store_.pending_bytes() + image_bytes + image_bytes / 8;  // Whole pages.
+  return !space.is_short();
 }
 
 std::optional<std::uint16_t> Images::free_area() const {
@@ -191,6 +209,9 @@ bool Images::disk_keeps_up() const {
 void Images::begin() {
   const std::optional<std::uint16_t> area = free_area();
   if (!area) return;  // Soon.
+  if (!has_room(current_ ? current_->state_bytes() : 0)) {
+    return give_up_own({ErrorCode::kOutOfSpace, kNoRoom});
+  }
   ImageMaker::Parts parts;
   core_.coverage(parts.coverage);
   const bool forgets = mutant(Mutant::kImageWithoutSessions);
@@ -224,7 +245,9 @@ void Images::drop_maker() {
 void Images::make_some(Effects& out) {
   if (maker_ == nullptr || own_batch_ || !disk_keeps_up() || now_ < make_at_) return;
   make_at_ = now_ + config_.pause_us;
-  if (!has_room()) return give_up_own({ErrorCode::kOutOfSpace, kNoRoom});
+  if (!has_room(config_.turn_bytes)) {
+    return give_up_own({ErrorCode::kOutOfSpace, kNoRoom});
+  }
   const Result<bool> complete = maker_->write(config_.turn_bytes, out);
   if (!complete) return give_up_own(complete.error());
   if (!*complete) return;
@@ -275,7 +298,7 @@ void Images::end_turn(Effects& out) {
   // What no start begins with is there for peers, and nobody needs it for long.
   if (!header_counts() && now_ >= keep_until_ && !maker_) drop_current();
   if (stage_ == Stage::kFetching) {
-    if (fetch_->is_stuck()) {
+    if (fetch_->is_stuck() || !has_room(0)) {
       give_up_fetch();
     } else {
       fetch_->ask(now_, disk_is_behind(), out);

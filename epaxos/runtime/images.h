@@ -135,7 +135,8 @@ class Images {
   // Its own ones.
   [[nodiscard]] bool wants_own() const;
   [[nodiscard]] bool disk_keeps_up() const;
-  [[nodiscard]] bool has_room() const { return !store_.space().is_short(); }
+  [[nodiscard]] std::uint64_t log_bytes_max() const;
+  [[nodiscard]] bool has_room(std::uint64_t image_bytes) const;
   [[nodiscard]] bool disk_is_behind() const;
   void begin();
   void follow_store(Effects& out);

@@ -26,7 +26,7 @@ bool Images::wants_to_keep() const {
   if (!kept_.is_free() || now_ < keep_at_) return false;
   if (stage_ == Stage::kLoaded) return true;
   if (stage_ >= Stage::kComplete || store_.state() != storage::StoreState::kReady) return false;
-  return asked_to_keep_ || log_bytes_ >= config_.log_bytes;
+  return asked_to_keep_ || log_bytes_ >= log_bytes_max();
 }
 
 void Images::keep_own(Effects& next) {

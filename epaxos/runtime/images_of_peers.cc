@@ -12,6 +12,10 @@ namespace {
 constexpr std::size_t kTurnBytesMax = std::size_t{16} * 1024 * 1024;
 /// Of a coverage, which is decoded in memory: far beyond what a core lists.
 constexpr std::uint64_t kCoverageBytesMax = std::uint64_t{1} << 30;
+constexpr const char* kNoRoomForPeers =
+    "the store has too little room for the image of the state that a peer offers: see the room "
+    "that "
+    "epaxosctl status prints";
 
 }  // namespace
 
@@ -75,6 +79,7 @@ void Images::prepare_offer(Effects& out) {
     offered.header.coverage_digest = hash.value();
     return send_offer_of(peer, out);
   }
+  if (complete.error().code == ErrorCode::kTooLarge) trouble_ = complete.error().message;
   if (maker_ == nullptr && complete.error().code == ErrorCode::kUnavailable) asked_ = true;
 }
 
@@ -131,9 +136,11 @@ void Images::wish(const ImageWish& wish, Effects& out) {
 void Images::on_offer(ReplicaId from, const ImageHeader& offer) {
   if (stage_ != Stage::kAsked || from != asked_whom_) return;
   const std::optional<std::uint16_t> area = free_area();
-  const bool is_worth_it = offer.coverage_bytes <= kCoverageBytesMax &&
-                           offer.coverage_bytes + offer.state_bytes() <= worth_bytes_;
-  if (!is_worth_it || !area || !has_room()) {
+  const std::uint64_t bytes = offer.coverage_bytes + offer.state_bytes();
+  const bool is_worth_it = offer.coverage_bytes <= kCoverageBytesMax && bytes <= worth_bytes_;
+  const bool fits = has_room(bytes);
+  if (is_worth_it && !fits) trouble_ = kNoRoomForPeers;
+  if (!is_worth_it || !area || !fits) {
     ++counters_.refused_offers;
     stage_ = Stage::kNone;
     return;

@@ -9,7 +9,7 @@
 namespace epaxos::runtime {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31'6b'72'61'6d'70'65'01;  // Version 1 of the format.
+constexpr std::uint64_t kMagic = 0x31'6b'72'61'6d'70'65'02;  // Version 2 of the format.
 
 /// What stands before the coverage.
 struct MarkHead {
@@ -19,9 +19,10 @@ struct MarkHead {
   std::uint16_t unused[3] = {};
   std::uint64_t configuration_hash = 0;
   std::uint64_t number = 0;
+  std::uint64_t batches = 0;
   std::uint64_t coverage_bytes = 0;
 };
-static_assert(sizeof(MarkHead) == 56 && std::has_unique_object_representations_v<MarkHead>);
+static_assert(sizeof(MarkHead) == 64 && std::has_unique_object_representations_v<MarkHead>);
 
 std::uint64_t checksum_of(Bytes bytes) {
   executor::Checksum checksum;
@@ -38,11 +39,13 @@ Failure damaged() {
 }  // namespace
 
 Result<std::vector<std::byte>> make_mark(const net::BundleIdentity& owner, std::uint64_t number,
-                                         Bytes coverage, const executor::SessionTable& sessions) {
+                                         std::uint64_t batches, Bytes coverage,
+                                         const executor::SessionTable& sessions) {
   const MarkHead head{.cluster = owner.cluster,
                       .replica = owner.self.value(),
                       .configuration_hash = owner.configuration_hash,
                       .number = number,
+                      .batches = batches,
                       .coverage_bytes = coverage.size()};
   std::vector<std::byte> mark;
   executor::Appender out(mark);
@@ -74,6 +77,7 @@ Result<KeptMark> read_mark(Bytes bytes) {
   if (head.coverage_bytes == 0 || head.coverage_bytes > rest.size()) return damaged();
   return KeptMark{{head.cluster, ReplicaId(head.replica), 0, head.configuration_hash},
                   head.number,
+                  head.batches,
                   rest.first(head.coverage_bytes),
                   rest.subspan(head.coverage_bytes)};
 }

@@ -19,6 +19,7 @@ namespace epaxos::runtime {
 struct KeptMark {
   net::BundleIdentity owner;  ///< Without an incarnation.
   std::uint64_t number = 0;
+  std::uint64_t batches = 0;  ///< That the store had counted: one with fewer was set back.
   Bytes coverage;
   Bytes sessions;  ///< For SessionTable::load().
 };
@@ -27,7 +28,8 @@ struct KeptMark {
 /// keep ten replies of 100 bytes each are 1.1 MiB and took 1.4 ms on a busy machine with two cores;
 /// ten thousand 20 ms; a hundred thousand 0.3 s.
 Result<std::vector<std::byte>> make_mark(const net::BundleIdentity& owner, std::uint64_t number,
-                                         Bytes coverage, const executor::SessionTable& sessions);
+                                         std::uint64_t batches, Bytes coverage,
+                                         const executor::SessionTable& sessions);
 
 /// The parts are views of `bytes`. Errors: corrupted; wrong_identity - it is of another version.
 Result<KeptMark> read_mark(Bytes bytes);
@@ -42,6 +44,10 @@ struct KeptNote {
 
   friend bool operator==(const KeptNote&, const KeptNote&) = default;
 };
+
+/// The record of how many batches were ever durable, which the host writes.
+inline constexpr RecordKey kCountKey{
+    .kind = kRecordKindMax, .group = {}, .epoch = {}, .row = {}, .slot = Slot(1)};
 
 inline constexpr RecordKey kKeptNoteKey{
     .kind = kRecordKindMax, .group = {}, .epoch = {}, .row = {}, .slot = Slot(3)};

@@ -93,6 +93,15 @@ Result<void> KeptState::restore_mark() {
                                            std::to_string(mark->number) +
                                            "): restore its newest state, or replace this replica");
   }
+  const Result<std::uint64_t> counted = batches_counted();
+  if (!counted) return fail(counted.error());
+  if (*counted < mark->batches) {
+    return fail(ErrorCode::kCorrupted,
+                holds("a state", kept_) +
+                    " that is newer than this replica's data directory, which was set back. "
+                    "Restore the newest of both, or replace this replica, which begins with both "
+                    "of them empty");
+  }
   Bytes rest = mark->sessions;
   const Result<void> loaded = sessions_.load([&rest](std::span<std::byte> to) -> Result<void> {
     if (to.size() > rest.size()) return fail(ErrorCode::kCorrupted, "the sessions end too early");
@@ -104,6 +113,16 @@ Result<void> KeptState::restore_mark() {
   coverage_.assign(mark->coverage.begin(), mark->coverage.end());
   kept_mark_bytes_ = bytes->size();
   return {};
+}
+
+/// As the store would tell it after a crash; 0: below "sync" nobody counts.
+Result<std::uint64_t> KeptState::batches_counted() const {
+  std::vector<std::byte> bytes;
+  const Result<bool> found = store_.read(kCountKey, bytes);
+  if (!found) return fail(found.error());
+  std::uint64_t count = 0;
+  if (*found && bytes.size() == sizeof count) copy_bytes(bytes, &count);
+  return count;
 }
 
 // --- A turn ------------------------------------------------------------------------------------
@@ -141,7 +160,10 @@ bool KeptState::is_free() const {
 Result<void> KeptState::keep(std::vector<std::byte> coverage) {
   check(is_free(), "a state machine is to keep two states at once, or one that is not noted");
   ++given_;
-  const Result<std::vector<std::byte>> mark = make_mark(owner_, given_, coverage, sessions_);
+  const Result<std::uint64_t> batches = batches_counted();
+  if (!batches) return fail(batches.error());
+  const Result<std::vector<std::byte>> mark =
+      make_mark(owner_, given_, *batches, coverage, sessions_);
   if (!mark) return fail(mark.error());
   if (const Result<void> begun = machine_.keep(given_, *mark); !begun) return begun;
   under_way_ = true;

@@ -75,6 +75,7 @@ class KeptState {
   }
   Result<void> check_note();
   Result<void> restore_mark();
+  Result<std::uint64_t> batches_counted() const;
 
   const net::BundleIdentity owner_;
   const bool remembers_;

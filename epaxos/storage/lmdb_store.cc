@@ -16,6 +16,8 @@ constexpr std::size_t kSpareBatchesMax = 16;
 constexpr std::size_t kSpareBytesMax = std::size_t{4} << 20;
 
 constexpr std::chrono::milliseconds kMeasureEvery{500};
+/// Nor are more bytes written, as a share of the room.
+constexpr std::uint64_t kMeasureShare = 128;
 
 void copy_records(const Effects& effects, WriteBatch& batch) {
   batch.number = effects.batch;
@@ -194,16 +196,20 @@ void LmdbStore::group_is_durable(std::size_t batches) {
   retry_ms_ = 0;
   pending_bytes_ -= bytes;
   transactions_ = environment_->state().transaction;
-  measure_space();
+  measure_space(bytes);
   durable_.store(last, std::memory_order_release);
   if (state() == StoreState::kFull) set_state(StoreState::kReady, {});
   report_progress();
 }
 
-/// Now and then: it costs more than a small transaction.
-void LmdbStore::measure_space() {
+/// Now and then: it costs more than a small transaction. But not so late that a fast disk has no
+/// room left for what was promised.
+void LmdbStore::measure_space(std::uint64_t written) {
   const auto now = std::chrono::steady_clock::now();
-  if (now - measured_at_ < kMeasureEvery) return;
+  unmeasured_bytes_ += written;
+  const bool is_much = unmeasured_bytes_ > limit_bytes_ / kMeasureShare;
+  if (now - measured_at_ < kMeasureEvery && !is_much) return;
+  unmeasured_bytes_ = 0;
   measured_at_ = now;
   const Space space = environment_->space();
   used_bytes_ = space.used_bytes;

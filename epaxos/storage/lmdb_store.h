@@ -86,7 +86,7 @@ class LmdbStore final : public Store {
   bool wait_to_retry();
   void set_state(StoreState state, std::string error);
   void report_progress();
-  void measure_space();
+  void measure_space(std::uint64_t written);
 
   DataDirectory& directory_;
   LmdbOptions options_;
@@ -111,6 +111,7 @@ class LmdbStore final : public Store {
 
   // The writer's.
   std::chrono::steady_clock::time_point measured_at_{};
+  std::uint64_t unmeasured_bytes_ = 0;                // Written since then.
   std::vector<std::unique_ptr<WriteBatch>> writing_;  // Taken, not yet durable, in order.
   bool one_by_one_ = false;     // A group was refused: perhaps its first batch fits alone.
   std::uint32_t retry_ms_ = 0;  // The next wait; 0 unless a batch was refused.

@@ -169,5 +169,24 @@ TEST(Examples, TheLedgerRefusesAFileThatWasSetBack) {
             "made durable (number 2): restore its newest state, or replace this replica\n");
 }
 
+TEST(Examples, TheLedgerRefusesAFileThatIsNotWhole) {
+  const Directory directory;
+  const std::string command = "ledger '" + directory.path() + "'";
+  const std::filesystem::path file = directory.path() + "/R1/ledger";
+  run(command);
+  const std::uintmax_t size = std::filesystem::file_size(file);
+  for (const std::uintmax_t left : {size - 1, size / 2, std::uintmax_t{3}, std::uintmax_t{0}}) {
+    std::filesystem::resize_file(file, left);
+
+    const Ended refused = run(command);
+
+    EXPECT_NE(refused.status, 0);
+    EXPECT_EQ(refused.output, file.string() +
+                                  " is damaged: restore its newest copy, or replace this "
+                                  "replica\n")
+        << left;
+  }
+}
+
 }  // namespace
 }  // namespace epaxos

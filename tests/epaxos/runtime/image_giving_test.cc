@@ -103,6 +103,7 @@ TEST_F(GivingImages, NoOtherImageIsMadeWhenNoneWouldDo) {
   stage.settle();
   EXPECT_THAT(stage.sent(ImageMessage::kOffer), IsEmpty());
   EXPECT_EQ(stage.images().number, 1);
+  EXPECT_EQ(stage.images().trouble, "scripted");
 }
 
 TEST_F(GivingImages, WhoAsksForAnImageThatIsNotOfferedHearsThatItIsGone) {

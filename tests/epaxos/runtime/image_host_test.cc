@@ -163,18 +163,79 @@ TEST(OwnImage, IsGivenUpWithASentenceWhenTheRoomRunsOut) {
   stage.turn();
   stage.turn();
   ASSERT_TRUE(stage.images().making);
-  stage.store.room = {.used_bytes = 96, .limit_bytes = 100};
+  stage.store.room = {.used_bytes = 96 * kMiB, .limit_bytes = 100 * kMiB};
   stage.turn();
   stage.settle();
   EXPECT_EQ(stage.images().number, 0);
   EXPECT_THAT(stage.images().trouble, HasSubstr("too little room"));
   EXPECT_EQ(stage.store.pieces(), 0) << "what was written of it goes";
 
-  stage.store.room.used_bytes = 50;
+  stage.store.room.used_bytes = 50 * kMiB;
   stage.host().request_image();
   stage.turn();
   stage.settle();
   EXPECT_EQ(stage.images().counters.made, 1);
+}
+
+// Otherwise records fill the disk that an image of a small state would free.
+TEST(OwnImage, OnASmallDiskIsMadeBeforeRecordsHaveFilledIt) {
+  ImageStage stage;
+  stage.config.image_log_bytes = 64 * kMiB;
+  stage.store.room = {.used_bytes = 2 * kMiB, .limit_bytes = 24 * kMiB};
+  ASSERT_TRUE(stage.start());
+  execute_and_settle(stage, "small");
+  stage.log(2 * kMiB);
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.made, 0);
+
+  stage.log(2 * kMiB);
+  stage.turn();
+  stage.settle();
+
+  EXPECT_EQ(stage.images().counters.made, 1);
+}
+
+// One that fills the disk would stand there for ever, before the records that take it away.
+TEST(OwnImage, IsNotBegunWithoutRoomForAllOfIt) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(kMiB, 'm');
+  stage.host().request_image();
+  stage.turn();
+  stage.settle();
+  ASSERT_EQ(stage.images().counters.made, 1);
+  const std::size_t pieces = stage.store.pieces();
+  stage.store.room = {.used_bytes = 14 * kMiB, .limit_bytes = 16 * kMiB};
+
+  stage.host().request_image();
+  stage.turn();
+  EXPECT_FALSE(stage.images().making);
+  EXPECT_THAT(stage.images().trouble, HasSubstr("too little room"));
+  EXPECT_EQ(stage.store.pieces(), pieces);
+
+  stage.store.room.used_bytes = 13 * kMiB;
+  stage.host().request_image();
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().counters.made, 2);
+}
+
+TEST(OwnImage, CountsWhatWaitsForTheDiskAsWritten) {
+  ImageStage stage;
+  ASSERT_TRUE(stage.start());
+  stage.machine.state.assign(kMiB, 'm');
+  stage.host().request_image();
+  stage.turn();
+  stage.turn();
+  ASSERT_TRUE(stage.images().making);
+  stage.store.room = {.used_bytes = 13 * kMiB, .limit_bytes = 16 * kMiB};
+  stage.store.other_pending_bytes = 2 * kMiB;
+
+  stage.turn();
+
+  EXPECT_FALSE(stage.images().making);
+  EXPECT_THAT(stage.images().trouble, HasSubstr("too little room"));
 }
 
 TEST(OwnImage, ThatCannotBeTakenIsTriedAgainLater) {

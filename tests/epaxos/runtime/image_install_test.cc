@@ -9,6 +9,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -263,6 +264,28 @@ TEST_F(TakingImages, AnOfferThatIsLargerThanItsWorthIsRefused) {
   wish_and_offer(10);
   EXPECT_EQ(stage->images().counters.refused_offers, 1);
   EXPECT_FALSE(answer());
+}
+
+TEST_F(TakingImages, AnOfferForWhichTheDiskHasNoRoomIsRefusedWithASentence) {
+  start();
+  image.header.machine_bytes = 2 * kMiB;
+  stage->store.room = {.used_bytes = 14 * kMiB, .limit_bytes = 16 * kMiB};
+  wish_and_offer();
+  EXPECT_EQ(stage->images().counters.refused_offers, 1);
+  EXPECT_FALSE(answer());
+  EXPECT_THAT(stage->images().trouble, HasSubstr("too little room"));
+}
+
+TEST_F(TakingImages, WhenTheDiskFillsUpMeanwhileTheFetchIsGivenUp) {
+  start();
+  wish_and_offer();
+  ASSERT_TRUE(stage->images().fetching);
+  stage->store.room = {.used_bytes = 96, .limit_bytes = 100};
+  settle();
+  stage->after(kSecond);
+  EXPECT_FALSE(stage->images().fetching);
+  EXPECT_EQ(stage->images().counters.fetches_given_up, 1);
+  EXPECT_EQ(stage->store.pieces(), 0);
 }
 
 // However large it says it is: room is taken for what has come.

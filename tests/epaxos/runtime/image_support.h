@@ -18,6 +18,8 @@
 
 namespace epaxos::runtime::testing {
 
+inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
 /// Batches become durable on command, or at once.
 class MapStore final : public storage::Store {
  public:

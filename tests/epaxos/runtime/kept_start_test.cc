@@ -190,6 +190,20 @@ TEST_F(RestartingKept, AStoreThatWasEmptiedOrSetBackIsRefused) {
   EXPECT_THAT(refusal({old, stage->storage.kept}), HasSubstr("emptied or set back"));
 }
 
+// Then the number of the machine's state is one that the store has announced.
+TEST_F(RestartingKept, AStoreThatWasSetBackByOneStateIsRefused) {
+  start();
+  keep_now();
+  const storage::RecordMap old = stage->store.on_disk;
+  stage->log(100);
+  turns();
+  keep_now();
+
+  EXPECT_THAT(refusal({old, stage->storage.kept}),
+              HasSubstr("a state (number 2) that is newer than this replica's data directory"));
+  EXPECT_EQ(refusal(remains_of(*stage)), "");
+}
+
 TEST_F(RestartingKept, TheStateOfAnotherReplicaIsRefused) {
   start();
   keep_now();
