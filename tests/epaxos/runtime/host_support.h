@@ -262,13 +262,16 @@ class Stage {
   }
 
   /// A bundle of frames, each of one letter, from a peer to this host.
+  /// `durable`: how many batches were ever durable at the sender; `at_start`: in earlier lives.
   std::vector<std::byte> bundle(ReplicaId from, std::string_view letters,
-                                std::uint64_t incarnation = 1) {
+                                std::uint64_t incarnation = 1, std::uint64_t durable = 0,
+                                std::uint64_t at_start = 0) {
     net::BundleIdentity sender = config.identity;
     sender.self = from;
     sender.incarnation = incarnation;
+    sender.durable_at_start = at_start;
     net::BundleWriter writer;
-    writer.start(sender, config.identity.self, 0);
+    writer.start(sender, config.identity.self, durable);
     for (const char letter : letters) {
       std::vector<std::byte> body(8, static_cast<std::byte>(letter));
       writer.append({GroupId(), Epoch(), 3, body});

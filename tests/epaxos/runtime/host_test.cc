@@ -212,6 +212,40 @@ TEST(Host, BundlesOfAnEarlierLifeOfAPeerAreRefused) {
   EXPECT_EQ(stage.host().counters().bundles_in, 3u);
 }
 
+struct NextLife {
+  const char* name;
+  Durability durability;
+  std::uint64_t told;      ///< Durable batches that the earlier life told of.
+  std::uint64_t at_start;  ///< That the next one began with.
+  bool forgot;
+};
+class LivesOfAPeer : public ::testing::TestWithParam<NextLife> {};
+
+TEST_P(LivesOfAPeer, OneThatBeganWithTooLittleHasForgotten) {
+  const NextLife& c = GetParam();
+  Stage stage(c.durability);
+  stage.start();
+  stage.turn([&] { stage.host().receive_bundle(stage.bundle(kB, "a", 1, c.told)); });
+
+  const Diary diary = stage.turn(
+      [&] { stage.host().receive_bundle(stage.bundle(kB, "b", 2, c.at_start, c.at_start)); });
+
+  EXPECT_EQ(std::ranges::count(diary, "R1 forgot"), c.forgot ? 1 : 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, LivesOfAPeer,
+    ::testing::Values(NextLife{"sync", Durability::kSync, 5, 5, false},
+                      NextLife{"syncSetBack", Durability::kSync, 5, 4, true},
+                      NextLife{"asyncBehindWhatItTold", Durability::kAsync, 5, 4, false},
+                      NextLife{"asyncEmptied", Durability::kAsync, 5, 0, true},
+                      NextLife{"asyncThatPromisedNothing", Durability::kAsync, 0, 0, false},
+                      NextLife{"none", Durability::kNone, 5, 0, true},
+                      NextLife{"noneThatPromisedNothing", Durability::kNone, 0, 0, false},
+                      NextLife{"noneThatInsists", Durability::kNone, 5, std::uint64_t{1} << 48,
+                               false}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
 TEST(Host, DamagedBundlesAreCountedAndReachNoCore) {
   Stage stage;
   stage.start();
