@@ -33,7 +33,9 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
     conflicts_.insert(id, kept_footprint(instance));
   }
   instances_.note_decided(id);
-  if (log) log_decision(id, instance, out);
+  if (!log) return;
+  log_decision(id, instance, out);
+  if (dependencies == nullptr) nops_to_disk_.emplace_back(out.batch, id);
 }
 
 /// As a known bug would have it: an outcome without a reason, which is none of a rejection.

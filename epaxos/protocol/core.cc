@@ -137,6 +137,7 @@ void EpaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) 
 
 void EpaxosCore::durable(BatchNumber batch, Effects& out) {
   durable_batch_ = batch;
+  while (!nops_to_disk_.empty() && nops_to_disk_.front().first <= batch) nops_to_disk_.pop_front();
   while (!awaits_durable_.empty() && awaits_durable_.front().batch <= batch) {
     const AwaitsDurable done = awaits_durable_.front();
     awaits_durable_.pop_front();

@@ -52,7 +52,13 @@ void EpaxosCore::coverage(std::vector<std::byte>& out) const {
   Coverage coverage;
   coverage.floor = floor_;
   coverage.executed = applied_frontier();
-  const std::set<InstanceId> waiting = not_applied();
+  std::set<InstanceId> waiting = not_applied();
+  // A state that keeps itself outlives a crash that the record does not, and whoever reads it back
+  // then would find nothing.
+  for (const auto& [batch, id] : nops_to_disk_) {
+    waiting.insert(id);
+    if (id.slot <= coverage.executed[id.row]) coverage.executed[id.row] = Slot(id.slot.value() - 1);
+  }
   const auto list = [&](const InstanceId& id) {
     const std::optional<CoveredInstance> covered = covered_instance(id);
     check(covered.has_value(), "an instance was executed that is not known");

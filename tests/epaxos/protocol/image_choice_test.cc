@@ -114,6 +114,23 @@ TEST_F(Install, AMalformedCoverageIsRefused) {
   EXPECT_FALSE(b.core.may_install({}));
 }
 
+// A state machine that keeps itself may outlive the record of the decision (simulator seed 354721).
+TEST_F(Install, ANopIsCoveredWhenItsDecisionIsOnDisk) {
+  tell_commit(b, kA, kA1);
+  apply_all(b);
+  b.durable();
+  b.deliver(kA, Commit{kA2, CommitKind::kNop, {}, {}});
+  tell_commit(b, kA, id(kA, 3), {1, 0, 0});
+  apply_all(b);
+
+  const Coverage before = b.image();
+  b.durable();
+
+  EXPECT_EQ(before.executed, (Dependencies{1, 0, 0}));
+  EXPECT_THAT(before.instances, ElementsAre(CoveredInstance{id(kA, 3), false, kTouchesX}));
+  EXPECT_EQ(b.image().executed, (Dependencies{3, 0, 0}));
+}
+
 // --- For a peer --------------------------------------------------------------------------------
 
 TEST_F(Install, APeerIsToldOfWhatNotAllHaveExecuted) {
@@ -123,6 +140,7 @@ TEST_F(Install, APeerIsToldOfWhatNotAllHaveExecuted) {
   tell_commit(b, kA, id(kA, 5), {0, 0, 0}, kWritesY);
   apply_all(b);
   b.deliver(kC, Frontier{{1, 0, 0}, kZero, {1, 0, 0}});
+  b.durable();
 
   const Result<Coverage> told = coverage_for(b, kA, b.image());
 
