@@ -112,7 +112,8 @@ class NodeSubject final : public Subject {
     const NodeStatus status = node_->status();
     const bool connected =
         std::ranges::all_of(status.peers, [](const PeerStatus& peer) { return peer.connected; });
-    if (connected && first_.exchange(First::kUnderWay) == First::kNone) propose_first();
+    First none = First::kNone;
+    if (connected && first_.compare_exchange_strong(none, First::kUnderWay)) propose_first();
     return false;
   }
 
