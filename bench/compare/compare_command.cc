@@ -162,7 +162,7 @@ void add_compare(CLI::App& app, int& status) {
     }
     if (*quick) {
       unless_chosen(chosen.repeat, options->repeat, 1);
-      unless_chosen(chosen.seconds, options->seconds, options->kill ? 2.0 : 0.8);
+      unless_chosen(chosen.seconds, options->seconds, options->kill ? 2.0 : 1.5);
     }
     status = run(*options);
   });
