@@ -78,8 +78,9 @@ void unless_chosen(const CLI::Option* option, Value& value, Value other) {
 
 constexpr const char* kCompareFooter = R"(
 Lists are separated by commas, as in --in-flight 1,128. Every combination has processes of its own:
-they find each other and a leader, warm up, are measured, come to rest, and must hold the same state.
-All combinations are measured in turn, --repeat times. docs/comparison.md says how to read the table.
+they find each other and a leader, warm up, are measured, come to rest, and must hold the same
+state. All combinations are measured in turn, --repeat times. docs/comparison.md says how to read
+the table.
 
 Exit status: 0 all went well, 1 something failed or replicas disagree, 2 arguments that contradict
 each other, 130 interrupted; what was measured until then is printed and written.)";
@@ -162,7 +163,7 @@ void add_compare(CLI::App& app, int& status) {
     }
     if (*quick) {
       unless_chosen(chosen.repeat, options->repeat, 1);
-      unless_chosen(chosen.seconds, options->seconds, options->kill ? 2.0 : 1.5);
+      unless_chosen(chosen.seconds, options->seconds, 1.5);
     }
     status = run(*options);
   });

@@ -181,8 +181,8 @@ std::string to_json(const CompareOptions& options, const Matrix& matrix) {
 }
 
 std::string to_text(const CompareOptions& options, const Losses& losses) {
-  TextTable table({"durability", "protocol", "killed", ">commands/s", ">gap ms",
-                   ">commands/s after", ">gap ms after", ">least .. most"});
+  TextTable table({"load", "protocol", "killed", ">commands/s", ">gap ms", ">commands/s after",
+                   ">gap ms after", ">least .. most"});
   for (const Loss& loss : losses.losses) {
     if (loss.runs.empty()) continue;
     const LossSpreads s = spreads_of(loss);
