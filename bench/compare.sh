@@ -4,6 +4,7 @@
 #   bench/compare.sh                  all of it, about 20 minutes
 #   bench/compare.sh --quick          a part of it, about a minute
 #   bench/compare.sh --kill           what clients notice when a replica is killed
+#   bench/compare.sh --etcd           etcd beside them, where it is installed
 #   bench/compare.sh --csv out.csv    arguments go to `epaxos-bench compare`; see its --help
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/set_up.sh"

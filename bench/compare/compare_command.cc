@@ -9,6 +9,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench/compare/etcd_members.h"
+#include "bench/compare/etcd_puts.h"
 #include "bench/compare/report.h"
 #include "bench/report/arguments.h"
 #include "bench/report/result_file.h"
@@ -40,6 +42,20 @@ std::string contradiction(const CompareOptions& o) {
   return {};
 }
 
+/// Why etcd cannot be measured so; empty: it can, or nobody asks for it.
+std::string contradiction_with_etcd(const CompareOptions& o) {
+  if (!o.etcd) return {};
+  if (o.kill) return "--kill kills no member of etcd. Leave out --etcd.";
+  if (std::ranges::count(o.durability, Durability::kSync) == 0) {
+    return "etcd always writes to its disk. Name sync with --durability, or leave out --etcd.";
+  }
+  if (*std::ranges::max_element(o.value_bytes) > EtcdPuts::kValueBytesMax) {
+    return "with --etcd a value has at most " + std::to_string(EtcdPuts::kValueBytesMax) +
+           " bytes.";
+  }
+  return {};
+}
+
 /// Prints and writes what was measured. Returns the exit status.
 template <class Measured>
 int tell(const CompareOptions& options, const Measured& measured, ResultFile& csv,
@@ -60,6 +76,14 @@ int run(const CompareOptions& options) {
   if (const std::string wrong = contradiction(options); !wrong.empty()) {
     complain("compare", wrong);
     return 2;
+  }
+  if (const std::string wrong = contradiction_with_etcd(options); !wrong.empty()) {
+    complain("compare", wrong);
+    return 2;
+  }
+  if (options.etcd) {
+    if (const auto found = etcd_program(); !found)
+      return complain("compare", found.error().message);
   }
   ResultFile csv("--csv");
   ResultFile json("--json");
@@ -144,6 +168,7 @@ void add_compare(CLI::App& app, int& status) {
   sub->add_flag("--quick", *quick, "About a minute: 1,128 in flight, 64 bytes, one short run");
   sub->add_flag("--kill", options->kill,
                 "The longest gap after a kill -9 instead, of the leader and of another replica");
+  sub->add_flag("--etcd", options->etcd, "Three members of etcd too, if it is installed");
   sub->add_option("--data", options->data,
                   "Where to keep the data during a run (a temporary place)")
       ->check(existing_directory());

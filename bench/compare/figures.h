@@ -14,6 +14,7 @@ namespace epaxos::bench {
 struct Figure {
   const char* name;  ///< As CSV and JSON call it; the unit last.
   double (*of)(const Window& window);
+  bool inside = false;  ///< Nobody but our own replicas can tell it.
 };
 
 /// All of them, in the order of the columns.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bench/compare/etcd_run.h"
 #include "bench/report/clock.h"
 #include "bench/report/progress.h"
 #include "bench/throughput/report.h"
@@ -52,14 +53,27 @@ class MatrixRun {
 
   void measure(Combination& combination, int round) {
     const std::string name = name_of_run(combination, round, options_);
+    const auto window =
+        combination.contender.protocol == kEtcd
+            ? measure_etcd(throughput_options(options_, combination), signals_, progress_, name)
+            : measure_ours(combination, name);
+    if (!window) {
+      matrix_.trouble = "In " + name + "it failed: " + window.error().message;
+    } else if (window->has_value()) {
+      combination.runs.push_back(**window);
+    }
+  }
+
+  /// Empty: it was interrupted.
+  Result<std::optional<Window>> measure_ours(const Combination& combination,
+                                             const std::string& name) {
     const auto result =
         measure_throughput(throughput_options(options_, combination), signals_, progress_, name);
-    const std::string failure = result ? failure_of(*result) : result.error().message;
-    if (!failure.empty()) {
-      matrix_.trouble = "In " + name + "it failed: " + failure;
-      return;
+    if (!result) return fail(result.error());
+    if (const std::string failure = failure_of(*result); !failure.empty()) {
+      return fail(ErrorCode::kCorrupted, failure);
     }
-    if (!result->interrupted) combination.runs.push_back(result->node);
+    return result->interrupted ? std::optional<Window>() : std::optional(result->node);
   }
 
   const CompareOptions options_;
@@ -82,6 +96,7 @@ std::vector<Contender> contenders(const CompareOptions& options) {
     }
     for (const unsigned percent : options.conflicts) all.push_back({protocol, percent});
   }
+  if (options.etcd) all.push_back({kEtcd, 0});
   return all;
 }
 
@@ -100,6 +115,7 @@ std::vector<Combination> combinations(const CompareOptions& options) {
     for (const std::size_t value_bytes : options.value_bytes) {
       for (const std::size_t in_flight : options.in_flight) {
         for (const Contender& contender : contenders(options)) {
+          if (contender.protocol == kEtcd && durability != Durability::kSync) continue;
           all.push_back({contender, durability, value_bytes, in_flight, {}});
         }
       }

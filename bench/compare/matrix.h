@@ -22,8 +22,11 @@ struct Contender {
 };
 
 /// In the order of the options. A protocol with a log is one contender, epaxos one a share of
-/// conflicts.
+/// conflicts; etcd comes last.
 std::vector<Contender> contenders(const CompareOptions& options);
+
+/// The contender that is another program, and always writes to its disk.
+inline constexpr const char* kEtcd = "etcd";
 
 /// Whether one replica decides for all.
 bool has_leader(const std::string& protocol);

@@ -20,6 +20,7 @@ struct CompareOptions {
   std::size_t batch = 1;  ///< Commands that may share an instance or an entry of a log.
   double seconds = 3;     ///< Measured in each run; warming up comes before.
   int repeat = 3;         ///< Rounds; each of them measures every combination once.
+  bool etcd = false;      ///< Three members of etcd beside the protocols, at "sync".
   bool kill = false;      ///< Replicas are killed under load instead.
   std::string data;       ///< As GroupOptions::data.
   std::string csv;        ///< Files; empty: none.

@@ -17,6 +17,10 @@ std::string short_number(double number) {
   return fixed(number, number < 0.1 ? 3 : number < 10 ? 2 : number < 100 ? 1 : 0);
 }
 
+bool is_known(const Combination& combination, const Figure& figure) {
+  return !figure.inside || combination.contender.protocol != kEtcd;
+}
+
 /// Of one figure of a combination.
 Spread over_runs(const Combination& combination, FigurePlace place) {
   return spread_of(combination.runs, figures()[place]);
@@ -28,6 +32,9 @@ std::string range(const Spread& spread) {
 
 std::vector<std::string> cells(const Combination& c) {
   const auto median = [&c](FigurePlace place) { return over_runs(c, place).median; };
+  const auto inside = [&](FigurePlace place) {
+    return is_known(c, figures()[place]) ? short_number(median(place)) : "-";
+  };
   const bool writes = c.durability != Durability::kNone;
   return {std::string(to_string(c.durability)),
           std::to_string(c.value_bytes) + " B",
@@ -38,8 +45,8 @@ std::vector<std::string> cells(const Combination& c) {
           milliseconds(median(kP50)),
           milliseconds(median(kP99)),
           short_number(median(kCpu)),
-          short_number(median(kFrames)),
-          short_number(median(kBundles)),
+          inside(kFrames),
+          inside(kBundles),
           whole(median(kBytes)),
           writes ? short_number(median(kBatches)) : "-",
           writes ? whole(median(kBatchesPerSecond)) : "-"};
@@ -160,7 +167,10 @@ std::string to_csv(const Matrix& matrix) {
   for (const Combination& combination : matrix.combinations) {
     if (combination.runs.empty()) continue;
     out += csv_of_load(combination) + "," + std::to_string(combination.runs.size());
-    for (const Figure& figure : figures()) out += spread_csv(spread_of(combination.runs, figure));
+    for (const Figure& figure : figures()) {
+      const bool known = is_known(combination, figure);
+      out += known ? spread_csv(spread_of(combination.runs, figure)) : ",,,";
+    }
     out += "\n";
   }
   return out;
@@ -173,7 +183,8 @@ std::string to_json(const CompareOptions& options, const Matrix& matrix) {
     if (combination.runs.empty()) continue;
     Json one = json_of_load(combination);
     for (const Figure& figure : figures()) {
-      one[figure.name] = spread_json(spread_of(combination.runs, figure));
+      const bool known = is_known(combination, figure);
+      one[figure.name] = known ? spread_json(spread_of(combination.runs, figure)) : Json();
     }
     json["combinations"].push_back(std::move(one));
   }

@@ -38,6 +38,12 @@ constexpr std::array kWords = {
           "itself:\n  half a round trip less where the leader is not, for more messages."},
 };
 
+constexpr const char* kEtcdWords =
+    "etcd: another program, with Raft; its load comes from outside, over gRPC, where that of the "
+    "others is\n  inside. CPU is that of its three processes alone, gRPC included; bytes and syncs "
+    "of "
+    "the log (batches)\n  are its own metrics. It keeps every version of a key.\n";
+
 }  // namespace
 
 std::string conditions(const CompareOptions& o) {
@@ -59,6 +65,7 @@ std::string differences(const CompareOptions& options) {
     if (std::ranges::count(options.protocols, words.protocol) == 0) continue;
     out += std::string(words.protocol) + ": " + words.text + "\n";
   }
+  if (options.etcd) out += kEtcdWords;
   return out;
 }
 

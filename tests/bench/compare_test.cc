@@ -153,6 +153,33 @@ TEST(Compare, ALogIsOneContenderHoweverManyCommandsConflict) {
   EXPECT_THAT(names, ElementsAre("raft", "epaxos 2 %", "epaxos 100 %"));
 }
 
+TEST(Compare, EtcdIsMeasuredBesideTheProtocolsWhereItIsInstalled) {
+  const Scratch scratch;
+  const std::string json_path = scratch.path() / "out.json";
+
+  const Finished run = compare(
+      "--etcd --seconds 0.5 --repeat 1 --in-flight 8 --values 64 --durability none,sync "
+      "--protocols raft --json " +
+      json_path);
+
+  if (run.out.find("apt-get install etcd-server") != std::string::npos) {
+    EXPECT_EQ(run.status, 1);
+    GTEST_SKIP() << run.out;
+  }
+  ASSERT_EQ(run.status, 0) << run.out;
+  const auto json = nlohmann::json::parse(text_of(json_path));
+  ASSERT_EQ(json["combinations"].size(), 3u);
+  const auto& etcd = json["combinations"][2];
+  EXPECT_EQ(etcd["protocol"], "etcd");
+  EXPECT_EQ(etcd["durability"], "sync");
+  EXPECT_EQ(etcd["failed"]["most"], 0);
+  EXPECT_TRUE(etcd["frames_per_command"].is_null());
+  for (const char* figure : {"commands_per_second", "p50_us", "p99_us", "cpu_us_per_command",
+                             "bytes_per_command", "batches_per_command"}) {
+    EXPECT_GT(etcd[figure]["median"], 0) << figure;
+  }
+}
+
 class CompareRefuses : public testing::TestWithParam<Refused> {};
 
 TEST_P(CompareRefuses, WithASentence) {
@@ -181,7 +208,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"--data /nowhere/at/all", "no such directory"},
         Refused{"--csv /nowhere/at/all", "Name another file with --csv"},
         Refused{"--json /nowhere/at/all", "Name another file with --json"},
-        Refused{"--quik", "quik"}));
+        Refused{"--etcd --kill", "Leave out --etcd"},
+        Refused{"--etcd --durability none", "etcd always writes"},
+        Refused{"--etcd --values 16001", "at most 16000 bytes"}, Refused{"--quik", "quik"}));
 
 }  // namespace
 }  // namespace epaxos::bench
