@@ -154,7 +154,7 @@ class NodeSubject final : public Subject {
     });
     const NodeStatus status = node_->status();
     out.voting = status.voting;
-    out.leads = status.role == "leader";
+    out.leads = status.leader == status.self;
     for (std::size_t row = 0; row < status.rows.size(); ++row) {
       out.executed_up_to[row] = status.rows[row].executed_up_to.value();
     }
