@@ -16,6 +16,7 @@
 #include "bench/report/result_file.h"
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
+#include "bench/throughput/protocols.h"
 #include "executor/key_value_command.h"
 
 namespace epaxos::bench {
@@ -118,7 +119,9 @@ struct Chosen {
 };
 
 Chosen add_loads(CLI::App& command, CompareOptions& o, std::vector<std::string>& durability) {
-  command.add_option("--protocols", o.protocols, "Of epaxos, raft, multipaxos, multipaxos-all")
+  std::string known;
+  for (const std::string& name : measured_protocols()) known += (known.empty() ? "" : ", ") + name;
+  command.add_option("--protocols", o.protocols, "Of " + known)
       ->delimiter(',')
       ->check(measured_protocol())
       ->capture_default_str();
