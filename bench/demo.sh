@@ -6,25 +6,8 @@
 #   bench/demo.sh --no-kill           without the kills; --kill 0,50 with others
 #   bench/demo.sh --durability none   arguments go to `epaxos-bench demo`; see its --help
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source "$(dirname "${BASH_SOURCE[0]}")/set_up.sh"
 
-stage=""
-enter() {
-  stage=$1
-  printf '[%4d s] %s\n' "$SECONDS" "$stage"
-}
-trap 'echo "bench/demo.sh: failed at: $stage" >&2' ERR
-
-enter "packages"
-bash .ci/setup.sh
-
-enter "configure"
-mkdir -p build
-cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; false; }
-
-enter "build"
-cmake --build --preset release --target epaxosd epaxosctl epaxos-bench
-
+set_up epaxosd epaxosctl epaxos-bench
 enter "demo"
-trap - ERR
-exec build/release/bin/epaxos-bench demo "$@"
+run build/release/bin/epaxos-bench demo "$@"

@@ -11,6 +11,8 @@ namespace epaxos::bench {
 
 /// `throughput`: processes that embed a node each, with a closed-loop load inside.
 void add_throughput(CLI::App& app, int& status);
+/// `compare`: the protocols under one load, side by side.
+void add_compare(CLI::App& app, int& status);
 /// `away`: the same processes, one of which is killed and comes back.
 void add_away(CLI::App& app, int& status);
 /// `client`: a load from outside, on replicas that run already.

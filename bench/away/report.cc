@@ -25,8 +25,8 @@ double share_of_before(const AwayResult& result, const AwayPhase& phase) {
 }
 
 std::string heading(const AwayOptions& o, bool interrupted) {
-  return std::to_string(o.replicas) + " replicas, " + std::to_string(o.in_flight) +
-         " commands in flight each" +
+  return o.protocol + ", " + std::to_string(o.replicas) + " replicas, " +
+         std::to_string(o.in_flight) + " commands in flight each" +
          (o.rate > 0 ? ", at most " + whole(o.rate) + " a second each" : "") + ", up to " +
          std::to_string(o.batch) + " an instance,\n" + std::to_string(o.value_bytes) +
          "-byte values, " + std::to_string(o.conflict_percent) + " % on one key, durability " +
@@ -134,6 +134,7 @@ std::string to_text(const AwayOptions& options, const AwayResult& result) {
 
 std::string to_json(const AwayOptions& options, const AwayResult& result) {
   Json json = {{"benchmark", "away"},
+               {"protocol", options.protocol},
                {"replicas", options.replicas},
                {"in_flight", options.in_flight},
                {"batch", options.batch},

@@ -14,4 +14,8 @@ inline Tick now_us() {
   return static_cast<Tick>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
 }
 
+inline double seconds_now() {
+  return static_cast<double>(now_us()) / 1e6;
+}
+
 }  // namespace epaxos::bench

@@ -27,7 +27,11 @@ bool add_json(const Json& json, Histogram& out) {
 
 std::string milliseconds(const Histogram& histogram, double share) {
   if (histogram.count() == 0) return "-";
-  const double ms = static_cast<double>(histogram.percentile(share)) / 1000.0;
+  return milliseconds(static_cast<double>(histogram.percentile(share)));
+}
+
+std::string milliseconds(double microseconds) {
+  const double ms = microseconds / 1000.0;
   return fixed(ms, ms < 10 ? 2 : ms < 100 ? 1 : 0);
 }
 

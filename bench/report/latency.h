@@ -19,5 +19,6 @@ bool add_json(const Json& json, Histogram& out);
 
 /// "1.25": a percentile in milliseconds, with as many decimals as say something; "-" when empty.
 std::string milliseconds(const Histogram& histogram, double share);
+std::string milliseconds(double microseconds);
 
 }  // namespace epaxos::bench

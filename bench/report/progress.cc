@@ -1,18 +1,12 @@
 #include "bench/report/progress.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <unistd.h>
 
+#include "bench/report/clock.h"
+
 namespace epaxos::bench {
-namespace {
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
 
 Progress::Progress(double total_s, Elsewhere elsewhere)
     : terminal_(::isatty(STDERR_FILENO) == 1),

@@ -21,7 +21,7 @@ inline constexpr std::chrono::seconds kReplyTime(60);
 class Children {
  public:
   /// Forks one process a replica, on ports of this machine that are free, opens the subject in
-  /// each and waits until they are connected.
+  /// each and waits until they are ready.
   /// Precondition: the calling process has a single thread. `directory` may be empty when the
   /// subject needs none.
   /// Errors: those of the subject; unavailable - no process can be made.

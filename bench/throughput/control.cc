@@ -53,11 +53,12 @@ Reply refusal(const Error& error) {
   return reply;
 }
 
-Result<void> wait_for_peers(Subject& subject) {
+Result<void> wait_until_ready(Subject& subject) {
   const auto deadline = Clock::now() + kConnectTime;
-  while (!subject.connected()) {
+  while (!subject.ready()) {
     if (Clock::now() > deadline) {
-      return fail(ErrorCode::kUnavailable, "The replicas did not find each other on 127.0.0.1.");
+      return fail(ErrorCode::kUnavailable,
+                  "The replicas did not find each other on 127.0.0.1, or could decide nothing.");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
@@ -67,7 +68,7 @@ Result<void> wait_for_peers(Subject& subject) {
 Result<void> carry_out(Order order, Subject& subject, Measurement& out) {
   switch (order) {
     case Order::kConnect:
-      return wait_for_peers(subject);
+      return wait_until_ready(subject);
     case Order::kLoad:
       subject.start_load();
       return {};

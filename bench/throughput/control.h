@@ -13,7 +13,7 @@ namespace epaxos::bench {
 
 enum class Order : std::uint8_t {
   kOpen,      ///< Reply when the subject is open, and tell what has been measured.
-  kConnect,   ///< Reply when the subject is open and every peer can be written to.
+  kConnect,   ///< Reply when the subject is ready for a load.
   kLoad,      ///< Begin the load.
   kBegin,     ///< Begin the window, and tell what has been measured.
   kMeasure,   ///< Tell what has been measured.

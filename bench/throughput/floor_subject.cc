@@ -73,7 +73,7 @@ class FloorSubject final : public Subject {
     return {};
   }
 
-  bool connected() override {
+  bool ready() override {
     bool all = true;
     on_loop([&] {
       for (std::uint16_t peer = 0; peer < n_; ++peer) {

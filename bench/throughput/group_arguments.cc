@@ -5,12 +5,11 @@
 #include <CLI/CLI.hpp>
 
 #include "bench/report/arguments.h"
+#include "bench/throughput/protocols.h"
 #include "executor/key_value_command.h"
 
 namespace epaxos::bench {
-namespace {
-
-CLI::Validator durability() {
+CLI::Validator durability_level() {
   return CLI::Validator(
       [](std::string& text) {
         const auto known = durability_from(text);
@@ -19,7 +18,7 @@ CLI::Validator durability() {
       "");
 }
 
-CLI::Validator directory() {
+CLI::Validator existing_directory() {
   return CLI::Validator(
       [](std::string& text) {
         std::error_code ignored;
@@ -29,9 +28,12 @@ CLI::Validator directory() {
       "");
 }
 
-}  // namespace
+CLI::Validator measured_protocol() {
+  return CLI::Validator([](std::string& name) { return no_measured_protocol(name); }, "");
+}
 
 void add_group_arguments(CLI::App& command, GroupOptions& o) {
+  command.add_option("--protocol", o.protocol, "Who decides (epaxos)")->check(measured_protocol());
   command.add_option("--in-flight", o.in_flight, "Commands without an answer, a replica (100)")
       ->check(number(1, 16'384, "1 to 16384 commands can be in flight a replica."));
   command.add_option("--batch", o.batch, "Commands that may share an instance (1)")
@@ -47,9 +49,9 @@ void add_group_arguments(CLI::App& command, GroupOptions& o) {
       .add_option_function<std::string>(
           "--durability", [&o](const std::string& name) { o.durability = *durability_from(name); },
           "none, async or sync (" + level + ")")
-      ->check(durability());
+      ->check(durability_level());
   command.add_option("--data", o.data, "Where to keep the data during the run (a temporary place)")
-      ->check(directory());
+      ->check(existing_directory());
   command.add_option("--series", o.series,
                      "A CSV file for plots: commands, memory and disk, each second a replica");
   command.add_flag("--json", o.json, "Print JSON");

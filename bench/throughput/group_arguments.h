@@ -9,12 +9,18 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace epaxos::bench {
 
 /// Precondition: `options` outlives the parsing. Its values are the defaults that the help names.
 void add_group_arguments(CLI::App& command, GroupOptions& options);
+
+// What single arguments must be; each says in a sentence what would be right.
+CLI::Validator durability_level();
+CLI::Validator existing_directory();
+CLI::Validator measured_protocol();
 
 /// What each argument alone cannot know. Empty: all is well.
 std::string contradiction(const GroupOptions& options);

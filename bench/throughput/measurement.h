@@ -20,8 +20,10 @@ struct Totals {
   std::uint64_t failed = 0;  ///< Rejected, or of unknown outcome.
   std::uint64_t fast_path = 0;
   std::uint64_t slow_path = 0;
+  std::uint64_t frames_out = 0;  ///< Messages of the protocol, one a receiver.
   std::uint64_t bundles_out = 0;
   std::uint64_t bytes_out = 0;
+  std::uint64_t transactions = 0;    ///< Of the store: batches that were made durable at once.
   std::uint64_t resident_bytes = 0;  ///< Without pages of files, such as a store's.
 };
 
@@ -33,6 +35,7 @@ struct Measurement {
   std::array<std::uint64_t, kReplicasMax> executed_up_to{};
   std::uint64_t digest = 0;  ///< Of the state machine.
   bool voting = false;
+  bool leads = false;                    ///< Of protocols with a leader.
   std::uint64_t instances_executed = 0;  ///< By themselves.
   std::uint64_t images_installed = 0;    ///< Those of peers.
   std::uint64_t bytes_in = 0;            ///< From peers.

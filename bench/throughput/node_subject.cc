@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/report/clock.h"
+#include "bench/throughput/protocols.h"
 #include "bench/throughput/subject.h"
 #include "epaxos/node/node.h"
 #include "executor/key_value_command.h"
@@ -93,6 +94,7 @@ class NodeSubject final : public Subject {
     NodeConfig config;
     config.cluster = place.cluster;
     config.self = place.self;
+    config.protocol = protocol_named(options.protocol);
     if (!place.directory.empty()) {
       config.data_directory = place.directory + "/" + to_string(place.self);
     }
@@ -104,9 +106,15 @@ class NodeSubject final : public Subject {
     return std::unique_ptr<Subject>(std::move(subject));
   }
 
-  bool connected() override {
+  /// A first command tells: who needs a leader has one when it is executed.
+  bool ready() override {
+    if (first_ == First::kExecuted) return true;
     const NodeStatus status = node_->status();
-    return std::ranges::all_of(status.peers, [](const PeerStatus& peer) { return peer.connected; });
+    const bool connected =
+        std::ranges::all_of(status.peers, [](const PeerStatus& peer) { return peer.connected; });
+    First none = First::kNone;
+    if (connected && first_.compare_exchange_strong(none, First::kUnderWay)) propose_first();
+    return false;
   }
 
   void start_load() override {
@@ -146,14 +154,17 @@ class NodeSubject final : public Subject {
     });
     const NodeStatus status = node_->status();
     out.voting = status.voting;
+    out.leads = status.leader == status.self;
     for (std::size_t row = 0; row < status.rows.size(); ++row) {
       out.executed_up_to[row] = status.rows[row].executed_up_to.value();
     }
     out.totals.fast_path = status.counter("core", "fast_path");
     out.totals.slow_path =
         status.counter("core", "slow_path_mismatch") + status.counter("core", "slow_path_timer");
+    out.totals.frames_out = status.counter("host", "frames_out");
     out.totals.bundles_out = status.counter("host", "bundles_out");
     out.totals.bytes_out = status.counter("host", "bytes_out");
+    out.totals.transactions = status.store.transactions;
     out.bytes_in = status.counter("peer_plane", "bytes_in");
     out.instances_executed = status.counter("host", "instances_executed");
     out.images_installed = status.counter("images", "installed");
@@ -171,6 +182,16 @@ class NodeSubject final : public Subject {
   template <class Task>
   void on_loop(const Task& task) {
     node_->query([&](const StateMachine&) { task(); });
+  }
+
+  void propose_first() {
+    on_loop([this] {
+      const Result<void> proposed =
+          node_->propose(puts_.next(), kNever, [this](const Outcome& outcome) {
+            first_ = outcome.kind == OutcomeKind::kExecuted ? First::kExecuted : First::kNone;
+          });
+      if (!proposed) first_ = First::kNone;
+    });
   }
 
   void next(std::size_t place) {
@@ -212,6 +233,8 @@ class NodeSubject final : public Subject {
   std::unique_ptr<Node> node_;
   std::string directory_;
   std::atomic<bool> someone_waits_ = false;
+  enum class First { kNone, kUnderWay, kExecuted };
+  std::atomic<First> first_ = First::kNone;
 
   // Of the node's thread.
   Puts puts_;

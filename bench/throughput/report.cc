@@ -67,17 +67,19 @@ std::string failure_of(const ThroughputResult& result) {
 std::string to_text(const ThroughputOptions& options, const ThroughputResult& result) {
   const Window& node = result.node;
   std::string text = format(
-      "%d replicas, %zu commands in flight each, up to %zu an instance, %zu-byte values,\n"
+      "%s, %d replicas, %zu commands in flight each, up to %zu an instance, %zu-byte values,\n"
       "%u %% on one key, durability %s, %.1f s%s\n\n",
-      options.replicas, options.in_flight, options.batch, options.value_bytes,
-      options.conflict_percent, std::string(to_string(options.durability)).c_str(), node.seconds,
+      options.protocol.c_str(), options.replicas, options.in_flight, options.batch,
+      options.value_bytes, options.conflict_percent,
+      std::string(to_string(options.durability)).c_str(), node.seconds,
       result.interrupted ? ", interrupted" : "");
   text += "commands/s   " + grouped(node.commands_per_second()) + "\n";
   text += "latency      " + latency(node) + "\n";
   text += format("CPU          %.2f us per command over all replicas\n", node.cpu_us_per_command());
   text += format("memory       %.0f MiB at most over all replicas; %.0f bytes per command\n",
                  static_cast<double>(node.peak_bytes) / (1 << 20), node.memory_bytes_per_command());
-  text += format("fast path    %.1f %% of the instances\n", 100 * fast_share(node));
+  if (node.fast_path + node.slow_path > 0)
+    text += format("fast path    %.1f %% of the instances\n", 100 * fast_share(node));
   if (node.failed > 0) text += format("failed       %s\n", grouped(double(node.failed)).c_str());
   if (result.floor) {
     const Window& floor = *result.floor;
@@ -96,6 +98,7 @@ std::string to_text(const ThroughputOptions& options, const ThroughputResult& re
 std::string to_json(const ThroughputOptions& options, const ThroughputResult& result) {
   nlohmann::ordered_json json = {
       {"benchmark", "throughput"},
+      {"protocol", options.protocol},
       {"replicas", options.replicas},
       {"in_flight", options.in_flight},
       {"batch", options.batch},
@@ -105,6 +108,8 @@ std::string to_json(const ThroughputOptions& options, const ThroughputResult& re
       {"interrupted", result.interrupted},
   };
   json.update(json_of(result.node));
+  json["frames"] = result.node.frames;
+  json["store_transactions"] = result.node.transactions;
   json["fast_path_share"] = fast_share(result.node);
   json["at_rest"] = result.rest.at_rest;
   json["digests_equal"] = result.rest.at_rest && result.rest.digests_equal;

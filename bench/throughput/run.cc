@@ -17,15 +17,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kSlice = std::chrono::milliseconds(50);
 
-double seconds_of(const ThroughputOptions& options) {
-  const double warm_up = warm_up_seconds(options.seconds);
-  return warm_up + options.seconds + (options.floor ? warm_up + options.floor_seconds() : 0);
-}
-
 class Run {
  public:
-  explicit Run(const ThroughputOptions& options)
-      : options_(options), progress_(seconds_of(options), Progress::Elsewhere::kNothing) {}
+  Run(const ThroughputOptions& options, const WatchSignals& signals, Progress& progress,
+      const std::string& label)
+      : options_(options), signals_(signals), progress_(progress), label_(label) {}
 
   Result<ThroughputResult> measure() {
     if (options_.durability != Durability::kNone) {
@@ -39,7 +35,6 @@ class Run {
     result_.interrupted = signals_.wish_to_stop();
     const Rest& rest = result_.rest;
     if (rest.at_rest && !rest.digests_equal) result_.kept_directory = directory_.keep();
-    progress_.clear();
     return std::move(result_);
   }
 
@@ -50,7 +45,7 @@ class Run {
     auto window = measure_window(**children, options_.seconds, "");
     if (!window) return fail(window.error());
     result_.node = *std::move(window);
-    progress_.stage("coming to rest");
+    progress_.stage(label_ + "coming to rest");
     auto rest = come_to_rest(**children, progress_);
     if (!rest) return fail(rest.error());
     result_.rest = *std::move(rest);
@@ -73,7 +68,7 @@ class Run {
   }
 
   Result<std::unique_ptr<Children>> start(const MakeSubject& make) {
-    progress_.stage("starting");
+    progress_.stage(label_ + "starting");
     return Children::start(make, options_, directory_.path());
   }
 
@@ -94,7 +89,7 @@ class Run {
   }
 
   Result<void> wait(Children& children, double seconds, const std::string& stage) {
-    progress_.stage(stage);
+    progress_.stage(label_ + stage);
     const auto begin = Clock::now();
     while (!signals_.wish_to_stop()) {
       const double passed = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -113,8 +108,9 @@ class Run {
   }
 
   const ThroughputOptions options_;
-  const WatchSignals signals_;
-  Progress progress_;
+  const WatchSignals& signals_;
+  Progress& progress_;
+  const std::string label_;
   RunDirectory directory_;
   Series series_;
   ThroughputResult result_;
@@ -122,8 +118,21 @@ class Run {
 
 }  // namespace
 
+double seconds_of(const ThroughputOptions& options) {
+  const double warm_up = warm_up_seconds(options.seconds);
+  return warm_up + options.seconds + (options.floor ? warm_up + options.floor_seconds() : 0);
+}
+
+Result<ThroughputResult> measure_throughput(const ThroughputOptions& options,
+                                            const WatchSignals& signals, Progress& progress,
+                                            const std::string& label) {
+  return Run(options, signals, progress, label).measure();
+}
+
 Result<ThroughputResult> measure_throughput(const ThroughputOptions& options) {
-  return Run(options).measure();
+  const WatchSignals signals;
+  Progress progress(seconds_of(options), Progress::Elsewhere::kNothing);
+  return measure_throughput(options, signals, progress);
 }
 
 }  // namespace epaxos::bench

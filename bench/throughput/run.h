@@ -7,6 +7,7 @@
 
 #include "bench/throughput/options.h"
 #include "bench/throughput/rest.h"
+#include "bench/throughput/watch_signals.h"
 #include "bench/throughput/window.h"
 #include "deps/types/result.h"
 
@@ -20,7 +21,15 @@ struct ThroughputResult {
   std::string kept_directory;  ///< Left for a look when the digests differ.
 };
 
-/// Errors: a sentence about what could not be measured.
+/// How long measuring takes, without starting and coming to rest.
+double seconds_of(const ThroughputOptions& options);
+
+/// `label` begins the name of each stage. Errors: a sentence about what could not be measured.
+Result<ThroughputResult> measure_throughput(const ThroughputOptions& options,
+                                            const WatchSignals& signals, Progress& progress,
+                                            const std::string& label = {});
+
+/// The same, alone.
 Result<ThroughputResult> measure_throughput(const ThroughputOptions& options);
 
 }  // namespace epaxos::bench

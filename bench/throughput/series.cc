@@ -9,10 +9,6 @@
 namespace epaxos::bench {
 namespace {
 
-double seconds_now() {
-  return static_cast<double>(now_us()) / 1e6;
-}
-
 Failure not_written(const std::string& path) {
   return fail(ErrorCode::kIo, "The series cannot be written to " + path + ": " +
                                   std::strerror(errno) + ". Name another file with --series.");

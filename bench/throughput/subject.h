@@ -20,8 +20,8 @@ class Subject {
   Subject& operator=(const Subject&) = delete;
   virtual ~Subject() = default;
 
-  /// Whether every peer can be written to.
-  virtual bool connected() = 0;
+  /// Whether every peer can be written to, and a load would be taken. Asked until it says yes.
+  virtual bool ready() = 0;
   /// Begins the closed loop; once.
   virtual void start_load() = 0;
   /// From now on nothing new is proposed.

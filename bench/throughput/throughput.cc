@@ -17,6 +17,10 @@ std::string contradiction_of(const ThroughputOptions& options) {
   if (!options.data.empty() && options.durability == Durability::kNone) {
     return "--data is of no use at --durability none, which writes nothing. Choose sync or async.";
   }
+  if (options.floor && options.protocol != GroupOptions().protocol) {
+    return "--floor sends the messages of epaxos, so it says nothing about " + options.protocol +
+           ". Leave it out.";
+  }
   return contradiction(options);
 }
 
@@ -50,8 +54,12 @@ void add_throughput(CLI::App& app, int& status) {
   command->add_option("--seconds", o.seconds, "How long to measure, after warming up (20)")
       ->check(number(0.1, 3600.0, "a run is measured for 0.1 to 3600 seconds."));
   add_group_arguments(*command, o);
-  command->add_flag("--floor,!--no-floor", o.floor, "Measure the bare floor too (yes)");
-  command->callback([&status] { status = run(o); });
+  const CLI::Option* const floor =
+      command->add_flag("--floor,!--no-floor", o.floor, "Measure epaxos' bare floor too (yes)");
+  command->callback([&status, floor] {
+    if (floor->count() == 0) o.floor = o.protocol == GroupOptions().protocol;
+    status = run(o);
+  });
 }
 
 }  // namespace epaxos::bench

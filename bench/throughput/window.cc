@@ -25,8 +25,10 @@ Window window_between(std::span<const Measurement> begin, std::span<const Measur
     window.cpu_us += b.cpu_us - a.cpu_us;
     window.fast_path += b.fast_path - a.fast_path;
     window.slow_path += b.slow_path - a.slow_path;
+    window.frames += b.frames_out - a.frames_out;
     window.bundles += b.bundles_out - a.bundles_out;
     window.bytes += b.bytes_out - a.bytes_out;
+    window.transactions += b.transactions - a.transactions;
     window.peak_bytes += end[i].peak_bytes;
     window.grown_bytes +=
         static_cast<std::int64_t>(b.resident_bytes) - static_cast<std::int64_t>(a.resident_bytes);

@@ -17,8 +17,11 @@ struct Window {
   std::uint64_t cpu_us = 0;
   std::uint64_t fast_path = 0;  ///< Instances.
   std::uint64_t slow_path = 0;
-  std::uint64_t bundles = 0;  ///< Sent.
-  std::uint64_t bytes = 0;
+  // Sent to other replicas:
+  std::uint64_t frames = 0;        ///< Messages of the protocol, one a receiver.
+  std::uint64_t bundles = 0;       ///< What carries them on the wire, and ...
+  std::uint64_t bytes = 0;         ///< ... the bytes of these.
+  std::uint64_t transactions = 0;  ///< Of all stores: batches that were made durable at once.
   std::uint64_t peak_bytes = 0;
   std::int64_t grown_bytes = 0;      ///< Resident memory, during the window.
   std::uint64_t longest_gap_us = 0;  ///< Without a completed command, at one replica.

@@ -59,6 +59,21 @@ TEST(Throughput, ReplicasThatWriteOneKeyOnDiskAgreeAndLeaveNoFiles) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
 
+TEST(Throughput, ProtocolsWithALeaderAreMeasuredWithoutTheFloor) {
+  for (const std::string protocol : {"raft", "multipaxos"}) {
+    const Finished run = throughput("--protocol " + protocol + " --seconds 0.3 --json", "");
+
+    ASSERT_EQ(run.status, 0) << run.out;
+    const auto json = nlohmann::json::parse(run.out);
+    EXPECT_EQ(json["protocol"], protocol);
+    EXPECT_GT(json["commands"], 0);
+    EXPECT_EQ(json["failed"], 0);
+    EXPECT_GT(json["frames"], 0);
+    EXPECT_TRUE(json["digests_equal"]);
+    EXPECT_FALSE(json.contains("floor"));
+  }
+}
+
 TEST(Throughput, TheTextNamesEveryFigure) {
   const Finished run = throughput("--replicas 1 --seconds 0.2");
 
@@ -123,6 +138,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"--keys 0", "keys of its own"}, Refused{"--durability disk", "disk"},
                     Refused{"--durability sync --data /nowhere/at/all", "no such directory"},
                     Refused{"--series /nowhere/at/all", "The series cannot be written"},
+                    Refused{"--protocol paxos", "one of epaxos, raft, multipaxos"},
+                    Refused{"--protocol raft --floor", "--floor sends the messages of epaxos"},
                     Refused{"--data /tmp", "--durability none"}, Refused{"--sekonds 3", "sekonds"},
                     Refused{"--seconds", "--seconds"}));
 

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and measures EPaxos, Raft and Multi-Paxos under one load.
+#
+#   bench/compare.sh                  all of it, about 20 minutes
+#   bench/compare.sh --quick          a part of it, about a minute
+#   bench/compare.sh --kill           what clients notice when a replica is killed
+#   bench/compare.sh --etcd           etcd beside them, where it is installed
+#   bench/compare.sh --csv out.csv    arguments go to `epaxos-bench compare`; see its --help
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/set_up.sh"
+
+set_up epaxos-bench
+enter "compare"
+run build/release/bin/epaxos-bench compare "$@"

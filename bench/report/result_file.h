@@ -1,0 +1,36 @@
+#pragma once
+
+// A file for results that are only there at the end of a long run: opened at its beginning, so that
+// nobody waits for what cannot be written.
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "deps/types/result.h"
+
+namespace epaxos::bench {
+
+class ResultFile {
+ public:
+  /// `option`: the one that names the file, for sentences.
+  explicit ResultFile(const char* option) : option_(option) {}
+
+  /// An empty path: write() does nothing. Errors: io - the file cannot be written.
+  Result<void> open(const std::string& path);
+  /// Once. Errors: io - something could not be written.
+  Result<void> write(const std::string& text);
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
+  [[nodiscard]] Failure not_written() const;
+
+  const char* const option_;
+  std::string path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+}  // namespace epaxos::bench

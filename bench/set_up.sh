@@ -1,0 +1,31 @@
+# Sourced by the scripts of this folder: shows the stages of a run, and builds what it needs.
+
+# The repository; the scripts run there.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+set -E  # What fails in a function is told too.
+stage=""
+enter() {
+  stage=$1
+  printf '[%4d s] %s\n' "$SECONDS" "$stage"
+}
+trap 'echo "$0: failed at: $stage" >&2' ERR
+
+# set_up TARGET...: installs what is missing, configures, and builds these.
+set_up() {
+  enter "packages"
+  bash .ci/setup.sh
+
+  enter "configure"
+  mkdir -p build
+  cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; false; }
+
+  enter "build"
+  cmake --build --preset release --target "$@"
+}
+
+# run COMMAND...: ends this script with it; what fails then says so itself.
+run() {
+  trap - ERR
+  exec "$@"
+}
