@@ -4,16 +4,6 @@
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos {
-namespace {
-
-/// What could not be sent because nobody was there: the line that he is not connected tells it.
-/// `bundles_dropped` is the sum over all peers, who tell each reason.
-bool is_told_otherwise(std::string_view counter) {
-  return counter == "bundles_dropped" || counter == "dropped_unreachable";
-}
-
-}  // namespace
-
 std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
   std::vector<Remark> out;
   look_at_vote(status, out);
@@ -77,7 +67,7 @@ void Watch::look_at_refusals(const NodeStatus& status, Tick now, std::vector<Rem
   std::string grown;
   const auto look_at = [&](const std::string& group, const std::vector<Counter>& counters) {
     for (const Counter& counter : counters) {
-      if (!tells_refusal(counter.name) || is_told_otherwise(counter.name)) continue;
+      if (!tells_refusal(counter.name)) continue;
       const std::string name = group + "." + std::string(counter.name);
       std::uint64_t& before = refusals_[name];
       if (counter.value > before) {
