@@ -141,6 +141,7 @@ TEST(ServerCommandLine, MistakesAreExplained) {
     EXPECT_EQ(ran.out, "");
   };
   explains(run_server({}), "--config is required");
+  explains(run_server({"--check-config"}), "--config is required");
   explains(run_server({"--config", path}), "Say which replica this is");
   explains(run_server({"--config", path, "--replica", "x"}), "--replica");
   explains(run_server({"--config", path, "--replica", "0", "--durability", "maybe"}), "maybe");
@@ -214,6 +215,16 @@ TEST(CheckConfig, ChecksTheReplicaToo) {
     EXPECT_EQ(ran.status, kServeBadUsage) << none;
     EXPECT_THAT(ran.err, HasSubstr("There is no replica " + std::string(none)));
   }
+}
+
+TEST(PrintConfig, WithoutAFilePrintsOneToBeginWith) {
+  const Ran printed = run_server({"--print-config"});
+  EXPECT_EQ(printed.status, 0);
+  EXPECT_THAT(printed.out, HasSubstr("suspicion_us"));
+
+  const File file(printed.out);
+  EXPECT_EQ(run_server({"--config", file.path(), "--check-config"}).out,
+            file.path() + ": fine, 3 replicas\n");
 }
 
 TEST(PrintConfig, PrintsAFileThatMeansTheSameWithWhatTheCommandLineChanged) {
