@@ -250,7 +250,8 @@ TEST(ControlCommandLine, MistakesAreExplained) {
   };
   explains({}, "subcommand");
   explains({"put", "a"}, "VALUE is required");
-  explains({"cas", "a", "b"}, "--expected TEXT or --absent");
+  explains({"cas", "a", "b"}, "cas KEY NEW --expected OLD, or --absent");
+  explains({"cas", "a", "b", "c"}, "comes after its option: --expected, --absent.");
   explains({"cas", "a", "b", "--absent", "--expected", "c"}, "excludes");
   explains({"mput", "a"}, "write KEY=VALUE");
   explains({"mput", "a=1", "b=1", "a=2"}, "the key \"a\" is named twice");
@@ -301,7 +302,7 @@ TEST(ControlCommandLine, NobodyThereIsRejectedOrSaidSo) {
   const Ran digest =
       run_control({"--config", file.path(), "--timeout", "50ms", "--output", "json", "digest"});
   EXPECT_EQ(digest.status, kControlUnreachable);
-  EXPECT_EQ(digest.out, "[{\"replica\":0,\"digest\":null}]\n");
+  EXPECT_EQ(digest.out, "[{\"replica\":0,\"digest\":null,\"executed\":null}]\n");
 }
 
 // Nothing is asked of a replica, and nobody waits for the end of an input that has none.
