@@ -143,6 +143,11 @@ SimulatedProtocol simulated_multipaxos(const Options& options) {
   swarm.never_silent = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
+  simulated.mutants = {Mutant::kAdoptsFirstVote,       Mutant::kBallotsWithoutReplica,
+                       Mutant::kLearnerMixesBallots,   Mutant::kAcceptedIsChosen,
+                       Mutant::kAnswersCountedTwice,   Mutant::kAcceptIgnoresPromise,
+                       Mutant::kAcceptOkBeforeDurable, Mutant::kPromiseNotDurable,
+                       Mutant::kForgetfulVotes,        Mutant::kInstallsOlderImages};
   return simulated;
 }
 

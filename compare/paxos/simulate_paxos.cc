@@ -215,6 +215,10 @@ SimulatedProtocol simulated_paxos() {
   swarm.spins_max = 1'000;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
+  simulated.mutants = {
+      Mutant::kAdoptsFirstVote,     Mutant::kBallotsWithoutReplica, Mutant::kLearnerMixesBallots,
+      Mutant::kAnswersCountedTwice, Mutant::kAcceptIgnoresPromise,  Mutant::kAcceptOkBeforeDurable,
+      Mutant::kPromiseNotDurable,   Mutant::kOneBallotVariable,     Mutant::kForgetfulVotes};
   return simulated;
 }
 

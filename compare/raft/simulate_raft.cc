@@ -52,6 +52,10 @@ SimulatedProtocol simulated_raft() {
   simulated.swarm.never_silent = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
+  simulated.mutants = {Mutant::kForgetfulVotes};
+  for (const MutantInfo& info : mutants()) {
+    if (info.name.starts_with("raft-")) simulated.mutants.push_back(info.mutant);
+  }
   return simulated;
 }
 

@@ -1,9 +1,9 @@
 #include "epaxos/node/config_keys.h"
 
-#include <algorithm>
 #include <array>
 
 #include "deps/types/command.h"
+#include "deps/types/nearest_name.h"
 
 namespace epaxos::config {
 namespace {
@@ -82,22 +82,6 @@ constexpr std::array kNumbers = {
               "Until a client session that nobody uses is forgotten."},
 };
 
-/// Levenshtein's distance, with one row of the matrix.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
 std::span<const NumberKey> number_keys() {
@@ -116,17 +100,10 @@ std::vector<std::string_view> known_keys(std::string_view table) {
 }
 
 std::string hint(std::string_view unknown, std::span<const std::string_view> known) {
-  std::string_view nearest;
-  std::size_t distance = std::max<std::size_t>(2, unknown.size() / 3) + 1;
+  const std::string_view nearest = nearest_name(unknown, known);
   std::string all;
   for (const std::string_view key : known) {
     all += (all.empty() ? "" : ", ") + std::string(key);
-    // A key that was cut short is nearer than one that was misspelt.
-    const bool cut = unknown.size() >= 3 && key.starts_with(unknown);
-    const std::size_t d = cut ? 0 : edit_distance(unknown, key);
-    if (d >= distance) continue;
-    distance = d;
-    nearest = key;
   }
   if (nearest.empty()) return " Known here: " + all + ".";
   return " Did you mean \"" + std::string(nearest) + "\"?";

@@ -55,7 +55,12 @@ std::string about_word(const CLI::App& app, const std::string& word) {
   if (&to == &app && !subcommands_of(app).empty()) {
     return quoted + " is no subcommand." + hint(word, subcommands_of(app));
   }
-  return quoted + " is one argument too many. Put quotes around what has blanks.";
+  std::string options;
+  for (const std::string& name : &to == &app ? std::vector<std::string>() : options_of(to)) {
+    options += (options.empty() ? "" : ", ") + name;
+  }
+  return quoted + " is one argument too many. Put quotes around what has blanks." +
+         (options.empty() ? "" : " What else it takes comes after its option: " + options + ".");
 }
 
 std::string about_error(const CLI::App& app, const CLI::Error& error) {

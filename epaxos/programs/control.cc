@@ -1,12 +1,10 @@
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <functional>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,12 +12,11 @@
 
 #include "epaxos/node/config.h"
 #include "epaxos/programs/command_line.h"
-#include "epaxos/programs/control_output.h"
+#include "epaxos/programs/control_requests.h"
 #include "epaxos/programs/duration.h"
 #include "epaxos/programs/every_program.h"
 #include "epaxos/programs/process.h"
 #include "epaxos/programs/programs.h"
-#include "epaxos/programs/text_table.h"
 
 namespace epaxos {
 namespace {
@@ -43,292 +40,9 @@ Exit status:
   6  a replica did not answer (status, digest, snapshot, leader, member)
   7  the answer could not be written to the standard output)";
 
-struct ControlOptions {
-  std::string config_path;
-  std::optional<int> replica;
-  std::string timeout = "5s";
-  std::string output = "table";
-
-  std::string key;
-  std::string value;
-  std::string expected;
-  std::string delta = "1";
-  std::vector<std::string> words;
-  std::optional<int> to;
-  bool absent = false;
-  bool stale = false;
-  bool all = false;
-  bool no_session = false;
-  bool wait = false;
-
-  [[nodiscard]] OutputFormat format() const {
-    return output == "json" ? OutputFormat::kJson : OutputFormat::kTable;
-  }
-};
-
-/// A wish and its cluster; what the subcommands work with.
-class Control {
- public:
-  Control(const ControlOptions& options, ClusterConfig cluster)
-      : options_(options), cluster_(std::move(cluster)) {}
-
-  Result<void> open() {
-    net::ClientOptions client;
-    for (const ReplicaSettings& replica : cluster_.replicas) {
-      if (replica.client.empty()) continue;
-      client.addresses.push_back(replica.client);
-      ids_.push_back(static_cast<int>(&replica - cluster_.replicas.data()));
-    }
-    if (client.addresses.empty()) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "No replica of the file has a client address. Add one: client = "
-                  "\"tcp://HOST:PORT\".");
-    }
-    client.cluster = cluster_.id;
-    client.request_timeout_us = *duration_from(options_.timeout);
-    client.exactly_once = !options_.no_session;
-    auto opened = net::Client::open(client);
-    if (!opened) return fail(opened.error());
-    client_ = *std::move(opened);
-    return {};
-  }
-
-  int run(const kv::Payload& payload, bool reads_only, const std::vector<std::string>& keys = {}) {
-    net::SubmitOptions how;
-    how.reads_only = reads_only;
-    if (options_.replica) {
-      const auto place = place_of(*options_.replica);
-      if (!place) return no_such_replica();
-      how.replica = place;
-    }
-    const auto kind = options_.stale ? net::RequestKind::kQuery : net::RequestKind::kPropose;
-    net::CallOutcome outcome = client_->call(kind, payload, how);
-    if (outcome.replica) outcome.replica = id_of(*outcome.replica);
-    return print_outcome(outcome, options_.format(), keys);
-  }
-
-  int status() {
-    std::vector<ReplicaReport> reports;
-    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
-    return print_status(reports, options_.format(), options_.all);
-  }
-
-  int digest() {
-    std::vector<ReplicaReport> reports;
-    if (!ask_all(net::RequestKind::kDigest, reports)) return no_such_replica();
-    return print_digests(reports);
-  }
-
-  /// Wishes for an image of every replica's state. To wait for it ends with --timeout.
-  int snapshot() {
-    const Deadline deadline = std::chrono::steady_clock::now() +
-                              std::chrono::microseconds(*duration_from(options_.timeout));
-    std::vector<ReplicaReport> before;
-    if (options_.wait && !ask_all(net::RequestKind::kStatus, before)) return no_such_replica();
-    std::vector<ReplicaReport> answers;
-    if (!ask_all(net::RequestKind::kSnapshot, answers)) return no_such_replica();
-    std::vector<SnapshotReport> reports;
-    for (const ReplicaReport& answer : answers) {
-      SnapshotReport& report = reports.emplace_back();
-      report.replica = answer.replica;
-      report.site = answer.site;
-      report.reason = answer.reason;
-      if (answer.answered) report.state = SnapshotReport::State::kRequested;
-    }
-    if (options_.wait) wait_for_images(before, deadline, reports);
-    return print_snapshots(reports, options_.format());
-  }
-
-  int leader() {
-    std::vector<ReplicaReport> reports;
-    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
-    return print_lead(reports, options_.format());
-  }
-
-  int members() {
-    std::vector<ReplicaReport> reports;
-    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
-    return print_members(reports, options_.format());
-  }
-
-  /// Wishes that another replica leads, and waits for that, for --timeout at most.
-  int transfer_leadership() {
-    const Deadline deadline = std::chrono::steady_clock::now() +
-                              std::chrono::microseconds(*duration_from(options_.timeout));
-    std::vector<ReplicaReport> reports;
-    if (!ask_all(net::RequestKind::kStatus, reports)) return no_such_replica();
-    const Lead lead = lead_of(reports);
-    if (!lead.leader) {
-      const int exit_status = print_lead(reports, options_.format());
-      return exit_status == kControlExecuted ? kControlRejected : exit_status;
-    }
-    const auto to = options_.to ? ReplicaId(static_cast<std::uint16_t>(*options_.to))
-                                : successor_of(*lead.leader, reports);
-    if (!to) return refused("no other replica has answered that may vote, so nobody can lead.");
-    if (to == lead.leader) return refused(name(*to) + " leads already.");
-    const std::uint16_t number = to->value();
-    net::SubmitOptions how;
-    how.replica = place_of(lead.leader->value());
-    const net::CallOutcome outcome = client_->call(net::RequestKind::kTransferLeadership,
-                                                   std::as_bytes(std::span(&number, 1)), how);
-    if (outcome.kind == OutcomeKind::kRejected) return refused(outcome.reason);
-    return wait_for_leader(*to, deadline);
-  }
-
- private:
-  using Deadline = std::chrono::steady_clock::time_point;
-
-  static std::string name(ReplicaId replica) { return "R" + std::to_string(replica.value()); }
-
-  static int refused(const std::string& why) {
-    std::fprintf(stderr, "epaxosctl: %s\n", why.c_str());
-    return kControlRejected;
-  }
-
-  int wait_for_leader(ReplicaId to, Deadline deadline) {
-    while (true) {
-      std::vector<ReplicaReport> reports;
-      ask_all(net::RequestKind::kStatus, reports);
-      if (lead_of(reports).leader == to) return print_lead(reports, options_.format());
-      if (std::chrono::steady_clock::now() >= deadline) {
-        std::fprintf(stderr,
-                     "epaxosctl: %s does not lead yet. The leader gives up after an election "
-                     "timeout; see \"epaxosctl leader show\" and try again.\n",
-                     name(to).c_str());
-        return kControlUnknown;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-  }
-
-  void wait_for_images(const std::vector<ReplicaReport>& before, Deadline deadline,
-                       std::vector<SnapshotReport>& reports) {
-    using State = SnapshotReport::State;
-    while (true) {
-      std::vector<ReplicaReport> now;  // Of those that are waited for.
-      std::vector<std::size_t> places;
-      for (std::size_t i = 0; i < reports.size(); ++i) {
-        if (reports[i].state != State::kRequested) continue;
-        places.push_back(i);
-        now.push_back({before[i].replica, before[i].address, before[i].site, false, "", ""});
-      }
-      if (now.empty()) return;
-      ask(net::RequestKind::kStatus, now);
-      const bool over = std::chrono::steady_clock::now() >= deadline;
-      for (std::size_t i = 0; i < now.size(); ++i) {
-        SnapshotReport& report = reports[places[i]];
-        note_image(before[places[i]], now[i], report);
-        if (over && report.state == State::kRequested) report.state = State::kNotYet;
-      }
-      if (!over) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
-
-  /// What one more status says. A replica that is silent for a moment may yet answer.
-  static void note_image(const ReplicaReport& before, const ReplicaReport& now,
-                         SnapshotReport& report) {
-    const std::optional<ImageFacts> then = image_facts(before.status);
-    const std::optional<ImageFacts> facts = image_facts(now.status);
-    if (!then || !facts) {
-      if (now.answered) report.reason = "its status does not tell about images";
-      return;
-    }
-    if (facts->number != then->number && facts->number > 0) {
-      report.state = SnapshotReport::State::kMade;
-      report.number = facts->number;
-      report.bytes = facts->bytes;
-    } else if (facts->failed > then->failed) {
-      report.state = SnapshotReport::State::kFailed;
-      report.reason = facts->trouble;
-    }
-  }
-
-  [[nodiscard]] std::optional<ReplicaId> place_of(int replica) const {
-    for (std::size_t i = 0; i < ids_.size(); ++i) {
-      if (ids_[i] == replica) return ReplicaId(static_cast<std::uint16_t>(i));
-    }
-    return std::nullopt;
-  }
-  [[nodiscard]] ReplicaId id_of(ReplicaId place) const {
-    return ReplicaId(static_cast<std::uint16_t>(ids_[place.value()]));
-  }
-
-  [[nodiscard]] int no_such_replica() const {
-    std::string there;
-    for (const int id : ids_) there += (there.empty() ? "" : ", ") + std::to_string(id);
-    std::fprintf(stderr,
-                 "epaxosctl: the file lists no replica %d with a client address. Choose one of "
-                 "these: %s.\n",
-                 *options_.replica, there.c_str());
-    return kControlBadUsage;
-  }
-
-  /// Asks every replica at once, or the one that was wished for. False: there is no such replica.
-  bool ask_all(net::RequestKind kind, std::vector<ReplicaReport>& reports) {
-    for (std::size_t i = 0; i < ids_.size(); ++i) {
-      if (options_.replica.value_or(ids_[i]) != ids_[i]) continue;
-      const auto& settings = cluster_.replicas[static_cast<std::size_t>(ids_[i])];
-      reports.push_back({id_of(ReplicaId(static_cast<std::uint16_t>(i))), settings.client,
-                         settings.site, false, "", ""});
-    }
-    ask(kind, reports);
-    return !reports.empty();
-  }
-
-  /// Asks these, and waits for all answers.
-  void ask(net::RequestKind kind, std::vector<ReplicaReport>& reports) {
-    std::size_t open = reports.size();
-    for (ReplicaReport& report : reports) {
-      net::SubmitOptions how;
-      how.reads_only = true;
-      how.replica = place_of(report.replica.value());
-      const auto submitted =
-          client_->submit(kind, {}, how, [&report, &open](const net::ClientOutcome& outcome) {
-            --open;
-            if (outcome.kind != OutcomeKind::kExecuted) {
-              report.reason = std::string(outcome.reason);
-              return;
-            }
-            report.answered = true;
-            report.status.assign(reinterpret_cast<const char*>(outcome.reply.data()),
-                                 outcome.reply.size());
-          });
-      if (!submitted) {
-        report.reason = submitted.error().message;
-        --open;
-      }
-    }
-    while (open > 0) client_->poll(100'000);
-  }
-
-  int print_digests(const std::vector<ReplicaReport>& reports) const {
-    bool complete = true;
-    TextTable table({"replica", "site", "digest"});
-    std::string json, notes;
-    for (const ReplicaReport& report : reports) {
-      std::uint64_t digest = 0;
-      const bool answered = report.status.size() == sizeof(digest);
-      if (answered) std::memcpy(&digest, report.status.data(), sizeof(digest));
-      char hex[17];
-      std::snprintf(hex, sizeof(hex), "%016llx", static_cast<unsigned long long>(digest));
-      complete = complete && answered;
-      const std::string id = std::to_string(report.replica.value());
-      table.add({"R" + id, report.site, answered ? hex : "no answer"});
-      if (!answered) notes += "\nR" + id + " (" + report.address + "): " + report.reason;
-      json += (json.empty() ? "" : ",") + ("{\"replica\":" + id) +
-              ",\"digest\":" + (answered ? "\"" + std::string(hex) + "\"" : "null") + "}";
-    }
-    const bool as_json = options_.format() == OutputFormat::kJson;
-    if (!notes.empty()) notes += "\n";
-    std::fputs(as_json ? ("[" + json + "]\n").c_str() : (table.text() + notes).c_str(), stdout);
-    return complete ? kControlExecuted : kControlUnreachable;
-  }
-
-  const ControlOptions& options_;
-  ClusterConfig cluster_;
-  std::vector<int> ids_;  // Of the replicas that the client knows, in its order.
-  std::unique_ptr<net::Client> client_;
-};
+constexpr const char* kDigestFooter = R"(
+Replicas that have executed the same commands have the same digest. Compare when no command runs and
+nobody is behind: the column "executed" is then the same for all of them.)";
 
 using Action = std::function<int(Control&)>;
 
@@ -404,14 +118,19 @@ void add_key_commands(CLI::App& app, ControlOptions& o, Action& action) {
   add_key(*erase, o);
   erase->callback([&] { action = [&o](Control& c) { return c.run(kv::erase(o.key), false); }; });
 
-  auto* const cas = app.add_subcommand("cas", "Set a key if it holds EXPECTED");
+  auto* const cas =
+      app.add_subcommand("cas",
+                         "Set a key to NEW if it holds OLD: cas KEY NEW --expected OLD "
+                         "(or --absent)");
   add_key(*cas, o);
-  cas->add_option("VALUE", o.value)->required();
-  auto* const expected = cas->add_option("--expected", o.expected, "What it must hold");
+  cas->add_option("NEW", o.value)->required();
+  auto* const expected =
+      cas->add_option("--expected", o.expected, "What it must hold")->type_name("OLD");
   cas->add_flag("--absent", o.absent, "It must hold nothing")->excludes(expected);
   cas->callback([&o, &action, expected] {
     if (expected->count() == 0 && !o.absent) {
-      throw CLI::ValidationError("cas", "say what the key must hold: --expected TEXT or --absent");
+      throw CLI::ValidationError(
+          "cas", "say what the key must hold: cas KEY NEW --expected OLD, or --absent");
     }
     action = [&o](Control& c) {
       const std::optional<std::string_view> wanted =
@@ -478,6 +197,7 @@ void add_questions(CLI::App& app, ControlOptions& o, Action& action) {
   status->add_flag("--all", o.all, "Every counter, not only refusals that happened");
   status->callback([&] { action = [](Control& c) { return c.status(); }; });
   auto* const digest = app.add_subcommand("digest", "The fingerprint of every replica's state");
+  digest->footer(kDigestFooter);
   digest->callback([&] { action = [](Control& c) { return c.digest(); }; });
 }
 

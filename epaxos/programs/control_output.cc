@@ -5,25 +5,13 @@
 #include <cstdio>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
+#include "epaxos/programs/control_words.h"
 #include "epaxos/programs/programs.h"
 #include "epaxos/programs/status_json.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-void print_line(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
-}
 
 std::string base64(std::string_view bytes) {
   constexpr std::string_view kDigits =
@@ -39,10 +27,6 @@ std::string base64(std::string_view bytes) {
       out += i <= count ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
   }
   return out;
-}
-
-std::string name_of(const std::optional<ReplicaId>& replica) {
-  return replica ? "R" + std::to_string(replica->value()) : "no replica";
 }
 
 /// JSON holds text only: other bytes become {"base64": "..."}.
@@ -115,12 +99,6 @@ void print_reply_text(const kv::KeyValueReply& reply, const std::vector<std::str
 
 // --- Status ------------------------------------------------------------------------------------
 
-std::uint64_t counter(const Json& status, const char* group, const char* name) {
-  const auto found = status.find("counters");
-  if (found == status.end() || !found->contains(group)) return 0;
-  return found->at(group).value(name, std::uint64_t{0});
-}
-
 std::string fast_share(const Json& status) {
   const std::uint64_t fast = counter(status, "core", "fast_path");
   const std::uint64_t slow =
@@ -136,12 +114,6 @@ std::string frontier(const Json& status, const char* which) {
     out += (out.empty() ? "" : "/") + std::to_string(row.at(which).get<std::uint64_t>());
   }
   return out;
-}
-
-std::string peers_connected(const Json& status) {
-  std::size_t connected = 0;
-  for (const Json& peer : status.at("peers")) connected += peer.at("connected").get<bool>() ? 1 : 0;
-  return std::to_string(connected) + "/" + std::to_string(status.at("peers").size());
 }
 
 void add_row(TextTable& table, const ReplicaReport& report, const Json& status) {
@@ -353,116 +325,6 @@ int print_status(const std::vector<ReplicaReport>& reports, OutputFormat format,
     print_line(text_of(list));
   } else {
     std::fputs(status_text(reports, all).c_str(), stdout);
-  }
-  return complete ? kControlExecuted : kControlUnreachable;
-}
-
-// --- Leaders and members -----------------------------------------------------------------------
-
-namespace {
-
-/// The status of a replica that answered with one; otherwise null.
-Json parsed_status(const ReplicaReport& report) {
-  Json status = Json::parse(report.status, nullptr, /*allow_exceptions=*/false);
-  return status.is_object() ? status : Json(nullptr);
-}
-
-std::string leader_word(const Json& status) {
-  if (status.is_null() || !status.value("has_leader", false)) return "-";
-  const Json leader = status.value("leader", Json(nullptr));
-  return leader.is_null() ? "nobody" : "R" + std::to_string(leader.get<int>());
-}
-
-std::string sentence_about(const Lead& lead) {
-  if (lead.protocol.empty()) return "No replica has answered, so it is not known who leads.";
-  if (!lead.has_leader) {
-    return "There is no leader in " + lead.protocol +
-           ": every replica proposes the commands of its own clients.";
-  }
-  if (lead.leader) return name_of(lead.leader) + " leads.";
-  return "Nobody who answered leads at the moment. Ask again after an election.";
-}
-
-}  // namespace
-
-Lead lead_of(const std::vector<ReplicaReport>& reports) {
-  Lead lead;
-  std::uint64_t latest = 0;
-  for (const ReplicaReport& report : reports) {
-    const Json status = parsed_status(report);
-    if (status.is_null()) continue;
-    lead.protocol = status.value("protocol", "this protocol");
-    lead.has_leader |= status.value("has_leader", false);
-    // One that has not heard of its successor yet has an earlier term.
-    const std::uint64_t term = counter(status, "core", "current_term");
-    if (status.value("role", "") != "leader" || (lead.leader && term < latest)) continue;
-    lead.leader = report.replica;
-    latest = term;
-  }
-  return lead;
-}
-
-std::optional<ReplicaId> successor_of(ReplicaId leader, const std::vector<ReplicaReport>& reports) {
-  for (const ReplicaReport& report : reports) {
-    const Json status = parsed_status(report);
-    if (report.replica != leader && !status.is_null() && status.value("voting", false)) {
-      return report.replica;
-    }
-  }
-  return std::nullopt;
-}
-
-int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format) {
-  const Lead lead = lead_of(reports);
-  bool complete = true;
-  Json list = Json::array();
-  TextTable table({"replica", "site", "role", "leader"});
-  std::string notes;
-  for (const ReplicaReport& report : reports) {
-    const Json status = parsed_status(report);
-    const std::string name = name_of(report.replica);
-    complete = complete && !status.is_null();
-    const std::string role = status.is_null() ? "no answer" : status.value("role", "?");
-    table.add({name, report.site, role, leader_word(status)});
-    if (status.is_null()) notes += name + ": " + report.reason + "\n";
-    Json json = {{"replica", report.replica.value()}, {"role", role}};
-    json["leader"] = status.is_null() ? Json(nullptr) : status.value("leader", Json(nullptr));
-    list.push_back(std::move(json));
-  }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of({{"protocol", lead.protocol},
-                        {"has_leader", lead.has_leader},
-                        {"leader", lead.leader ? Json(lead.leader->value()) : Json(nullptr)},
-                        {"replicas", list}}));
-  } else {
-    std::fputs((table.text() + "\n" + notes).c_str(), stdout);
-    print_line(sentence_about(lead));
-  }
-  return complete ? kControlExecuted : kControlUnreachable;
-}
-
-int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format) {
-  bool complete = true;
-  Json list = Json::array();
-  TextTable table({"replica", "site", "clients at", "peers at", "member", "connected"});
-  for (const ReplicaReport& report : reports) {
-    const Json status = parsed_status(report);
-    complete = complete && !status.is_null();
-    const bool votes = !status.is_null() && status.value("voting", false);
-    const std::string member = status.is_null() ? "no answer" : votes ? "voting" : "non-voting";
-    const std::string peers = status.is_null() ? "-" : status.value("peer_address", "-");
-    table.add({name_of(report.replica), report.site, report.address, peers, member,
-               status.is_null() ? "-" : peers_connected(status)});
-    list.push_back({{"replica", report.replica.value()},
-                    {"site", report.site},
-                    {"client_address", report.address},
-                    {"peer_address", status.is_null() ? Json(nullptr) : Json(peers)},
-                    {"member", member}});
-  }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of(list));
-  } else {
-    std::fputs(table.text().c_str(), stdout);
   }
   return complete ? kControlExecuted : kControlUnreachable;
 }

@@ -33,6 +33,11 @@ int print_outcome(const net::CallOutcome& outcome, OutputFormat format,
 /// The same for `status`. `all` shows counters that are zero too.
 int print_status(const std::vector<ReplicaReport>& reports, OutputFormat format, bool all);
 
+/// Prints the fingerprints of the replicas' states, and who has executed less than another.
+/// `statuses`: of those that have answered. Returns the exit status of epaxosctl.
+int print_digests(const std::vector<ReplicaReport>& digests,
+                  const std::vector<ReplicaReport>& statuses, OutputFormat format);
+
 /// What became of the wish for an image of one replica's state.
 struct SnapshotReport {
   enum class State { kNoAnswer, kRequested, kMade, kFailed, kNotYet };

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "deps/types/check.h"
 #include "epaxos/node/node.h"
@@ -46,6 +47,9 @@ class Server {
     if (config.unsafe_rejoin) {
       log_.warn("votes even if memory was lost (--unsafe-rejoin): agreement may break");
     }
+    for (const ReplicaSettings& replica : config.cluster.replicas) {
+      peer_addresses_.push_back(replica.peer);
+    }
     config.format_status = status_json;
     config.on_failure = [this](std::string_view) { event_.raise(); };
     auto opened = open(std::move(config));
@@ -85,7 +89,7 @@ class Server {
   }
 
   void watch_until_the_end(Node& node) {
-    Watch watch;
+    Watch watch(peer_addresses_);
     while (true) {
       const NodeStatus status = node.status();
       for (const Remark& remark : watch.look(status, monotonic_us())) {
@@ -123,6 +127,7 @@ class Server {
   StopSignals signals_;
   Event event_;  // The node stops by itself.
   Log log_;
+  std::vector<std::string> peer_addresses_;  // Of all replicas.
   bool stop_wanted_ = false;
 };
 

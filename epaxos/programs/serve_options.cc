@@ -15,7 +15,8 @@ namespace epaxos {
 namespace {
 
 constexpr const char* kFooter = R"(
-One cluster file serves all replicas; --print-config shows every key of it with its meaning.
+One cluster file serves all replicas; --print-config shows every key of it with its meaning, and
+"epaxosd --print-config >cluster.toml" writes one for three replicas on this machine.
 SIGTERM and SIGINT stop the replica cleanly; a second one ends it at once. The log goes to the
 standard error.
 
@@ -39,7 +40,8 @@ void describe(CLI::App& app, ServeOptions& options, std::span<const Protocol> pr
   for (const Protocol& protocol : protocols) names.push_back(protocol.name);
   options.protocol = names.front();
   const auto levels = severity_names();
-  app.add_option("--config", options.config_path, "The cluster file, in TOML")->required();
+  app.add_option("--config", options.config_path,
+                 "The cluster file, in TOML; needed for all but --print-config");
   app.add_option("--replica", options.replica, "Which replica this is: its place in the file")
       ->check(refuse_empty);
   app.add_option("--data", options.data,
@@ -61,7 +63,8 @@ void describe(CLI::App& app, ServeOptions& options, std::span<const Protocol> pr
   app.add_flag("--unsafe-rejoin", options.unsafe_rejoin,
                "Vote although memory was lost; agreement may break");
   app.add_flag("--check-config", options.check_config, "Only read the file, and say what is wrong");
-  app.add_flag("--print-config", options.print_config, "Only print the file with all its defaults");
+  app.add_flag("--print-config", options.print_config,
+               "Only print the file with all its defaults; without --config, one to begin with");
   app.footer(kFooter);
 }
 
@@ -85,6 +88,20 @@ Result<void> check_data(const ServeOptions& options, Durability durability) {
                   "DIRECTORY.");
 }
 
+/// What --print-config shows without a file: three replicas on one machine, as in the README.
+Result<ClusterConfig> example_cluster() {
+  ClusterConfig cluster;
+  cluster.name = "example";
+  for (const char* const last : {"1", "2", "3"}) {
+    cluster.replicas.push_back(
+        {std::string("tcp://127.0.0.1:700") + last, std::string("tcp://127.0.0.1:800") + last, ""});
+  }
+  if (const Result<void> completed = cluster.complete(); !completed) {
+    return fail(completed.error());
+  }
+  return cluster;
+}
+
 }  // namespace
 
 std::optional<ServeOptions> read_serve_options(std::span<const Protocol> protocols, int argc,
@@ -94,6 +111,7 @@ std::optional<ServeOptions> read_serve_options(std::span<const Protocol> protoco
   describe(app, options, protocols);
   try {
     app.parse(argc, argv);
+    if (options.config_path.empty() && !options.print_config) throw CLI::RequiredError("--config");
   } catch (const CLI::ParseError& error) {
     exit_status = app.exit(error) == 0 ? kServeStopped : kServeBadUsage;
     return std::nullopt;
@@ -102,7 +120,8 @@ std::optional<ServeOptions> read_serve_options(std::span<const Protocol> protoco
 }
 
 Result<NodeConfig> node_config(std::span<const Protocol> protocols, const ServeOptions& options) {
-  auto cluster = ClusterConfig::load(options.config_path);
+  auto cluster =
+      options.config_path.empty() ? example_cluster() : ClusterConfig::load(options.config_path);
   if (!cluster) return fail(cluster.error());
   NodeConfig config;
   config.cluster = *std::move(cluster);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "deps/types/mutant.h"
 #include "epaxos/sim/swarm.h"
 
 namespace epaxos {
@@ -32,6 +33,8 @@ struct SimulatedProtocol {
   sim::SwarmOptions swarm;
   /// Counters that a run over many seeds must have moved, else it did not test what it should.
   std::vector<std::string> required_marks;
+  /// Known bugs that its core can have. Those of what carries every core go without saying.
+  std::vector<Mutant> mutants;
   SimulatedWords words;  ///< Empty: numbers must do.
 };
 

@@ -60,6 +60,10 @@ SimulatedProtocol simulated_epaxos() {
   simulated.swarm.spins_max = 1'000;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
+  for (const MutantInfo& info : mutants()) {
+    if (info.name.starts_with("raft-") || info.name.starts_with("paxos-")) continue;
+    simulated.mutants.push_back(info.mutant);
+  }
   return simulated;
 }
 

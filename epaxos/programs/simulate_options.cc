@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "deps/types/nearest_name.h"
 #include "epaxos/programs/every_program.h"
 
 namespace epaxos {
@@ -47,10 +48,41 @@ std::string check_replicas(const std::string& text) {
   return "Replicas are 1 to 9, or \"swarm\" to draw them.";
 }
 
-std::vector<std::string> mutant_names() {
-  std::vector<std::string> names{"none"};
-  for (const MutantInfo& info : mutants()) names.emplace_back(info.name);
-  return names;
+// Bugs of the host, its images and the session table.
+constexpr Mutant kMutantsOfEveryCore[] = {
+    Mutant::kGateOpensOnSubmit, Mutant::kOldLifeHeard,         Mutant::kReplyBeforeDurable,
+    Mutant::kLocalReads,        Mutant::kReplyAtCommit,        Mutant::kCoverageAfterState,
+    Mutant::kErasesBeforeKept,  Mutant::kImageWithoutSessions, Mutant::kRetryRunsAgain,
+};
+
+/// What is wrong with the name of a known bug.
+std::string about_mutant(const std::string& name) {
+  std::vector<std::string_view> names{"none"};
+  for (const MutantInfo& info : mutants()) names.push_back(info.name);
+  if (std::ranges::find(names, name) != names.end()) return {};
+  const std::string_view nearest = nearest_name(name, names);
+  return "\"" + name + "\" is no known bug. " +
+         (nearest.empty() ? "Run \"epaxos-sim --list-mutants\" for all of them."
+                          : "Did you mean \"" + std::string(nearest) + "\"?");
+}
+
+/// A bug of another protocol would do nothing: a sentence that names those that can have it.
+std::string about_mutant_and_protocol(std::span<const SimulatedProtocol> protocols,
+                                      const SimulateOptions& options) {
+  const auto known = std::ranges::find(mutants(), options.mutant, &MutantInfo::name);
+  if (known == mutants().end()) return {};  // "none".
+  if (std::ranges::find(kMutantsOfEveryCore, known->mutant) != std::end(kMutantsOfEveryCore)) {
+    return {};
+  }
+  std::string others;
+  for (const SimulatedProtocol& each : protocols) {
+    if (std::ranges::find(each.mutants, known->mutant) == each.mutants.end()) continue;
+    const std::string& name = each.swarm.protocol.name;
+    if (name == options.protocol) return {};
+    others += (others.empty() ? "--protocol " : " or ") + name;
+  }
+  return "\"" + options.mutant + "\" is no bug of " + options.protocol +
+         ", where it would do nothing." + (others.empty() ? "" : " Add " + others + ".");
 }
 
 /// Seeds, one seed, or one plan.
@@ -107,8 +139,9 @@ void describe(CLI::App& app, SimulateOptions& options,
   app.add_option("--profile", options.profile, "smoke (short runs) or nightly (long ones)")
       ->check(CLI::IsMember({"smoke", "nightly"}))
       ->capture_default_str();
-  app.add_option("--mutant", options.mutant, "A known bug that is switched on")
-      ->check(CLI::IsMember(mutant_names()))
+  app.add_option("--mutant", options.mutant,
+                 "A known bug that is switched on; --list-mutants names them")
+      ->check(about_mutant)
       ->type_name("NAME")
       ->capture_default_str();
   app.add_flag("--list-mutants", options.list_mutants, "Only print the known bugs");
@@ -168,6 +201,9 @@ std::optional<SimulateOptions> read_simulate_options(std::span<const SimulatedPr
   describe(app, options, protocols);
   try {
     app.parse(argc, argv);
+    if (const std::string wrong = about_mutant_and_protocol(protocols, options); !wrong.empty()) {
+      throw CLI::ValidationError("--mutant", wrong);
+    }
   } catch (const CLI::ParseError& error) {
     exit_status = app.exit(error) == 0 ? kSimulateAllHold : kSimulateBadUsage;
     return std::nullopt;

@@ -115,9 +115,10 @@ std::string to_text(const SimulateReport& report, const SimulateOptions& options
           " rejected, " + grouped(report.unknown) + " unknown.\n";
   text += faults_text(report) + marks_text(report);
   if (report.failed.empty()) return text + "\nNo violations.\n";
-  text += "\n" + grouped(report.violations()) + " violations in " + grouped(report.failed.size()) +
-          " seeds.\n";
-  return text;
+  const std::uint64_t violations = report.violations();
+  return text + "\n" + grouped(violations) +
+         (violations == 1 ? " violation in " : " violations in ") + grouped(report.failed.size()) +
+         (report.failed.size() == 1 ? " seed.\n" : " seeds.\n");
 }
 
 std::string to_json(const SimulateReport& report, const SimulateOptions& options) {

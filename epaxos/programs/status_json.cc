@@ -80,6 +80,15 @@ std::string status_json(const NodeStatus& status) {
 }
 
 bool tells_refusal(std::string_view counter) {
+  // Normal, in spite of their names. What all have executed, memory lets go; a vote that another
+  // candidate has got is refused to the next one.
+  for (const std::string_view normal : {"dropped_instances", "dropped_entries", "votes_refused"}) {
+    if (counter == normal) return false;
+  }
+  // Nobody was there: a peer, as at every start (that it is not connected tells it), or a client
+  // that ended without waiting. `bundles_dropped` is the sum over all peers, each of which tells
+  // why.
+  if (counter.ends_with("dropped_unreachable") || counter == "bundles_dropped") return false;
   return counter.starts_with("rejected") || counter.starts_with("unknown") ||
          counter.find("dropped") != counter.npos || counter.find("refused") != counter.npos ||
          counter.find("too_large") != counter.npos;

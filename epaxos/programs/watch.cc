@@ -1,15 +1,34 @@
 #include "epaxos/programs/watch.h"
 
+#include <algorithm>
+
 #include "epaxos/programs/status_json.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos {
 namespace {
 
-/// What could not be sent because nobody was there: the line that he is not connected tells it.
-/// `bundles_dropped` is the sum over all peers, who tell each reason.
-bool is_told_otherwise(std::string_view counter) {
-  return counter == "bundles_dropped" || counter == "dropped_unreachable";
+std::uint64_t instances_behind(const NodeStatus& status) {
+  std::uint64_t behind = 0;
+  for (const RowStatus& row : status.rows) {
+    if (row.highest_known > row.executed_up_to) {
+      behind += row.highest_known.value() - row.executed_up_to.value();
+    }
+  }
+  return behind;
+}
+
+std::uint64_t instances_executed(const NodeStatus& status) {
+  std::uint64_t executed = 0;
+  for (const RowStatus& row : status.rows) executed += row.executed_up_to.value();
+  return executed;
+}
+
+bool has_executed(const NodeStatus& status, const std::vector<Slot>& up_to) {
+  for (std::size_t row = 0; row < std::min(up_to.size(), status.rows.size()); ++row) {
+    if (status.rows[row].executed_up_to < up_to[row]) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -19,6 +38,9 @@ std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
   look_at_vote(status, out);
   look_at_store(status, now, out);
   look_at_peers(status, now, out);
+  look_for_unreached(status, now, out);
+  look_at_leader(status, now, out);
+  look_at_catch_up(status, out);
   look_at_refusals(status, now, out);
   look_at_progress(status, now, out);
   return out;
@@ -63,13 +85,76 @@ void Watch::look_at_store(const NodeStatus& status, Tick now, std::vector<Remark
 void Watch::look_at_peers(const NodeStatus& status, Tick now, std::vector<Remark>& out) {
   for (const PeerStatus& peer : status.peers) {
     const std::size_t at = peer.replica.value();
-    if (at >= peers_.size()) peers_.resize(at + 1, {.state = "not connected"});
+    if (at >= peers_.size()) peers_.resize(at + 1);
+    peers_[at].reached |= peer.connected;
     const std::string state = peer.connected ? "connected" : "not connected";
     std::string suffix;
-    if (!changed(peers_[at], state, now, suffix)) continue;
+    if (!changed(peers_[at].connection, state, now, suffix)) continue;
     out.push_back({peer.connected ? Severity::kInfo : Severity::kWarning,
                    "replica " + std::to_string(at) + " is " + state + suffix});
   }
+}
+
+/// Who is not connected from the start never changes, so nothing else would tell of him.
+void Watch::look_for_unreached(const NodeStatus& status, Tick now, std::vector<Remark>& out) {
+  if (status.uptime_us < kUnreachedUs) return;
+  for (std::size_t at = 0; at < peers_.size(); ++at) {
+    Peer& peer = peers_[at];
+    if (peer.reached || at == status.self.value()) continue;
+    if (peer.unreached_told_at != 0 && now - peer.unreached_told_at < kUnreachedAgainUs) continue;
+    peer.unreached_told_at = now;
+    const std::string address =
+        at < peer_addresses_.size() ? " (" + peer_addresses_[at] + ")" : std::string();
+    out.push_back({Severity::kWarning, "replica " + std::to_string(at) + address +
+                                           " was never reached; check its address and whether it "
+                                           "runs"});
+  }
+}
+
+void Watch::look_at_leader(const NodeStatus& status, Tick now, std::vector<Remark>& out) {
+  // During an election nobody leads: that ends with a change, or with none.
+  if (!status.has_leader) return;
+  const std::string leader =
+      status.leader ? "R" + std::to_string(status.leader->value()) : leader_.state;
+  std::string suffix;
+  if (!changed(leader_, leader, now, suffix)) return;
+  out.push_back({Severity::kInfo, leader + " leads now" + suffix});
+}
+
+void Watch::look_at_catch_up(const NodeStatus& status, std::vector<Remark>& out) {
+  const std::uint64_t installed = status.counter("images", "installed");
+  if (installed > images_installed_) {
+    out.push_back({Severity::kInfo, "took over an image of the state from another replica"});
+  }
+  images_installed_ = installed;
+  const std::uint64_t executed = instances_executed(status);
+  const std::uint64_t behind = instances_behind(status);
+  const bool far = behind > kFarBehind;
+  if (!joined_ && !executed_before_) executed_before_ = executed;
+  // A second after its start gossip has told how far the others are; only then is there a goal.
+  const bool heard =
+      status.uptime_us >= kHeardUs &&
+      std::ranges::any_of(status.peers, [](const PeerStatus& p) { return p.connected; });
+  if (catches_up_to_.empty() && (far || (!joined_ && heard))) {
+    for (const RowStatus& row : status.rows) catches_up_to_.push_back(row.highest_known);
+    if (!executed_before_) executed_before_ = executed;
+  }
+  if (far && !far_) {
+    out.push_back({Severity::kInfo, "catches up: " + grouped(behind) +
+                                        " instances that it knows of are not executed here yet"});
+  }
+  far_ = far_ || far;
+  if (catches_up_to_.empty() || far || !has_executed(status, catches_up_to_)) return;
+  const std::uint64_t meanwhile = executed - *executed_before_;
+  if (meanwhile > 0) {
+    out.push_back({Severity::kInfo, "has caught up: executed " + grouped(meanwhile) +
+                                        (meanwhile == 1 ? " instance" : " instances") +
+                                        " meanwhile"});
+  }
+  joined_ = true;
+  far_ = false;
+  executed_before_.reset();
+  catches_up_to_.clear();
 }
 
 void Watch::look_at_refusals(const NodeStatus& status, Tick now, std::vector<Remark>& out) {
@@ -77,7 +162,7 @@ void Watch::look_at_refusals(const NodeStatus& status, Tick now, std::vector<Rem
   std::string grown;
   const auto look_at = [&](const std::string& group, const std::vector<Counter>& counters) {
     for (const Counter& counter : counters) {
-      if (!tells_refusal(counter.name) || is_told_otherwise(counter.name)) continue;
+      if (!tells_refusal(counter.name)) continue;
       const std::string name = group + "." + std::string(counter.name);
       std::uint64_t& before = refusals_[name];
       if (counter.value > before) {

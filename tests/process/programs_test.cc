@@ -138,8 +138,14 @@ TEST(Control, WithoutAQuorumTheOutcomeIsUnknown) {
   const Ran once = cluster.control({"--timeout", "1", "--no-session", "put", "a", "1"});
   const Ran put = cluster.control({"--timeout", "1", "put", "a", "1"});
 
+  const Ran get = cluster.control({"--timeout", "1", "get", "a"});
+
   EXPECT_EQ(once.status, 3) << once.out << once.err;
   EXPECT_THAT(once.err, HasSubstr("unknown"));
+  EXPECT_EQ(get.status, 3) << get.out << get.err;
+  for (const Ran* each : {&once, &put, &get}) {
+    EXPECT_THAT(each->err, HasSubstr("more than half of the replicas"));
+  }
   EXPECT_EQ(put.status, 2) << put.out << put.err;
   EXPECT_THAT(put.err, HasSubstr("No session could be opened")) << "so it was never sent";
 }
@@ -188,6 +194,10 @@ TEST(Control, SnapshotMakesAnImageOfEveryReplicaThatAnswers) {
   EXPECT_EQ(two.status, 6);
   EXPECT_THAT(two.out, HasSubstr("made"));
   EXPECT_THAT(two.out, HasSubstr("no answer"));
+  const Ran digests = cluster.control({"--timeout", "3s", "digest"});
+  EXPECT_EQ(digests.status, 6);
+  EXPECT_THAT(digests.out, HasSubstr("executed")) << "the two that answer say how far they are";
+  EXPECT_THAT(digests.out, HasSubstr("no answer"));
   EXPECT_EQ(cluster.control({"--replica", "0", "--timeout", "30s", "snapshot", "--wait"}).status,
             0);
 }

@@ -31,6 +31,7 @@ TEST(RaftMutants, EachIsStillNoticedByItsCheckerAndTheSeedHoldsWithoutIt) {
     SCOPED_TRACE(row.mutant + ", seed " + std::to_string(*row.seed));
     const auto known = std::ranges::find(mutants(), row.mutant, &MutantInfo::name);
     ASSERT_NE(known, mutants().end()) << "there is no such bug";
+    EXPECT_EQ(std::ranges::count(simulated_raft().mutants, known->mutant), 1);
     const std::vector<sim::Violation> violations = run(known->mutant, *row.seed);
     EXPECT_TRUE(std::ranges::any_of(violations, [&](const sim::Violation& violation) {
       return violation.checker == row.checker;

@@ -141,6 +141,7 @@ TEST(ServerCommandLine, MistakesAreExplained) {
     EXPECT_EQ(ran.out, "");
   };
   explains(run_server({}), "--config is required");
+  explains(run_server({"--check-config"}), "--config is required");
   explains(run_server({"--config", path}), "Say which replica this is");
   explains(run_server({"--config", path, "--replica", "x"}), "--replica");
   explains(run_server({"--config", path, "--replica", "0", "--durability", "maybe"}), "maybe");
@@ -216,6 +217,16 @@ TEST(CheckConfig, ChecksTheReplicaToo) {
   }
 }
 
+TEST(PrintConfig, WithoutAFilePrintsOneToBeginWith) {
+  const Ran printed = run_server({"--print-config"});
+  EXPECT_EQ(printed.status, 0);
+  EXPECT_THAT(printed.out, HasSubstr("suspicion_us"));
+
+  const File file(printed.out);
+  EXPECT_EQ(run_server({"--config", file.path(), "--check-config"}).out,
+            file.path() + ": fine, 3 replicas\n");
+}
+
 TEST(PrintConfig, PrintsAFileThatMeansTheSameWithWhatTheCommandLineChanged) {
   const File file(cluster_of(3));
   const Ran printed =
@@ -239,7 +250,8 @@ TEST(ControlCommandLine, MistakesAreExplained) {
   };
   explains({}, "subcommand");
   explains({"put", "a"}, "VALUE is required");
-  explains({"cas", "a", "b"}, "--expected TEXT or --absent");
+  explains({"cas", "a", "b"}, "cas KEY NEW --expected OLD, or --absent");
+  explains({"cas", "a", "b", "c"}, "comes after its option: --expected, --absent.");
   explains({"cas", "a", "b", "--absent", "--expected", "c"}, "excludes");
   explains({"mput", "a"}, "write KEY=VALUE");
   explains({"mput", "a=1", "b=1", "a=2"}, "the key \"a\" is named twice");
@@ -290,7 +302,7 @@ TEST(ControlCommandLine, NobodyThereIsRejectedOrSaidSo) {
   const Ran digest =
       run_control({"--config", file.path(), "--timeout", "50ms", "--output", "json", "digest"});
   EXPECT_EQ(digest.status, kControlUnreachable);
-  EXPECT_EQ(digest.out, "[{\"replica\":0,\"digest\":null}]\n");
+  EXPECT_EQ(digest.out, "[{\"replica\":0,\"digest\":null,\"executed\":null}]\n");
 }
 
 // Nothing is asked of a replica, and nobody waits for the end of an input that has none.

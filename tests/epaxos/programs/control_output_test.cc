@@ -211,6 +211,45 @@ TEST(StatusText, AnImageThatCouldNotBeMadeSaysWhy) {
                               "another replica is being fetched\n"));
 }
 
+// --- Digests -----------------------------------------------------------------------------------
+
+ReplicaReport digest_of(std::uint16_t replica, std::uint64_t digest) {
+  const std::string bytes(reinterpret_cast<const char*>(&digest), sizeof digest);
+  return {ReplicaId(replica), "tcp://h:1", "Oslo", true, bytes, ""};
+}
+
+/// Of one that has executed so many slots of row 0.
+ReplicaReport status_with(std::uint16_t replica, std::uint64_t executed) {
+  NodeStatus status = status_of_replica_one();
+  status.self = ReplicaId(replica);
+  status.rows = {{Slot(20), Slot(executed), Slot(20), Slot(0)}, {}};
+  return {ReplicaId(replica), "tcp://h:1", "Oslo", true, status_json(status), ""};
+}
+
+TEST(Digests, WhoHasExecutedLessIsBehind) {
+  const std::vector<ReplicaReport> digests{
+      digest_of(0, 1),
+      digest_of(1, 2),
+      {ReplicaId(2), "tcp://h:1", "Oslo", false, "", "it is down"}};
+  const std::vector<ReplicaReport> statuses{status_with(0, 20), status_with(1, 7)};
+
+  CaptureStdout();
+  EXPECT_EQ(print_digests(digests, statuses, OutputFormat::kTable), kControlUnreachable);
+  const std::string table = GetCapturedStdout();
+  EXPECT_THAT(table, HasSubstr("R0       Oslo  0000000000000001  20/0"));
+  EXPECT_THAT(table, HasSubstr("R1       Oslo  0000000000000002  7/0"));
+  EXPECT_THAT(table, HasSubstr("R1 is behind"));
+  EXPECT_EQ(table.find("R0 is behind"), std::string::npos);
+  EXPECT_THAT(table, HasSubstr("R2 (tcp://h:1): it is down\n"));
+
+  CaptureStdout();
+  print_digests(digests, statuses, OutputFormat::kJson);
+  EXPECT_EQ(Json::parse(GetCapturedStdout()),
+            (Json{{{"replica", 0}, {"digest", "0000000000000001"}, {"executed", {20, 0}}},
+                  {{"replica", 1}, {"digest", "0000000000000002"}, {"executed", {7, 0}}},
+                  {{"replica", 2}, {"digest", nullptr}, {"executed", nullptr}}}));
+}
+
 // --- Snapshots ---------------------------------------------------------------------------------
 
 using Snapshot = SnapshotReport::State;

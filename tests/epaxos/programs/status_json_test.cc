@@ -85,11 +85,19 @@ TEST(StatusJson, BytesThatAreNoTextDoNotBreakIt) {
 
 TEST(StatusJson, WhatWasRefusedIsToldFromWhatWasDone) {
   for (const auto* const name :
-       {"refused_wrong_cluster", "rejected_overloaded", "unknown_deadline", "bundles_dropped",
+       {"refused_wrong_cluster", "rejected_overloaded", "unknown_deadline",
         "local_refused_not_a_command", "dropped_would_block", "replies_too_large"}) {
     EXPECT_TRUE(tells_refusal(name)) << name;
   }
   for (const auto* const name : {"fast_path", "ignored_stale", "messages_in", "nacks_sent"}) {
+    EXPECT_FALSE(tells_refusal(name)) << name;
+  }
+}
+
+TEST(StatusJson, WhatIsNormalIsNoRefusalWhateverItsName) {
+  for (const auto* const name :
+       {"dropped_instances", "dropped_entries", "votes_refused", "dropped_unreachable",
+        "replies_dropped_unreachable", "bundles_dropped"}) {
     EXPECT_FALSE(tells_refusal(name)) << name;
   }
 }

@@ -82,6 +82,87 @@ TEST(Watch, WhatWasHeldBackIsToldWhenItsTimeHasCome) {
               ElementsAre("replica 0 is not connected"));
 }
 
+TEST(Watch, WhoWasNeverReachedIsToldWithItsAddressOnceAMinute) {
+  Watch watch({"tcp://a:1", "tcp://b:1", "tcp://c:1"});
+  NodeStatus status = quiet();
+  status.peers[0].connected = true;
+  std::vector<std::string> lines;
+  for (Tick second = 1; second <= 80; ++second) {
+    status.uptime_us = second * kSecond;
+    for (const std::string& line : texts(watch.look(status, second * kSecond))) {
+      lines.push_back(line);
+    }
+  }
+  const std::string unreached =
+      "replica 2 (tcp://c:1) was never reached; check its address and whether it runs";
+  EXPECT_THAT(lines, ElementsAre("replica 0 is connected", unreached, unreached));
+
+  status.peers[1].connected = true;
+  EXPECT_THAT(texts(watch.look(status, 90 * kSecond)), ElementsAre("replica 2 is connected"));
+  status.peers[1].connected = false;
+  EXPECT_THAT(texts(watch.look(status, 200 * kSecond)), ElementsAre("replica 2 is not connected"))
+      << "it was reached once";
+}
+
+TEST(Watch, WhoLeadsIsToldWhenItChangesAndNotWhenNobodyDoesForAWhile) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.has_leader = true;
+  EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
+  status.leader = ReplicaId(2);
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)), ElementsAre("R2 leads now"));
+  status.leader.reset();
+  EXPECT_THAT(texts(watch.look(status, 30 * kSecond)), IsEmpty());
+  status.leader = ReplicaId(2);
+  EXPECT_THAT(texts(watch.look(status, 31 * kSecond)), IsEmpty());
+  status.leader = ReplicaId(0);
+  EXPECT_THAT(texts(watch.look(status, 60 * kSecond)), ElementsAre("R0 leads now"));
+}
+
+TEST(Watch, AReplicaThatIsFarBehindTellsItAndThatItHasCaughtUp) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.rows[2].highest_known = Slot(20'008);
+  EXPECT_THAT(texts(watch.look(status, kSecond)), ElementsAre(HasSubstr("catches up: 20,002 ")));
+
+  status.rows[0].executed_up_to = status.rows[0].highest_known;
+  status.rows[2].executed_up_to = Slot(20'007);
+  status.rows[2].highest_known = Slot(21'000);
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)), IsEmpty()) << "one is missing";
+
+  status.rows[2].executed_up_to = Slot(20'008);
+  EXPECT_THAT(texts(watch.look(status, 3 * kSecond)),
+              ElementsAre("has caught up: executed 20,002 instances meanwhile"))
+      << "what came meanwhile does not count";
+}
+
+TEST(Watch, WhatWasExecutedSoonAfterAStartIsToldOnce) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.rows = {{Slot(4), Slot(4), Slot(4), Slot(0)}};
+  status.uptime_us = 0;
+  EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
+
+  status.uptime_us = kSecond;
+  status.peers[0].connected = true;
+  status.rows = {{Slot(40), Slot(40), Slot(40), Slot(0)}};
+  EXPECT_THAT(
+      texts(watch.look(status, 2 * kSecond)),
+      ElementsAre("replica 0 is connected", "has caught up: executed 36 instances meanwhile"));
+
+  status.rows = {{Slot(50), Slot(50), Slot(50), Slot(0)}};
+  EXPECT_THAT(texts(watch.look(status, 3 * kSecond)), IsEmpty()) << "that is ordinary work";
+}
+
+TEST(Watch, AnImageThatWasTakenOverIsTold) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.counters[2].counters.push_back({"installed", 1});
+  EXPECT_THAT(texts(watch.look(status, kSecond)),
+              ElementsAre("took over an image of the state from another replica"));
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)), IsEmpty());
+}
+
 TEST(Watch, AFullDiskIsToldWithItsReasonAndSoIsItsEnd) {
   Watch watch;
   NodeStatus status = quiet();
@@ -134,6 +215,7 @@ TEST(Watch, RefusalsAreToldWithTheirNamesAndNotOneByOne) {
 TEST(Watch, WhatAnAbsentPeerDidNotGetIsNoRefusal) {
   Watch watch;
   NodeStatus status = quiet();
+  status.counters[0].counters.push_back({"dropped_instances", 64});
   status.counters[1].counters.push_back({"bundles_dropped", 2});
   status.peers[0].counters = {{"dropped_unreachable", 2}, {"dropped_would_block", 0}};
   EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());

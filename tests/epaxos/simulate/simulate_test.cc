@@ -260,7 +260,10 @@ TEST(Simulate, BadUsageSaysWhatIsWrong) {
   EXPECT_THAT(wrong({"--seeds", "5..1"}), HasSubstr("1..300"));
   EXPECT_THAT(wrong({"--seeds", "many"}), HasSubstr("1..300"));
   EXPECT_THAT(wrong({"--replicas", "10"}), HasSubstr("1 to 9"));
-  EXPECT_THAT(wrong({"--mutant", "nobody"}), HasSubstr("nobody"));
+  EXPECT_THAT(wrong({"--mutant", "nobody"}),
+              AllOf(HasSubstr("\"nobody\" is no known bug"), HasSubstr("--list-mutants")));
+  EXPECT_THAT(wrong({"--mutant", "slot-resue"}), HasSubstr("Did you mean \"slot-reuse\"?"));
+  EXPECT_THAT(wrong({"--mutant", "raft-no-nop"}), HasSubstr("would do nothing"));
   EXPECT_THAT(wrong({"--plan", "speed=1"}), HasSubstr("speed=1"));
   EXPECT_THAT(wrong({"--jobs", "0"}), HasSubstr("--jobs"));
   EXPECT_THAT(wrong({"--chronicle", "x"}), HasSubstr("--replay"));
@@ -325,6 +328,13 @@ TEST(Simulate, EveryMutantIsListed) {
   for (const MutantInfo& info : mutants()) {
     EXPECT_THAT(ran.out, HasSubstr(std::string(info.name)));
   }
+}
+
+TEST(Simulate, TheHelpSaysWhereTheMutantsAreListed) {
+  const Ran ran = run({"--help"});
+
+  EXPECT_THAT(ran.out, HasSubstr("--list-mutants names them"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("slot-reuse")));
 }
 
 TEST(Simulate, TheLedgerGrowsByOneRowARun) {

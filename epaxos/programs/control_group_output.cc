@@ -1,0 +1,183 @@
+// What the replicas of a group have to say about each other: who leads, who belongs to it, and
+// whether their states are the same.
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "epaxos/programs/control_words.h"
+#include "epaxos/programs/programs.h"
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos {
+namespace {
+
+std::string leader_word(const Json& status) {
+  if (status.is_null() || !status.value("has_leader", false)) return "-";
+  const Json leader = status.value("leader", Json(nullptr));
+  return leader.is_null() ? "nobody" : "R" + std::to_string(leader.get<int>());
+}
+
+std::string sentence_about(const Lead& lead) {
+  if (lead.protocol.empty()) return "No replica has answered, so it is not known who leads.";
+  if (!lead.has_leader) {
+    return "There is no leader in " + lead.protocol +
+           ": every replica proposes the commands of its own clients.";
+  }
+  if (lead.leader) return name_of(lead.leader) + " leads.";
+  return "Nobody who answered leads at the moment. Ask again after an election.";
+}
+
+/// How many slots each row has executed; null: its status is none.
+Json executed_of(const ReplicaReport& digest, const std::vector<ReplicaReport>& statuses) {
+  const auto found = std::ranges::find(statuses, digest.replica, &ReplicaReport::replica);
+  if (!digest.answered || found == statuses.end()) return nullptr;
+  const Json status = parsed_status(*found);
+  if (!status.is_object() || !status.contains("rows")) return nullptr;
+  Json executed = Json::array();
+  for (const Json& row : status.at("rows")) {
+    executed.push_back(row.value("executed_up_to", std::uint64_t{0}));
+  }
+  return executed;
+}
+
+/// Whether some row of this one ends before that of another replica.
+bool is_behind(const Json& executed, const std::vector<Json>& all) {
+  return std::ranges::any_of(all, [&](const Json& other) {
+    for (std::size_t row = 0; row < std::min(executed.size(), other.size()); ++row) {
+      if (executed[row].get<std::uint64_t>() < other[row].get<std::uint64_t>()) return true;
+    }
+    return false;
+  });
+}
+
+std::string hexadecimal(std::string_view eight_bytes) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, eight_bytes.data(), sizeof number);
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
+  return digits;
+}
+
+}  // namespace
+
+Lead lead_of(const std::vector<ReplicaReport>& reports) {
+  Lead lead;
+  std::uint64_t latest = 0;
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    if (status.is_null()) continue;
+    lead.protocol = status.value("protocol", "this protocol");
+    lead.has_leader |= status.value("has_leader", false);
+    // One that has not heard of its successor yet has an earlier term.
+    const std::uint64_t term = counter(status, "core", "current_term");
+    if (status.value("role", "") != "leader" || (lead.leader && term < latest)) continue;
+    lead.leader = report.replica;
+    latest = term;
+  }
+  return lead;
+}
+
+std::optional<ReplicaId> successor_of(ReplicaId leader, const std::vector<ReplicaReport>& reports) {
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    if (report.replica != leader && !status.is_null() && status.value("voting", false)) {
+      return report.replica;
+    }
+  }
+  return std::nullopt;
+}
+
+int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format) {
+  const Lead lead = lead_of(reports);
+  bool complete = true;
+  Json list = Json::array();
+  TextTable table({"replica", "site", "role", "leader"});
+  std::string notes;
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    const std::string name = name_of(report.replica);
+    complete = complete && !status.is_null();
+    const std::string role = status.is_null() ? "no answer" : status.value("role", "?");
+    table.add({name, report.site, role, leader_word(status)});
+    if (status.is_null()) notes += name + ": " + report.reason + "\n";
+    Json json = {{"replica", report.replica.value()}, {"role", role}};
+    json["leader"] = status.is_null() ? Json(nullptr) : status.value("leader", Json(nullptr));
+    list.push_back(std::move(json));
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of({{"protocol", lead.protocol},
+                        {"has_leader", lead.has_leader},
+                        {"leader", lead.leader ? Json(lead.leader->value()) : Json(nullptr)},
+                        {"replicas", list}}));
+  } else {
+    std::fputs((table.text() + "\n" + notes).c_str(), stdout);
+    print_line(sentence_about(lead));
+  }
+  return complete ? kControlExecuted : kControlUnreachable;
+}
+
+int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format) {
+  bool complete = true;
+  Json list = Json::array();
+  TextTable table({"replica", "site", "clients at", "peers at", "member", "connected"});
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    complete = complete && !status.is_null();
+    const bool votes = !status.is_null() && status.value("voting", false);
+    const std::string member = status.is_null() ? "no answer" : votes ? "voting" : "non-voting";
+    const std::string peers = status.is_null() ? "-" : status.value("peer_address", "-");
+    table.add({name_of(report.replica), report.site, report.address, peers, member,
+               status.is_null() ? "-" : peers_connected(status)});
+    list.push_back({{"replica", report.replica.value()},
+                    {"site", report.site},
+                    {"client_address", report.address},
+                    {"peer_address", status.is_null() ? Json(nullptr) : Json(peers)},
+                    {"member", member}});
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of(list));
+  } else {
+    std::fputs(table.text().c_str(), stdout);
+  }
+  return complete ? kControlExecuted : kControlUnreachable;
+}
+
+int print_digests(const std::vector<ReplicaReport>& digests,
+                  const std::vector<ReplicaReport>& statuses, OutputFormat format) {
+  std::vector<Json> executed;
+  for (const ReplicaReport& each : digests) executed.push_back(executed_of(each, statuses));
+  bool complete = true;
+  TextTable table({"replica", "site", "digest", "executed"});
+  std::string notes;
+  Json list = Json::array();
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    const ReplicaReport& report = digests[i];
+    const std::string name = name_of(report.replica);
+    const bool answered = report.status.size() == sizeof(std::uint64_t);
+    complete = complete && answered;
+    const std::string digest = answered ? hexadecimal(report.status) : "no answer";
+    std::string frontier;
+    for (const Json& row : executed[i]) frontier += (frontier.empty() ? "" : "/") + row.dump();
+    table.add({name, report.site, digest, frontier.empty() ? "-" : frontier});
+    if (!answered) {
+      notes += name + " (" + report.address + "): " + report.reason + "\n";
+    } else if (is_behind(executed[i], executed)) {
+      notes += name +
+               " is behind: others have executed what it has not, so its digest may differ. "
+               "Ask again when nothing runs and it has caught up.\n";
+    }
+    Json json = {{"replica", report.replica.value()}};
+    json["digest"] = answered ? Json(digest) : Json(nullptr);
+    json["executed"] = executed[i];
+    list.push_back(std::move(json));
+  }
+  if (format == OutputFormat::kJson) {
+    print_line(text_of(list));
+  } else {
+    std::fputs((table.text() + (notes.empty() ? "" : "\n" + notes)).c_str(), stdout);
+  }
+  return complete ? kControlExecuted : kControlUnreachable;
+}
+
+}  // namespace epaxos
