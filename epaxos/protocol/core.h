@@ -424,8 +424,8 @@ class EpaxosCore final : public Core {
   std::vector<InstanceId> ready_;  // In final order; from ready_next_ on not handed over yet.
   std::size_t ready_next_ = 0;
   std::deque<InstanceId> handed_over_;  // To the host, which has not applied them yet.
-  /// Decided Nops whose record is on its way to the disk: nothing is executed that would wait for it,
-  /// but an image that covers one may outlive the record.
+  /// Decided Nops whose record is on its way to the disk: nothing is executed that would wait for
+  /// it, but an image that covers one may outlive the record.
   std::deque<std::pair<BatchNumber, InstanceId>> nops_to_disk_;
   std::uint64_t position_ = 0;
   std::uint64_t applied_ = 0;

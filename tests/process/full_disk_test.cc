@@ -46,6 +46,14 @@ TEST(FullDisk, OneReplicaRefusesTheOthersGoOnAndItGoesOnWithMoreRoom) {
       return json.find(R"("store":{"state":")" + state + "\"") != std::string::npos;
     };
   };
+  // Images make room for as many records as there may be, but not for more state than fits.
+  const std::string value(64 * 1024, 'x');
+  const auto filler = cluster.client_at(0);
+  for (int key = 0; key < 64; ++key) {
+    const auto put =
+        filler->call(net::RequestKind::kPropose, kv::put("filler" + std::to_string(key), value));
+    ASSERT_EQ(put.kind, OutcomeKind::kExecuted) << put.reason;
+  }
   ASSERT_TRUE(cluster.wait_for(1, store_is("full"))) << clients.executed();
 
   EXPECT_TRUE(clients.wait_for_progress(100, {0, 2}));

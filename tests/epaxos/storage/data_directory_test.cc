@@ -373,9 +373,9 @@ TEST(DataDirectory, WhatAnotherProtocolWroteIsRefusedByItsName) {
   const Error error = open_error(options);
 
   EXPECT_EQ(error.code, ErrorCode::kWrongIdentity);
-  EXPECT_THAT(error.message, AllOf(HasSubstr("written by the protocol epaxos"),
-                                   HasSubstr("this replica runs raft"),
-                                   HasSubstr("--protocol epaxos")));
+  EXPECT_THAT(error.message,
+              AllOf(HasSubstr("written by the protocol epaxos"),
+                    HasSubstr("this replica runs raft"), HasSubstr("--protocol epaxos")));
   EXPECT_TRUE(must(DataDirectory::open(directory_options(parent.path())))->voting());
 }
 
