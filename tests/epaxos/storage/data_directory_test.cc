@@ -196,7 +196,7 @@ TEST(DataDirectory, AStoreWithoutAStampIsRefused) {
 
 TEST(DataDirectory, AnotherFormatIsToldFromDamage) {
   const TemporaryDirectory parent;
-  write_bytes(parent / "stamp", "epaxos data directory, format 2\nwhatever\n");
+  write_bytes(parent / "stamp", "epaxos data directory, format 1\nwhatever\n");
 
   const Error error = open_error(directory_options(parent.path()));
 
