@@ -40,6 +40,7 @@ std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
   look_at_peers(status, now, out);
   look_for_unreached(status, now, out);
   look_at_leader(status, now, out);
+  look_at_timers(status, out);
   look_at_catch_up(status, out);
   look_at_refusals(status, now, out);
   look_at_progress(status, now, out);
@@ -119,6 +120,19 @@ void Watch::look_at_leader(const NodeStatus& status, Tick now, std::vector<Remar
   std::string suffix;
   if (!changed(leader_, leader, now, suffix)) return;
   out.push_back({Severity::kInfo, leader + " leads now" + suffix});
+}
+
+/// Said once: how long a round trip is changes all the time.
+void Watch::look_at_timers(const NodeStatus& status, std::vector<Remark>& out) {
+  if (!timers_fit_ || status.counter("core", "timeouts_raised") == 0) return;
+  timers_fit_ = false;
+  out.push_back(
+      {Severity::kWarning,
+       "timers.election_us is too short for this network, where an answer of a peer takes "
+       "up to " +
+           grouped(status.counter("core", "round_trip_us")) + " us: an election waits for " +
+           grouped(status.counter("core", "election_timeout_us")) +
+           " us now; raise it in the cluster file"});
 }
 
 void Watch::look_at_catch_up(const NodeStatus& status, std::vector<Remark>& out) {

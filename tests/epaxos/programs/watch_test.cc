@@ -104,6 +104,28 @@ TEST(Watch, WhoWasNeverReachedIsToldWithItsAddressOnceAMinute) {
       << "it was reached once";
 }
 
+TEST(Watch, AnElectionTimeThatIsTooShortForTheNetworkIsToldOnce) {
+  Watch watch;
+  NodeStatus status = quiet();
+  const auto raised = [&](std::uint64_t times) {
+    std::erase_if(status.counters, [](const CounterGroup& each) { return each.name == "core"; });
+    status.counters.push_back({"core",
+                               {{"timeouts_raised", times},
+                                {"round_trip_us", 120'000},
+                                {"election_timeout_us", 480'000}}});
+  };
+  raised(0);
+  EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
+  raised(1);
+  EXPECT_THAT(
+      texts(watch.look(status, 2 * kSecond)),
+      ElementsAre("timers.election_us is too short for this network, where an answer of a "
+                  "peer takes up to 120,000 us: an election waits for 480,000 us now; raise "
+                  "it in the cluster file"));
+  raised(2);
+  EXPECT_THAT(texts(watch.look(status, 200 * kSecond)), IsEmpty());
+}
+
 TEST(Watch, WhoLeadsIsToldWhenItChangesAndNotWhenNobodyDoesForAWhile) {
   Watch watch;
   NodeStatus status = quiet();
