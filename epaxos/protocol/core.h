@@ -215,6 +215,7 @@ class EpaxosCore final : public Core {
   static void list_above(PeerCoverage& listing, std::vector<CoveredInstance>& part);
 
   // recover.cc: the owner is gone, somebody else finishes. 7.1-7.4
+  [[nodiscard]] unsigned wrong_suspicions(ReplicaId replica, Tick now) const;
   [[nodiscard]] Tick suspicion_us(ReplicaId replica, Tick now) const;
   void note_wrong_suspicion(ReplicaId replica, Tick now);
   [[nodiscard]] bool suspected(ReplicaId replica, Tick now) const;

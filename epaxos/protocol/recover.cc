@@ -29,15 +29,21 @@ constexpr std::array<Count, kRecoveryCases> kCaseCounts{
 
 // --- When and who. 7.1 -------------------------------------------------------------------------
 
+/// Those that have not faded.
+unsigned EpaxosCore::wrong_suspicions(ReplicaId replica, Tick now) const {
+  const Peer& peer = peers_[replica.value()];
+  const Tick faded = (now - peer.suspected_at) / kSuspicionFades;
+  return peer.wrongly_suspected -
+         static_cast<unsigned>(std::min<Tick>(faded, peer.wrongly_suspected));
+}
+
 /// Doubles each time that a suspected owner answered its recoverer after all: a time that is too
 /// short for the network would turn every instance of a live owner into a Nop, again and again. One
 /// doubling fades after the other, so that who was slow once is not waited for when it is gone.
 Tick EpaxosCore::suspicion_us(ReplicaId replica, Tick now) const {
-  const Peer& peer = peers_[replica.value()];
-  const Tick faded = (now - peer.suspected_at) / kSuspicionFades;
-  const Tick times = peer.wrongly_suspected - std::min<Tick>(faded, peer.wrongly_suspected);
+  const unsigned times = wrong_suspicions(replica, now);
   const Tick longest = std::max(config_.suspicion_us, kSuspicionMax);
-  return std::min(config_.suspicion_us << std::min<Tick>(times, kSuspicionDoublings), longest);
+  return std::min(config_.suspicion_us << times, longest);
 }
 
 /// The owner answers a recovery of its row; the many instances of a row that were suspected
@@ -46,9 +52,7 @@ void EpaxosCore::note_wrong_suspicion(ReplicaId replica, Tick now) {
   Peer& peer = peers_[replica.value()];
   const Tick current = suspicion_us(replica, now);
   if (peer.wrongly_suspected > 0 && peer.suspected_at + current > now) return;
-  const Tick faded = (now - peer.suspected_at) / kSuspicionFades;
-  peer.wrongly_suspected -= static_cast<unsigned>(std::min<Tick>(faded, peer.wrongly_suspected));
-  peer.wrongly_suspected = std::min(peer.wrongly_suspected + 1, kSuspicionDoublings);
+  peer.wrongly_suspected = std::min(wrong_suspicions(replica, now) + 1, kSuspicionDoublings);
   peer.suspected_at = now;
 }
 
