@@ -105,15 +105,11 @@ int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format) {
     json["leader"] = status.is_null() ? Json(nullptr) : status.value("leader", Json(nullptr));
     list.push_back(std::move(json));
   }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of({{"protocol", lead.protocol},
-                        {"has_leader", lead.has_leader},
-                        {"leader", lead.leader ? Json(lead.leader->value()) : Json(nullptr)},
-                        {"replicas", list}}));
-  } else {
-    std::fputs((table.text() + "\n" + notes).c_str(), stdout);
-    print_line(sentence_about(lead));
-  }
+  const Json json = {{"protocol", lead.protocol},
+                     {"has_leader", lead.has_leader},
+                     {"leader", lead.leader ? Json(lead.leader->value()) : Json(nullptr)},
+                     {"replicas", list}};
+  print_as(format, json, table.text(), notes + sentence_about(lead) + "\n");
   return complete ? kControlExecuted : kControlUnreachable;
 }
 
@@ -135,11 +131,7 @@ int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format
                     {"peer_address", status.is_null() ? Json(nullptr) : Json(peers)},
                     {"member", member}});
   }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of(list));
-  } else {
-    std::fputs(table.text().c_str(), stdout);
-  }
+  print_as(format, list, table.text());
   return complete ? kControlExecuted : kControlUnreachable;
 }
 
@@ -172,11 +164,7 @@ int print_digests(const std::vector<ReplicaReport>& digests,
     json["executed"] = executed[i];
     list.push_back(std::move(json));
   }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of(list));
-  } else {
-    std::fputs((table.text() + (notes.empty() ? "" : "\n" + notes)).c_str(), stdout);
-  }
+  print_as(format, list, table.text(), notes);
   return complete ? kControlExecuted : kControlUnreachable;
 }
 

@@ -321,11 +321,8 @@ int print_status(const std::vector<ReplicaReport>& reports, OutputFormat format,
     }
     list.push_back(std::move(status));
   }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of(list));
-  } else {
-    std::fputs(status_text(reports, all).c_str(), stdout);
-  }
+  const bool as_table = format == OutputFormat::kTable;
+  print_as(format, list, as_table ? status_text(reports, all) : std::string());
   return complete ? kControlExecuted : kControlUnreachable;
 }
 
@@ -358,11 +355,7 @@ int print_snapshots(const std::vector<SnapshotReport>& reports, OutputFormat for
     if (!report.reason.empty()) json["reason"] = report.reason;
     list.push_back(std::move(json));
   }
-  if (format == OutputFormat::kJson) {
-    print_line(text_of(list));
-  } else {
-    std::fputs((table.text() + (notes.empty() ? "" : "\n" + notes)).c_str(), stdout);
-  }
+  print_as(format, list, table.text(), notes);
   return exit_status;
 }
 

@@ -14,10 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string name(ReplicaId replica) {
-  return "R" + std::to_string(replica.value());
-}
-
 int refused(const std::string& why) {
   std::fprintf(stderr, "epaxosctl: %s\n", why.c_str());
   return kControlRejected;
@@ -107,11 +103,29 @@ int Control::run(const kv::Payload& payload, bool reads_only,
   return print_outcome(outcome, options_.format(), keys);
 }
 
-int Control::status() {
+int Control::tell(const std::function<int(const std::vector<ReplicaReport>&)>& print) {
   std::vector<ReplicaReport> reports = all_asked();
   if (reports.empty()) return no_such_replica();
   ask(net::RequestKind::kStatus, reports, deadline());
-  return print_status(reports, options_.format(), options_.all);
+  return print(reports);
+}
+
+int Control::status() {
+  return tell([this](const std::vector<ReplicaReport>& reports) {
+    return print_status(reports, options_.format(), options_.all);
+  });
+}
+
+int Control::leader() {
+  return tell([this](const std::vector<ReplicaReport>& reports) {
+    return print_lead(reports, options_.format());
+  });
+}
+
+int Control::members() {
+  return tell([this](const std::vector<ReplicaReport>& reports) {
+    return print_members(reports, options_.format());
+  });
 }
 
 int Control::digest() {
@@ -145,20 +159,6 @@ int Control::snapshot() {
   return print_snapshots(reports, options_.format());
 }
 
-int Control::leader() {
-  std::vector<ReplicaReport> reports = all_asked();
-  if (reports.empty()) return no_such_replica();
-  ask(net::RequestKind::kStatus, reports, deadline());
-  return print_lead(reports, options_.format());
-}
-
-int Control::members() {
-  std::vector<ReplicaReport> reports = all_asked();
-  if (reports.empty()) return no_such_replica();
-  ask(net::RequestKind::kStatus, reports, deadline());
-  return print_members(reports, options_.format());
-}
-
 int Control::transfer_leadership() {
   std::vector<ReplicaReport> reports = all_asked();
   if (reports.empty()) return no_such_replica();
@@ -171,7 +171,7 @@ int Control::transfer_leadership() {
   const auto to = options_.to ? ReplicaId(static_cast<std::uint16_t>(*options_.to))
                               : successor_of(*lead.leader, reports);
   if (!to) return refused("no other replica has answered that may vote, so nobody can lead.");
-  if (to == lead.leader) return refused(name(*to) + " leads already.");
+  if (to == lead.leader) return refused(to_string(*to) + " leads already.");
   const std::uint16_t number = to->value();
   net::SubmitOptions how;
   how.replica = place_of(lead.leader->value());
@@ -203,7 +203,7 @@ int Control::wait_for_leader(ReplicaId to, std::vector<ReplicaReport> reports) {
       std::fprintf(stderr,
                    "epaxosctl: %s does not lead yet. The leader gives up after an election "
                    "timeout; see \"epaxosctl leader show\" and try again.\n",
-                   name(to).c_str());
+                   to_string(to).c_str());
       return kControlUnknown;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -4,6 +4,7 @@
 // Private to the programs.
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,8 @@ class Control {
  private:
   using Deadline = std::chrono::steady_clock::time_point;
 
+  /// Asks for statuses, and hands them to `print`; its exit status.
+  int tell(const std::function<int(const std::vector<ReplicaReport>&)>& print);
   /// The end of --timeout, which bounds all that a subcommand asks one after the other.
   [[nodiscard]] Deadline deadline() const;
   /// For the first of several questions: who is down leaves half of --timeout to the others.

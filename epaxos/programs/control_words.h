@@ -24,6 +24,13 @@ inline void print_line(const std::string& text) {
   std::fputc('\n', stdout);
 }
 
+/// What a subcommand prints: its JSON, or its table and what is to be said below it.
+inline void print_as(OutputFormat format, const Json& json, const std::string& table,
+                     const std::string& notes = {}) {
+  if (format == OutputFormat::kJson) return print_line(text_of(json));
+  std::fputs((table + (notes.empty() ? "" : "\n" + notes)).c_str(), stdout);
+}
+
 inline std::string name_of(const std::optional<ReplicaId>& replica) {
   return replica ? "R" + std::to_string(replica->value()) : "no replica";
 }
