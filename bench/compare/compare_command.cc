@@ -119,9 +119,7 @@ struct Chosen {
 };
 
 Chosen add_loads(CLI::App& command, CompareOptions& o, std::vector<std::string>& durability) {
-  std::string known;
-  for (const std::string& name : measured_protocols()) known += (known.empty() ? "" : ", ") + name;
-  command.add_option("--protocols", o.protocols, "Of " + known)
+  command.add_option("--protocols", o.protocols, "Of " + measured_protocols_list())
       ->delimiter(',')
       ->check(measured_protocol())
       ->capture_default_str();

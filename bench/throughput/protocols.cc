@@ -30,13 +30,17 @@ Protocol protocol_named(std::string_view name) {
   return *found;
 }
 
+std::string measured_protocols_list() {
+  std::string list;
+  for (const std::string& name : measured_protocols()) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 std::string no_measured_protocol(const std::string& name) {
-  std::string known;
-  for (const std::string& one : measured_protocols()) {
-    if (one == name) return {};
-    known += (known.empty() ? "" : ", ") + one;
-  }
-  return "\"" + name + "\" is not accepted: what can be measured is one of " + known + ".";
+  const std::vector<std::string> names = measured_protocols();
+  if (std::ranges::find(names, name) != names.end()) return {};
+  return "\"" + name + "\" is not accepted: what can be measured is one of " +
+         measured_protocols_list() + ".";
 }
 
 }  // namespace epaxos::bench

@@ -13,6 +13,9 @@ namespace epaxos::bench {
 /// Their names; the first one is the default.
 std::vector<std::string> measured_protocols();
 
+/// The same in one text: "epaxos, raft, ...".
+std::string measured_protocols_list();
+
 /// Precondition: it is one of them.
 Protocol protocol_named(std::string_view name);
 
