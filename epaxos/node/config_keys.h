@@ -28,8 +28,16 @@ std::span<const NumberKey> number_keys();
 /// The one switch, of the table [timers].
 inline constexpr std::string_view kWaitForFastPath = "wait_for_fast_path";
 
+/// Of the table [emulation].
+inline constexpr std::string_view kOneWay = "one_way_ms";
+inline constexpr std::string_view kJitter = "jitter_ms";
+inline constexpr std::string_view kLoss = "loss_percent";
+inline constexpr std::string_view kLossDelay = "loss_delay_ms";
+inline constexpr std::string_view kBandwidth = "mbit_per_s";
+inline constexpr double kDelayMsMax = 60'000;
+
 /// Every key that a table of the file may have. Tables: "" (the file itself), "replicas", "limits",
-/// "timers".
+/// "timers", "emulation".
 std::vector<std::string_view> known_keys(std::string_view table);
 
 /// ` Did you mean "name"?`, or what there is, when nothing is near.

@@ -1,6 +1,7 @@
 // Reads cluster files; the one place that knows toml++.
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -63,6 +64,7 @@ class FileReader {
     read_durability(file);
     read_replicas(file);
     for (const std::string_view table : {"limits", "timers"}) read_numbers(file, table);
+    read_emulation(file);
   }
 
   void fail_at(const std::string& key, const std::string& message) {
@@ -179,6 +181,57 @@ class FileReader {
     }
     config_.core.wait_for_fast_path = node->as_boolean()->get();
   }
+
+  void read_emulation(const toml::table& file) {
+    const toml::node* const node = file.get("emulation");
+    if (node == nullptr) return;
+    if (!node->is_table()) return wrong_type(*node, "emulation", "a table");
+    const toml::table& table = *node->as_table();
+    check_keys(table, "emulation", "emulation");
+    net::EmulatedNetwork& network = config_.emulation.emplace();
+    const toml::node* const delays = table.get(config::kOneWay);
+    const std::string key = config::path_of("emulation", config::kOneWay);
+    if (delays == nullptr) return refuse(line_of(*node), key, "is missing. Add it.");
+    if (!delays->is_array()) return wrong_type(*delays, key, kMatrix);
+    for (const toml::node& row : *delays->as_array()) {
+      if (!row.is_array()) return wrong_type(row, key, kMatrix);
+      std::vector<Tick>& out = network.one_way_us.emplace_back();
+      for (const toml::node& cell : *row.as_array()) {
+        out.push_back(microseconds(read_decimal(cell, key, config::kDelayMsMax)));
+      }
+    }
+    const auto number = [&](std::string_view name, double max, double otherwise) {
+      const toml::node* const found = table.get(name);
+      if (found == nullptr) return otherwise;
+      return read_decimal(*found, config::path_of("emulation", name), max);
+    };
+    network.all.jitter_us = microseconds(number(config::kJitter, config::kDelayMsMax, 0));
+    network.all.loss = number(config::kLoss, 100, 0) / 100;
+    network.all.loss_delay_us = microseconds(number(config::kLossDelay, config::kDelayMsMax, 200));
+    network.all.bytes_per_second =
+        static_cast<std::uint64_t>(number(config::kBandwidth, 1e6, 0) * 1e6 / 8);
+  }
+
+  static Tick microseconds(double milliseconds) {
+    return static_cast<Tick>(std::llround(milliseconds * 1000));
+  }
+
+  /// 0 after an error.
+  double read_decimal(const toml::node& node, const std::string& key, double max) {
+    const std::optional<double> value = node.value<double>();
+    if (!node.is_number() || !value) {
+      wrong_type(node, key, "a number");
+      return 0;
+    }
+    if (*value >= 0 && *value <= max) return *value;
+    std::ostringstream sentence;
+    sentence << *value << " is out of range: 0 to " << max << ".";
+    refuse(line_of(node), key, sentence.str());
+    return 0;
+  }
+
+  static constexpr std::string_view kMatrix =
+      "a list of lists: one a replica, with the delay from it to each replica";
 
   const std::string path_;
   ClusterConfig& config_;
