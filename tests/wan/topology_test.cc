@@ -6,17 +6,15 @@
 #include <filesystem>
 #include <gmock/gmock.h>
 
+#include "tests/wan/wan_support.h"
+
 namespace epaxos::bench {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-Topology must(const Result<Topology>& topology) {
-  EXPECT_TRUE(topology) << (topology ? "" : topology.error().message);
-  return topology ? *topology : Topology("none", "", {"X"}, {0});
-}
+using testing::must;
 
 std::string error_of(const std::string& text) {
   const auto topology = Topology::parse(text, "t.toml");
