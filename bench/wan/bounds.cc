@@ -121,10 +121,13 @@ Tick learning_from_all_us(const Placement& placement, ReplicaId at, ReplicaId le
   const Answers votes(placement, [&](ReplicaId from) {
     return placement.one_way_us(leader, from) + placement.one_way_us(from, at);
   });
-  // Nobody knows what is chosen before it has the command, from the leader.
+  // Nobody knows what is chosen before it has the command, from the leader. Where a vote is slow on
+  // its way to here, the leader may tell first.
   const Tick chosen = until_chosen_us(votes, quorums);
-  if (chosen == kNever) return kNever;
-  return placement.one_way_us(at, leader) + std::max(chosen, placement.one_way_us(leader, at));
+  const Tick counted = chosen == kNever ? kNever
+                                        : placement.one_way_us(at, leader) +
+                                              std::max(chosen, placement.one_way_us(leader, at));
+  return std::min(counted, through_leader_us(placement, at, leader, quorums));
 }
 
 bool Bounds::possible() const {

@@ -24,11 +24,7 @@ using ::testing::HasSubstr;
 using testing::must;
 using ::testing::Not;
 using testing::shipped;
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using testing::text_of;
 
 // Means 106.8 and 213.6 ms against 161.0 ms of the best leader; at OR 81 and 162 against 106.
 TEST(Predict, TellsFromWhichShareOfSlowPathsALeaderIsFaster) {

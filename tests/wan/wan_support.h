@@ -2,6 +2,8 @@
 
 // Topologies of tests of the experiments over wide-area networks.
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,11 @@ T must(Result<T> result) {
     std::abort();
   }
   return *std::move(result);
+}
+
+inline std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 inline Topology shipped(const std::string& name) {
