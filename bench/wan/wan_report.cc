@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "bench/report/latency.h"
+#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -203,6 +204,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
     replicas.push_back(result.placement.name_of(replica));
   }
   Json json{{"benchmark", "wan"},
+            {"version", version_line("epaxos-bench")},
             {"mode", "simulated"},
             {"topology", topology.name()},
             {"source", topology.source()},

@@ -94,10 +94,12 @@ TEST(WanProgram, AGateThatDoesNotHoldEndsWithThreeAndNamesTheSite) {
 }
 
 TEST(WanProgram, BestAndWorstLeadersAreNamedOnce) {
-  const auto planned = must(plan(
-      {.topology = "nsdi21-5", .protocols = {"raft"}, .leaders = {"worst", "best", "OR", "all"}}));
+  const auto planned = must(plan({.places = {.topology = "nsdi21-5"},
+                                  .protocols = {"raft"},
+                                  .leaders = {"worst", "best", "OR", "all"}}));
   std::vector<std::string> leaders;
-  for (const auto& run : planned.runs) leaders.push_back(planned.placement->name_of(*run.leader));
+  for (const auto& run : planned.runs)
+    leaders.push_back(planned.places.placement.name_of(*run.leader));
   EXPECT_THAT(leaders, ::testing::ElementsAre("EU", "OR", "VA", "CA", "JP"));
 }
 
@@ -110,6 +112,7 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
       {"--topology sosp13-5 --replicas VA,VA", "--replicas names VA twice."},
       {"--topology sosp13-5 --place 3 --replicas VA", "Leave one of them out."},
       {"--topology sosp13-5 --leaders LON", "--leaders takes best, worst, all, or sites"},
+      {"--topology sosp13-5 --protocols epaxos --leaders LON", "There is no site \"LON\""},
       {"--topology sosp13-5 --replicas VA,CA,OR --leaders JP", "There is no replica at JP."},
       {"--topology sosp13-5 --protocols epaxos,epaxos", "--protocols names epaxos twice."},
       {"--topology sosp13-5 --protocols paxos", "what can be measured is one of epaxos"},
