@@ -1,11 +1,8 @@
 #include "bench/wan/predict.h"
 
-#include <algorithm>
-#include <set>
 #include <utility>
 
 #include "compare/multipaxos/options.h"
-#include "deps/types/check.h"
 
 namespace epaxos::bench {
 namespace {

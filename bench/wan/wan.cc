@@ -130,11 +130,9 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
     Result<SimulatedRun> measured = simulate(plan.places.placement, protocol_named(run.protocol),
                                              run.leader, options.simulation, watcher.watch());
     if (!measured) return fail(measured.error());
-    if (measured->interrupted) {
-      result.interrupted = true;
-      break;
-    }
+    result.interrupted = measured->interrupted;
     result.runs.push_back({*std::move(measured), run.bound});
+    if (result.interrupted) break;
     watcher.ended();
   }
   result.cpu_s = cpu_seconds() - cpu;

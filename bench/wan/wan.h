@@ -50,8 +50,8 @@ struct WanPlan {
 /// Errors: invalid argument - a sentence that names the option and the remedy.
 Result<WanPlan> plan(const WanOptions& options);
 
-/// Runs it. Ends early when `stop` says so, with the runs that were complete.
-/// Errors: as simulate().
+/// Runs it; the plan outlives the result. Ends early when `stop` says so; the last run then holds
+/// what was measured until there. Errors: as simulate().
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)());
 
 /// The bound of a protocol that can be measured. `leader`: if it has one.

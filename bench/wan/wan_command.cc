@@ -42,12 +42,12 @@ int run(const WanOptions& options) {
        {csv.write(to_csv(options, *result)), json.write(to_json(options, *result))}) {
     if (!written) return complain("wan", written.error().message);
   }
-  const std::vector<std::string> broken = broken_gates(options, *result);
-  for (const std::string& sentence : broken) complain("wan", sentence);
   if (result->interrupted) {
-    complain("wan", "interrupted: the table holds the runs that were complete.");
+    complain("wan", "interrupted: the last run holds what was measured until then.");
     return kInterrupted;
   }
+  const std::vector<std::string> broken = broken_gates(options, *result);
+  for (const std::string& sentence : broken) complain("wan", sentence);
   return broken.empty() ? 0 : kGateBroken;
 }
 
@@ -87,7 +87,7 @@ left out, and so are those after the measured time, which go on until all measur
 Without "commit" or "execution" it is asked about both. docs/wan.md says how to read the table.
 
 Exit status: 0 all went well, 1 something failed, 2 the topology or an option is wrong, 3 what was
-asserted does not hold, 130 interrupted; the runs that were complete are printed and written.)";
+asserted does not hold, 130 interrupted; what was measured until then is printed and written.)";
 
 void add_contenders(CLI::App& sub, WanOptions& o) {
   sub.add_option("--protocols", o.protocols, "Of " + measured_protocols_list())

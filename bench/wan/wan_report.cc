@@ -117,6 +117,7 @@ Json json_of(const FineHistogram& seen) {
 Json json_of(const WanRun& run, const Placement& placement) {
   Json json{{"protocol", run.measured.protocol}};
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
+  if (run.measured.interrupted) json["interrupted"] = true;
   json["events"] = run.measured.events;
   json["trace_hash"] = hash_text(run.measured.trace_hash);
   json["sites"] = Json::array();

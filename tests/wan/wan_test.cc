@@ -93,6 +93,26 @@ TEST(WanProgram, AGateThatDoesNotHoldEndsWithThreeAndNamesTheSite) {
                     Not(HasSubstr("2*bound does not"))));
 }
 
+TEST(WanProgram, WhatWasMeasuredUntilAnInterruptIsKept) {
+  WanOptions options;
+  options.places.topology = "sosp13-3";
+  options.simulation.clients = 2;
+  options.simulation.warm_up_us = kSecond;
+  static int asked;
+  asked = 0;
+  const auto stop = [] { return ++asked > 60; };  // Looks come every 50 ms.
+
+  const WanPlan planned = must(plan(options));
+  const WanResult result = must(run_wan(options, planned, stop));
+
+  EXPECT_TRUE(result.interrupted);
+  ASSERT_EQ(result.runs.size(), 1u);
+  EXPECT_TRUE(result.runs[0].measured.interrupted);
+  EXPECT_NEAR(static_cast<double>(result.runs[0].measured.sites[0].commit_us.count()),
+              2 / 0.085 * 2, 5)
+      << "two seconds of it";
+}
+
 TEST(WanProgram, BestAndWorstLeadersAreNamedOnce) {
   const auto planned = must(plan({.places = {.topology = "nsdi21-5"},
                                   .protocols = {"raft"},
