@@ -44,14 +44,7 @@ Exit status: 0 all went well, 1 a file cannot be written, 2 the topology or an o
 void add_predict(CLI::App& app, int& status) {
   auto options = std::make_shared<PredictOptions>();
   auto* const sub = app.add_subcommand("predict", "What latency is possible on a matrix of delays");
-  sub->add_option("--topology", options->topology, "A file, or one of " + shipped_topologies_list())
-      ->required()
-      ->check(refuse_empty);
-  sub->add_option("--sites", options->sites, "These of its sites, and no others")->delimiter(',');
-  sub->add_option("--replicas", options->replicas, "Sites with a replica; else all sites")
-      ->delimiter(',');
-  sub->add_option("--place", options->place, "So many replicas, at the best of the sites")
-      ->check(number(1, kReplicasMax, "a group has 1 to 9 replicas."));
+  add_place_options(*sub, options->places);
   sub->add_option("--down", options->down, "Sites whose replicas are down")->delimiter(',');
   sub->add_option("--q2", options->phase2, "Flexible quorums too: so many choose (phase 2)")
       ->check(number(1, kReplicasMax, "a quorum has 1 to 9 replicas."));

@@ -116,18 +116,18 @@ std::string places_text(const Topology& topology, const Candidate& candidate) {
 }
 
 std::string placements_text(const PredictOptions& options, const Prediction& prediction) {
-  if (options.place == 0) return {};
+  if (options.places.place == 0) return {};
   const Topology& topology = *prediction.topology;
   TextTable table({"best for", "replicas at", ">EPaxos ms", ">Raft ms", "with leader"});
   for (const auto& [name, candidates] :
-       {std::pair{"EPaxos", &prediction.best_for_epaxos}, {"Raft", &prediction.best_for_leader}}) {
+       {std::pair{"EPaxos", &prediction.best.for_epaxos}, {"Raft", &prediction.best.for_leader}}) {
     if (table.rows() > 0) table.add_gap();
     for (const Candidate& each : *candidates) {
       table.add({name, places_text(topology, each), ms_text(each.epaxos_us),
                  ms_text(each.leader_us), topology.site(each.replica_sites[each.leader.value()])});
     }
   }
-  return "The best places for " + std::to_string(options.place) + " replicas of " +
+  return "The best places for " + std::to_string(options.places.place) + " replicas of " +
          std::to_string(topology.site_count()) +
          " sites, all of which have clients, by the mean on the fast path and\n"
          "with the best leader (Multi-Paxos as Raft):\n\n" +
@@ -252,9 +252,9 @@ std::string to_json(const PredictOptions& options, const Prediction& prediction)
   json["now"] = json_of(now);
   json["one_more_down"] = Json::array();
   for (const Situation& each : prediction.one_down) json["one_more_down"].push_back(json_of(each));
-  if (options.place > 0) {
-    json["best_for_epaxos"] = json_of(*prediction.topology, prediction.best_for_epaxos);
-    json["best_for_leader"] = json_of(*prediction.topology, prediction.best_for_leader);
+  if (options.places.place > 0) {
+    json["best_for_epaxos"] = json_of(*prediction.topology, prediction.best.for_epaxos);
+    json["best_for_leader"] = json_of(*prediction.topology, prediction.best.for_leader);
   }
   return json.dump(1) + "\n";
 }

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <ctime>
-#include <memory>
 #include <set>
 #include <utility>
 
 #include "bench/report/clock.h"
 #include "bench/report/progress.h"
 #include "bench/throughput/protocols.h"
-#include "bench/wan/predict.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -19,9 +17,19 @@ double cpu_seconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
-/// The replicas that are to lead this protocol, each once.
-Result<std::vector<ReplicaId>> leaders_of(const Placement& placement, const std::string& protocol,
-                                          const std::vector<std::string>& names) {
+/// Also where no protocol has a leader: a misspelt site is never what was meant.
+Result<void> check_leader(const Placement& placement, const std::string& name) {
+  if (name == "best" || name == "worst" || name == "all") return {};
+  const Result<ReplicaId> leader = placement.replica_at_site(name);
+  if (leader) return {};
+  return fail(leader.error().code, "--leaders takes best, worst, all, or sites with a replica. " +
+                                       leader.error().message);
+}
+
+/// The replicas that are to lead this protocol, each once. Precondition: check_leader() accepts the
+/// names.
+std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string& protocol,
+                                  const std::vector<std::string>& names) {
   std::vector<Bounds> bounds;
   for (const ReplicaId leader : members_of(placement.all())) {
     bounds.push_back(bound_of(placement, protocol, leader));
@@ -38,34 +46,10 @@ Result<std::vector<ReplicaId>> leaders_of(const Placement& placement, const std:
     } else if (name == "all") {
       for (const Bounds& each : bounds) add(*each.leader);
     } else {
-      const Result<ReplicaId> leader = placement.replica_at_site(name);
-      if (!leader) {
-        return fail(leader.error().code,
-                    "--leaders takes best, worst, all, or sites with a "
-                    "replica. " +
-                        leader.error().message);
-      }
-      add(*leader);
+      add(*placement.replica_at_site(name));
     }
   }
   return leaders;
-}
-
-Result<std::vector<std::string>> chosen_replicas(const WanOptions& options,
-                                                 const Topology& topology) {
-  if (options.place == 0) return options.replicas;
-  if (!options.replicas.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--place chooses the sites of the replicas, and so does --replicas. Leave one of "
-                "them out.");
-  }
-  const Result<Best> best = best_placements(topology, options.place);
-  if (!best) return fail(best.error());
-  std::vector<std::string> names;
-  for (const std::size_t site : best->for_epaxos.front().replica_sites) {
-    names.push_back(topology.site(site));
-  }
-  return names;
 }
 
 /// Tells how far all runs are, in virtual time.
@@ -112,17 +96,14 @@ std::string name_of(const Placement& placement, const std::string& protocol,
 }
 
 Result<WanPlan> plan(const WanOptions& options) {
-  const Result<Topology> whole = Topology::load(options.topology);
-  if (!whole) return fail(whole.error());
-  Result<Topology> chosen = only(*whole, options.sites);
-  if (!chosen) return fail(chosen.error());
-  WanPlan plan;
-  plan.topology = std::make_unique<const Topology>(*std::move(chosen));
-  const auto replicas = chosen_replicas(options, *plan.topology);
-  if (!replicas) return fail(replicas.error());
-  const Result<Placement> placement = Placement::at(*plan.topology, *replicas);
-  if (!placement) return fail(placement.error());
-  plan.placement = *placement;
+  Result<Places> places = places_of(options.places);
+  if (!places) return fail(places.error());
+  WanPlan plan{*std::move(places), {}};
+  const Placement& placement = plan.places.placement;
+  for (const std::string& name : options.leaders) {
+    const auto checked = check_leader(placement, name);
+    if (!checked) return fail(checked.error());
+  }
   std::set<std::string> seen;
   for (const std::string& protocol : options.protocols) {
     if (!seen.insert(protocol).second) {
@@ -130,32 +111,28 @@ Result<WanPlan> plan(const WanOptions& options) {
                   "--protocols names " + protocol + " twice. Name it once.");
     }
     if (!has_leader(protocol_named(protocol))) {
-      plan.runs.push_back({protocol, {}, bound_of(*placement, protocol, {})});
+      plan.runs.push_back({protocol, {}, bound_of(placement, protocol, {})});
       continue;
     }
-    const auto leaders = leaders_of(*placement, protocol, options.leaders);
-    if (!leaders) return fail(leaders.error());
-    for (const ReplicaId leader : *leaders) {
-      plan.runs.push_back({protocol, leader, bound_of(*placement, protocol, leader)});
+    for (const ReplicaId leader : leaders_of(placement, protocol, options.leaders)) {
+      plan.runs.push_back({protocol, leader, bound_of(placement, protocol, leader)});
     }
   }
   return plan;
 }
 
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)()) {
-  WanResult result{*plan.placement, {}, 0, false};
+  WanResult result{plan.places.placement, {}, 0, false};
   Watcher watcher(plan.runs.size(), stop);
   const double cpu = cpu_seconds();
   for (const WanPlan::Run& run : plan.runs) {
-    watcher.begin(name_of(*plan.placement, run.protocol, run.leader));
-    Result<SimulatedRun> measured = simulate(*plan.placement, protocol_named(run.protocol),
+    watcher.begin(name_of(plan.places.placement, run.protocol, run.leader));
+    Result<SimulatedRun> measured = simulate(plan.places.placement, protocol_named(run.protocol),
                                              run.leader, options.simulation, watcher.watch());
     if (!measured) return fail(measured.error());
-    if (measured->interrupted) {
-      result.interrupted = true;
-      break;
-    }
+    result.interrupted = measured->interrupted;
     result.runs.push_back({*std::move(measured), run.bound});
+    if (result.interrupted) break;
     watcher.ended();
   }
   result.cpu_s = cpu_seconds() - cpu;

@@ -3,22 +3,19 @@
 // `epaxos-bench wan`: protocols on a topology, each with the leaders that were asked for, and what
 // was measured beside what is possible.
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/wan/bounds.h"
 #include "bench/wan/gate.h"
+#include "bench/wan/places.h"
 #include "bench/wan/simulation.h"
 
 namespace epaxos::bench {
 
 struct WanOptions {
-  std::string topology = {};
-  std::vector<std::string> sites = {};
-  std::vector<std::string> replicas = {};
-  int place = 0;  ///< So many replicas where EPaxos' mean is smallest; 0: `replicas`.
+  PlaceOptions places = {};
   std::vector<std::string> protocols = {"epaxos", "raft", "multipaxos"};
   std::vector<std::string> leaders = {"best"};  ///< "best", "worst", "all", or names of sites.
   SimulationOptions simulation = {};
@@ -42,8 +39,7 @@ struct WanResult {
 
 /// What is to be run, checked before anything starts.
 struct WanPlan {
-  std::unique_ptr<const Topology> topology;
-  std::optional<Placement> placement;
+  Places places;
   struct Run {
     std::string protocol;
     std::optional<ReplicaId> leader;
@@ -54,8 +50,8 @@ struct WanPlan {
 /// Errors: invalid argument - a sentence that names the option and the remedy.
 Result<WanPlan> plan(const WanOptions& options);
 
-/// Runs it. Ends early when `stop` says so, with the runs that were complete.
-/// Errors: as simulate().
+/// Runs it; the plan outlives the result. Ends early when `stop` says so; the last run then holds
+/// what was measured until there. Errors: as simulate().
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)());
 
 /// The bound of a protocol that can be measured. `leader`: if it has one.

@@ -42,12 +42,12 @@ int run(const WanOptions& options) {
        {csv.write(to_csv(options, *result)), json.write(to_json(options, *result))}) {
     if (!written) return complain("wan", written.error().message);
   }
-  const std::vector<std::string> broken = broken_gates(options, *result);
-  for (const std::string& sentence : broken) complain("wan", sentence);
   if (result->interrupted) {
-    complain("wan", "interrupted: the table holds the runs that were complete.");
+    complain("wan", "interrupted: the last run holds what was measured until then.");
     return kInterrupted;
   }
+  const std::vector<std::string> broken = broken_gates(options, *result);
+  for (const std::string& sentence : broken) complain("wan", sentence);
   return broken.empty() ? 0 : kGateBroken;
 }
 
@@ -87,16 +87,9 @@ left out, and so are those after the measured time, which go on until all measur
 Without "commit" or "execution" it is asked about both. docs/wan.md says how to read the table.
 
 Exit status: 0 all went well, 1 something failed, 2 the topology or an option is wrong, 3 what was
-asserted does not hold, 130 interrupted; the runs that were complete are printed and written.)";
+asserted does not hold, 130 interrupted; what was measured until then is printed and written.)";
 
-void add_places(CLI::App& sub, WanOptions& o) {
-  sub.add_option("--topology", o.topology, "A file, or one of " + shipped_topologies_list())
-      ->required()
-      ->check(refuse_empty);
-  sub.add_option("--sites", o.sites, "These of its sites, and no others")->delimiter(',');
-  sub.add_option("--replicas", o.replicas, "Sites with a replica; else all sites")->delimiter(',');
-  sub.add_option("--place", o.place, "So many replicas, where EPaxos' mean is smallest")
-      ->check(number(1, kReplicasMax, "a group has 1 to 9 replicas."));
+void add_contenders(CLI::App& sub, WanOptions& o) {
   sub.add_option("--protocols", o.protocols, "Of " + measured_protocols_list())
       ->delimiter(',')
       ->check(measured_protocol())
@@ -142,7 +135,8 @@ void add_wan(CLI::App& app, int& status) {
                                    : "\"" + text + "\" is not accepted: the mode is simulated.";
       })
       ->capture_default_str();
-  add_places(*sub, *options);
+  add_place_options(*sub, options->places);
+  add_contenders(*sub, *options);
   add_load(*sub, options->simulation);
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "bench/report/latency.h"
+#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -116,6 +117,7 @@ Json json_of(const FineHistogram& seen) {
 Json json_of(const WanRun& run, const Placement& placement) {
   Json json{{"protocol", run.measured.protocol}};
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
+  if (run.measured.interrupted) json["interrupted"] = true;
   json["events"] = run.measured.events;
   json["trace_hash"] = hash_text(run.measured.trace_hash);
   json["sites"] = Json::array();
@@ -203,6 +205,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
     replicas.push_back(result.placement.name_of(replica));
   }
   Json json{{"benchmark", "wan"},
+            {"version", version_line("epaxos-bench")},
             {"mode", "simulated"},
             {"topology", topology.name()},
             {"source", topology.source()},

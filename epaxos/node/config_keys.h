@@ -1,7 +1,7 @@
 #pragma once
 
 // The keys of a cluster file in one table, used to read it, to check ranges, to print it and to
-// find the key that somebody meant. Private to the node and the programs.
+// find the key that somebody meant. Private to this project.
 
 #include <cstdint>
 #include <optional>

@@ -28,7 +28,7 @@ using testing::text_of;
 
 // Means 106.8 and 213.6 ms against 161.0 ms of the best leader; at OR 81 and 162 against 106.
 TEST(Predict, TellsFromWhichShareOfSlowPathsALeaderIsFaster) {
-  const Prediction p = must(predict({.topology = "sosp13-5"}));
+  const Prediction p = must(predict({.places = {.topology = "sosp13-5"}}));
 
   EXPECT_EQ(p.now.placement.name_of(*best_of(p.now.leaders).leader), "CA");
   EXPECT_NEAR(*p.now.crossover, (161.0 - 106.8) / 106.8, 1e-9);
@@ -39,23 +39,23 @@ TEST(Predict, TellsFromWhichShareOfSlowPathsALeaderIsFaster) {
 }
 
 TEST(Predict, ShowsTheLossOfEachSite) {
-  const Prediction p = must(predict({.topology = "sosp13-5"}));
+  const Prediction p = must(predict({.places = {.topology = "sosp13-5"}}));
 
   ASSERT_EQ(p.one_down.size(), 5u);
   EXPECT_EQ(names_of(p.one_down[0].placement, p.one_down[0].placement.down()), "VA");
   EXPECT_EQ(p.one_down[0].fast.by_site_us, epaxos_fast_path(p.one_down[0].placement).by_site_us);
   EXPECT_EQ(p.one_down[0].leaders.size(), 4u);
 
-  const Prediction two = must(predict({.topology = "sosp13-5", .down = {"EU", "JP"}}));
+  const Prediction two = must(predict({.places = {.topology = "sosp13-5"}, .down = {"EU", "JP"}}));
   EXPECT_TRUE(two.one_down.empty()) << "no third one can go";
   EXPECT_EQ(two.now.leaders.size(), 3u);
 }
 
 TEST(Predict, FlexibleQuorumsAreThoseOfMultiPaxos) {
-  const Prediction p = must(predict({.topology = "sosp13-5", .phase2 = 2}));
+  const Prediction p = must(predict({.places = {.topology = "sosp13-5"}, .phase2 = 2}));
   ASSERT_EQ(p.now.leaders_flexible.size(), 5u);
   EXPECT_EQ(p.now.leaders_flexible[1].by_site_us[1], 21'000u);
-  EXPECT_TRUE(must(predict({.topology = "sosp13-5"})).now.leaders_flexible.empty());
+  EXPECT_TRUE(must(predict({.places = {.topology = "sosp13-5"}})).now.leaders_flexible.empty());
 }
 
 TEST(Predict, TheBestPlacesAreTheBestOfAllWays) {

@@ -93,11 +93,33 @@ TEST(WanProgram, AGateThatDoesNotHoldEndsWithThreeAndNamesTheSite) {
                     Not(HasSubstr("2*bound does not"))));
 }
 
+TEST(WanProgram, WhatWasMeasuredUntilAnInterruptIsKept) {
+  WanOptions options;
+  options.places.topology = "sosp13-3";
+  options.simulation.clients = 2;
+  options.simulation.warm_up_us = kSecond;
+  static int asked;
+  asked = 0;
+  const auto stop = [] { return ++asked > 60; };  // Looks come every 50 ms.
+
+  const WanPlan planned = must(plan(options));
+  const WanResult result = must(run_wan(options, planned, stop));
+
+  EXPECT_TRUE(result.interrupted);
+  ASSERT_EQ(result.runs.size(), 1u);
+  EXPECT_TRUE(result.runs[0].measured.interrupted);
+  EXPECT_NEAR(static_cast<double>(result.runs[0].measured.sites[0].commit_us.count()),
+              2 / 0.085 * 2, 5)
+      << "two seconds of it";
+}
+
 TEST(WanProgram, BestAndWorstLeadersAreNamedOnce) {
-  const auto planned = must(plan(
-      {.topology = "nsdi21-5", .protocols = {"raft"}, .leaders = {"worst", "best", "OR", "all"}}));
+  const auto planned = must(plan({.places = {.topology = "nsdi21-5"},
+                                  .protocols = {"raft"},
+                                  .leaders = {"worst", "best", "OR", "all"}}));
   std::vector<std::string> leaders;
-  for (const auto& run : planned.runs) leaders.push_back(planned.placement->name_of(*run.leader));
+  for (const auto& run : planned.runs)
+    leaders.push_back(planned.places.placement.name_of(*run.leader));
   EXPECT_THAT(leaders, ::testing::ElementsAre("EU", "OR", "VA", "CA", "JP"));
 }
 
@@ -110,6 +132,7 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
       {"--topology sosp13-5 --replicas VA,VA", "--replicas names VA twice."},
       {"--topology sosp13-5 --place 3 --replicas VA", "Leave one of them out."},
       {"--topology sosp13-5 --leaders LON", "--leaders takes best, worst, all, or sites"},
+      {"--topology sosp13-5 --protocols epaxos --leaders LON", "There is no site \"LON\""},
       {"--topology sosp13-5 --replicas VA,CA,OR --leaders JP", "There is no replica at JP."},
       {"--topology sosp13-5 --protocols epaxos,epaxos", "--protocols names epaxos twice."},
       {"--topology sosp13-5 --protocols paxos", "what can be measured is one of epaxos"},
