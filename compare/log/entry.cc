@@ -48,8 +48,8 @@ void encode_entry(const Entry& entry, std::span<std::byte> out) {
 
 void encode_members(std::uint64_t round, const Members& members, std::span<std::byte> out) {
   check(out.size() == kEntryHeaderBytes + kMembersBytes, "an entry has exactly its room");
-  const Header header{
-      round, 0, 0, 0, static_cast<std::uint16_t>(EntryKind::kMembers), kMembersBytes};
+  const Header header{round,        0, 0, 0, static_cast<std::uint16_t>(EntryKind::kMembers),
+                      kMembersBytes};
   const std::uint64_t number = packed(members);
   std::memcpy(out.data(), &header, sizeof header);
   std::memcpy(out.data() + sizeof header, &number, sizeof number);

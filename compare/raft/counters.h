@@ -53,9 +53,9 @@ enum class Count : std::uint8_t {
   kLogFull,            ///< The log cannot hold more before something is committed.
   kStorageFull,        ///< Dropped because nothing can be made durable now.
   kTurnFull,
-  kForgotTold,  ///< Answers to replicas that have forgotten.
-  kNotVoting,   ///< A vote was asked of a replica that must not vote.
-  kPeerForgot,  ///< A message of a replica whose disk has lost promises.
+  kForgotTold,            ///< Answers to replicas that have forgotten.
+  kNotVoting,             ///< A vote was asked of a replica that must not vote.
+  kPeerForgot,            ///< A message of a replica whose disk has lost promises.
   kMembersAppended,       ///< Entries that say who belongs to the group.
   kMembersChanged,        ///< Changes that this replica led to their end.
   kMemberChangesGivenUp,  ///< The new one did not catch up.

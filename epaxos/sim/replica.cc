@@ -48,6 +48,9 @@ class WatchedCore final : public Core {
   void end_of_turn(Effects& out) override { core_->end_of_turn(out); }
   void storage_full(bool full) override { core_->storage_full(full); }
   void peer_forgot(ReplicaId peer) override { core_->peer_forgot(peer); }
+  Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override {
+    return core_->change_members(change, replica, out);
+  }
   [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
 
@@ -335,6 +338,12 @@ void VirtualReplica::finish(std::uint64_t number, const Outcome& outcome) {
   if (call.done) call.done(outcome);
 }
 
+void VirtualReplica::change_members(MemberChange change, ReplicaId whom) {
+  if (!alive()) return;
+  member_change_.emplace(change, whom);
+  wake();
+}
+
 void VirtualReplica::deliver(Bytes bundle) {
   check(alive(), "a bundle was delivered to a replica that is down");
   if (inbox_size_ == inbox_.size()) inbox_.emplace_back();
@@ -367,6 +376,9 @@ void VirtualReplica::run_turn(std::uint64_t life) {
   host.begin_turn(local_now());
   for (std::size_t i = 0; i < inbox_size_; ++i) host.receive_bundle(inbox_[i]);
   inbox_size_ = 0;
+  if (const auto change = std::exchange(member_change_, {})) {
+    (void)host.change_members(change->first, change->second);
+  }
   host.end_turn();
   after_turn();
 }
