@@ -91,7 +91,7 @@ void RaftChecker::look_at(ReplicaId replica, const RaftCore& core) {
     expect_committed(core, seen);
     note_committed_members(core, before);
     expect_members(core);
-    if (leads) expect_quorum_holds(core);
+    if (leads) expect_quorum_holds(core, LogIndex(seen.last));
   }
   seen.last = last;
   seen.last_term = last_term;
@@ -195,7 +195,9 @@ void RaftChecker::expect_elected(const RaftCore& core) {
          to_string(core.self()) + " leads without the votes of its members");
 }
 
-void RaftChecker::expect_quorum_holds(const RaftCore& core) {
+/// `counted_up_to`: where the log ended when the turn began. What the turn itself has added about
+/// members came after it had counted.
+void RaftChecker::expect_quorum_holds(const RaftCore& core, LogIndex counted_up_to) {
   const std::uint64_t index = core.commit_index().value();
   const std::optional<std::uint64_t> term = committed_term(core, index);
   if (!term) return;
@@ -203,7 +205,7 @@ void RaftChecker::expect_quorum_holds(const RaftCore& core) {
   for (const ReplicaId replica : cluster_.replicas()) {
     if (holds_durably(replica, index, *term)) holding.add(replica);
   }
-  expect(has_majorities(core.configurations().latest(), holding),
+  expect(has_majorities(core.configurations().at(counted_up_to), holding),
          to_string(core.self()) + " commits " + entry_name(index) +
              " which no majority of its members has");
 }
