@@ -46,7 +46,7 @@ RaftChecker::RaftChecker(sim::Cluster& cluster)
       seen_(static_cast<std::size_t>(n_)),
       told_(static_cast<std::size_t>(n_)),
       forgetful_(static_cast<std::size_t>(n_)),
-      members_{{0, {ReplicaSet::all(n_).without(cluster.config().core.spares), {}, {}}}} {
+      members_{{0, {ReplicaSet::all(n_).without(cluster.spares()), {}, {}}}} {
   cluster.after_event([this] { look(); });
 }
 

@@ -138,12 +138,8 @@ class Storm {
       case 17:
       case 18:
         return stand();
-      case 19: {
-        const auto change = below(2) == 0 ? MemberChange::kAdd : MemberChange::kRemove;
-        const ReplicaId whom = replica_at(below(static_cast<std::uint64_t>(subject_.n) + 1));
-        subject_.turn([&] { (void)subject_.core.change_members(change, whom, subject_.effects); });
-        return;
-      }
+      case 19:
+        return change_members();
       case 20:  // An honest answer: what is in the log gets committed now and then.
         subject_.acknowledge(peer(), subject_.core.log().last().value());
         return;
@@ -154,6 +150,12 @@ class Storm {
           subject_.apply();
         }
     }
+  }
+
+  void change_members() {
+    const auto change = below(2) == 0 ? MemberChange::kAdd : MemberChange::kRemove;
+    const ReplicaId whom = replica_at(below(static_cast<std::uint64_t>(subject_.n) + 1));
+    subject_.turn([&] { (void)subject_.core.change_members(change, whom, subject_.effects); });
   }
 
   /// It stands for election, and wins it unless its disk is full.
