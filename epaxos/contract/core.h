@@ -110,6 +110,10 @@ struct MemberStatus {
   ReplicaSet learners;    ///< They are given everything, and count for nothing yet.
   std::string change;     ///< What is under way; empty: nothing.
   std::string given_up;   ///< Why this leader gave up its last change; empty: it did not.
+
+  [[nodiscard]] bool votes(ReplicaId replica) const {
+    return voters.contains(replica) || old_voters.contains(replica);
+  }
 };
 
 enum class MemberChange : std::uint8_t { kAdd, kRemove };

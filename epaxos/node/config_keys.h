@@ -28,6 +28,9 @@ std::span<const NumberKey> number_keys();
 /// The one switch, of the table [timers].
 inline constexpr std::string_view kWaitForFastPath = "wait_for_fast_path";
 
+/// And the one of [[replicas]].
+inline constexpr std::string_view kMember = "member";
+
 /// Every key that a table of the file may have. Tables: "" (the file itself), "replicas", "limits",
 /// "timers".
 std::vector<std::string_view> known_keys(std::string_view table);
