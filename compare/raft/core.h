@@ -182,6 +182,7 @@ class RaftCore final : public Core {
   [[nodiscard]] ReplicaSet answering(Tick now, bool ever) const;
   [[nodiscard]] std::optional<ReplicaId> best_successor() const;
   void append_members(const Members& members, Effects& out);
+  void append_first_members(Effects& out);
   Result<void> may_change(MemberChange change, ReplicaId replica, Tick now);
   void pursue_change(Effects& out);
   void pursue_learner(const Members& latest, Effects& out);

@@ -145,6 +145,7 @@ void RaftCore::become_leader(Effects& out) {
   // Only an entry of its own term shows the leader what is committed (5.4.2, 8).
   counters_.add(Count::kNopsAppended);
   append_to_log({}, out);
+  append_first_members(out);
 }
 
 void RaftCore::become_follower(Term term, Effects& out) {

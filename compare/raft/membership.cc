@@ -79,6 +79,13 @@ void RaftCore::append_members(const Members& members, Effects& out) {
   add_entry(last_log_index().next(), room, bytes, out);
 }
 
+/// Where there are spares, the cluster file is right about the members only until the log is: an
+/// edited file must change nothing.
+void RaftCore::append_first_members(Effects& out) {
+  const bool is_said = configurations_.latest_index() > LogIndex();
+  if (config_.spares.size() > 0 && !is_said) append_members(configurations_.latest(), out);
+}
+
 // --- A change begins ---------------------------------------------------------------------------
 
 Result<void> RaftCore::change_members(MemberChange change, ReplicaId replica, Effects& out) {
