@@ -120,6 +120,24 @@ TEST(Members, WhoTheyAreIsKnownAfterARestartOfAll) {
   EXPECT_THAT(gone.err, HasSubstr("R0 is no member, so it cannot be removed."));
 }
 
+TEST(Members, ARequestThatMakesNoSenseIsRefusedByName) {
+  ClusterProcesses cluster(1);
+  cluster.start(0, {"--protocol", "raft"});
+  ASSERT_TRUE(cluster.wait_until_it_answers(0)) << cluster.log(0);
+  const auto refusal = [&](Bytes payload) {
+    const net::CallOutcome outcome =
+        cluster.client().call(net::RequestKind::kChangeMembers, payload, {});
+    EXPECT_EQ(outcome.kind, OutcomeKind::kRejected);
+    return outcome.reason;
+  };
+  const std::uint32_t neither = 2u << 16;
+  EXPECT_THAT(refusal({}), HasSubstr("does not name a replica"));
+  EXPECT_THAT(refusal(std::as_bytes(std::span(&neither, 1))), HasSubstr("does not name a replica"));
+  const Ran unknown = change(cluster, "add", 7);
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("The cluster file lists no R7"));
+}
+
 TEST(Members, ASpareIsRefusedWhereTheMembersCannotChange) {
   const ClusterProcesses cluster(with_spare());
   const Ran refused = run_program(
