@@ -52,6 +52,7 @@ void encode(const LogCoverage& coverage, std::vector<std::byte>& out) {
     to.setSlot(coverage.slot.value());
     to.setRound(coverage.round);
     to.setEpoch(coverage.configuration.epoch.value());
+    to.setMembers(static_cast<std::uint32_t>(packed(coverage.members)));
     auto lives = to.initLives(n);
     auto sequences = to.initSequences(n);
     for (unsigned i = 0; i < n; ++i) {
@@ -79,7 +80,9 @@ Result<LogCoverage> decode_log_coverage(Bytes bytes) {
       if ((lives[i] == 0) != (sequences[i] == 0)) return false;
       coverage.executed.set(replica_at(i), {lives[i], sequences[i]});
     }
-    return words == words_of<S>() + 2 * n && coverage.slot.value() <= kLogSlotMax;
+    const std::uint32_t members = from.getMembers();
+    return words == words_of<S>() + 2 * n && coverage.slot.value() <= kLogSlotMax &&
+           (members == 0 || unpack(members, static_cast<int>(n), coverage.members));
   });
   if (decodes) return coverage;
   return fail(ErrorCode::kMalformed, "what an image says that it covers makes no sense");

@@ -23,4 +23,5 @@ struct LogCoverage {
   epoch @2 :UInt32;
   lives @3 :List(UInt64);
   sequences @4 :List(UInt64);
+  members @5 :UInt32;  # See members.h; 0: they cannot change.
 }

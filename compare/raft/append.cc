@@ -111,7 +111,7 @@ bool RaftCore::take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, 
       return false;
     }
   }
-  if (!entry.block.empty() && !decode_block_footprint(entry.block)) {
+  if (!makes_sense(entry)) {
     counters_.add(Count::kMalformedBlock);
     return false;
   }
@@ -129,6 +129,7 @@ bool RaftCore::take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, 
 void RaftCore::add_entry(LogIndex index, Bytes encoded, Slice record, Effects& out) {
   check(index == last_log_index().next(), "a log has no holes");
   log_.set(index, encoded);
+  note_members(index, encoded);
   records_.put(index, record, out);
   counters_.add(Count::kEntriesAppended);
   if (!appended_.empty() && appended_.back().batch == out.batch) {
@@ -148,6 +149,7 @@ void RaftCore::overwrite_from(LogIndex index, Effects& out) {
     counters_.add(Count::kEntriesOverwritten);
   }
   log_.drop_from(index);
+  configurations_.drop_from(index);
   if (!mutant(Mutant::kRaftSuffixStaysDurable)) {
     durable_index_ = std::min(durable_index_, kept);
     for (Appended& each : appended_) each.index = std::min(each.index, kept);

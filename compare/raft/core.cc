@@ -19,7 +19,7 @@ std::unique_ptr<Core> make_core(const CoreConfig& config) {
 }
 
 Protocol raft() {
-  return {"raft", make_core};
+  return {"raft", make_core, /*changes_members=*/true};
 }
 
 RaftCore::RaftCore(const CoreConfig& config)
@@ -29,6 +29,7 @@ RaftCore::RaftCore(const CoreConfig& config)
       self_(config.self),
       others_(ReplicaSet::all(config.replica_count).without(config.self)),
       voting_(config.voting),
+      configurations_({ReplicaSet::all(config.replica_count).without(config.spares), {}, {}}),
       records_(static_cast<std::uint8_t>(RecordKind::kEntry), config),
       own_(config.self, config.life, forward_limits(config)),
       patience_us_(config.election_us),
@@ -37,6 +38,7 @@ RaftCore::RaftCore(const CoreConfig& config)
       peers_(static_cast<std::size_t>(config.replica_count)) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
+  check(configurations_.latest().voters.size() > 0, "a group begins with a member");
   check(config.life > 0, "lives are counted from 1");
   check(config.election_us > config.heartbeat_us, "a leader is heard before it counts as gone");
 }
@@ -135,6 +137,7 @@ Tick RaftCore::next_deadline() const {
 
 void RaftCore::end_of_turn(Effects& out) {
   pump_own(out);
+  if (role_ == Role::kLeader) pursue_change(out);
   if (role_ == Role::kLeader) {
     tell_wanted(out);
     replicate(out);
@@ -150,13 +153,7 @@ void RaftCore::storage_full(bool full) {
   storage_full_ = full;
   if (!full || role_ != Role::kLeader) return;
   // Somebody else can take commands; who has the most of the log gets the lead soonest.
-  std::optional<ReplicaId> best;
-  for (int i = 0; i < n_; ++i) {
-    const ReplicaId id = replica_at(i);
-    if (id == self_ || !peers_[id.value()].counts()) continue;
-    if (!best || peers_[id.value()].match_index > peers_[best->value()].match_index) best = id;
-  }
-  if (best) {
+  if (const std::optional<ReplicaId> best = best_successor()) {
     transfer_to_ = best;
     transfer_asked_ = false;
     transfer_until_ = 0;  // It begins with the next turn.
@@ -169,6 +166,8 @@ void RaftCore::status(CoreStatus& out) const {
       out.role = voting_        ? "follower"
                  : memory_lost_ ? "non-voting: peers know more of this replica than its disk does"
                                 : "non-voting";
+      if (!voting_ || configurations_.latest().votes(self_)) break;
+      out.role = configurations_.latest().learners.contains(self_) ? "learner" : "spare";
       break;
     case Role::kPreCandidate:
     case Role::kCandidate:
@@ -180,6 +179,7 @@ void RaftCore::status(CoreStatus& out) const {
   }
   out.has_leader = true;
   out.leader = leader_;
+  out.members = member_status();
   out.rows.push_back({commit_index_, executor_.applied_up_to(), last_log_index(), floor_});
   out.memory = held_memory();
   counters_.append_to(out.counters, kCountNames);

@@ -4,7 +4,8 @@
 // pre-votes, a leader that steps down without a quorum, leadership transfer, pipelined
 // AppendEntries, images in place of the prefix of the log. Any replica takes commands and forwards
 // them to the leader. One file a phase: propose.cc, election.cc, replicate.cc (the leader's half),
-// append.cc (the follower's half), commit.cc, truncate.cc, restart.cc; core.cc receives.
+// append.cc (the follower's half), commit.cc, membership.cc, truncate.cc, restart.cc; core.cc
+// receives.
 
 #include <deque>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
+#include "compare/raft/configurations.h"
 #include "compare/raft/counters.h"
 #include "compare/raft/message.h"
 #include "compare/raft/message_codec.h"
@@ -63,6 +65,7 @@ class RaftCore final : public Core {
 
   /// As soon as that one has the whole log.
   Result<void> transfer_leadership(ReplicaId to, Effects& out) override;
+  Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override;
 
   /// For tests and invariant checkers.
   [[nodiscard]] ReplicaId self() const { return self_; }
@@ -76,6 +79,7 @@ class RaftCore final : public Core {
   [[nodiscard]] const LogExecutor& executor() const { return executor_; }
   [[nodiscard]] const PeerProgress& peer(ReplicaId id) const { return peers_[id.value()]; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] const Configurations& configurations() const { return configurations_; }
   [[nodiscard]] Tick patience_us() const { return patience_us_; }
 
  private:
@@ -89,6 +93,15 @@ class RaftCore final : public Core {
   struct Appended {
     BatchNumber batch = 0;
     LogIndex index;
+  };
+
+  /// What a leader is about to do with the members.
+  struct Change {
+    MemberChange change = MemberChange::kAdd;
+    ReplicaId replica;
+    int rounds = 0;       ///< Of a learner: those that took too long.
+    LogIndex round_ends;  ///< It ends when the learner has this ...
+    Tick began = 0;       ///< ... and began then.
   };
 
   // propose.cc: from a client to the log of the leader.
@@ -159,6 +172,24 @@ class RaftCore final : public Core {
   void advance_commit();
   void walk_executor(Effects& out);
 
+  // membership.cc: who belongs to the group.
+  /// Who counts now.
+  [[nodiscard]] const Members& members() const;
+  void note_members(LogIndex index, Bytes encoded);
+  [[nodiscard]] ReplicaSet voters_but_self() const;
+  [[nodiscard]] bool is_learning(ReplicaId replica) const;
+  [[nodiscard]] bool members_are_settled() const;
+  [[nodiscard]] ReplicaSet answering(Tick now, bool ever) const;
+  [[nodiscard]] std::optional<ReplicaId> best_successor() const;
+  void append_members(const Members& members, Effects& out);
+  void append_first_members(Effects& out);
+  Result<void> may_change(MemberChange change, ReplicaId replica, Tick now);
+  void pursue_change(Effects& out);
+  void pursue_learner(const Members& latest, Effects& out);
+  void give_up(std::string why, Effects& out);
+  void leave_lead(Effects& out);
+  [[nodiscard]] MemberStatus member_status() const;
+
   // truncate.cc: images take the place of the prefix of the log.
   void drop_some(Effects& out);
   void forget_memory(const Effects& turn);
@@ -207,6 +238,7 @@ class RaftCore final : public Core {
   Term current_term_;
   std::optional<ReplicaId> voted_for_;
   LogWindow log_;
+  Configurations configurations_;
   LogRecords records_;
   BatchNumber hard_state_batch_ = 0;  // In which the term and the vote are.
   BatchNumber durable_batch_ = 0;
@@ -263,6 +295,9 @@ class RaftCore final : public Core {
   std::optional<ReplicaId> transfer_to_;
   bool transfer_asked_ = false;
   Tick transfer_until_ = 0;
+  bool leaves_ = false;  // It gives the lead away because it is no member any more.
+  std::optional<Change> change_;
+  std::string given_up_;  // Why the last change was.
   // Entries that are about to be sent; those that are not in memory lie in read_back_.
   std::vector<Bytes> pieces_;
   std::size_t pieces_bytes_ = 0;

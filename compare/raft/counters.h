@@ -53,9 +53,15 @@ enum class Count : std::uint8_t {
   kLogFull,            ///< The log cannot hold more before something is committed.
   kStorageFull,        ///< Dropped because nothing can be made durable now.
   kTurnFull,
-  kForgotTold,  ///< Answers to replicas that have forgotten.
-  kNotVoting,   ///< A vote was asked of a replica that must not vote.
-  kPeerForgot,  ///< A message of a replica whose disk has lost promises.
+  kForgotTold,            ///< Answers to replicas that have forgotten.
+  kNotVoting,             ///< A vote was asked of a replica that must not vote.
+  kPeerForgot,            ///< A message of a replica whose disk has lost promises.
+  kMembersAppended,       ///< Entries that say who belongs to the group.
+  kMembersChanged,        ///< Changes that this replica led to their end.
+  kMemberChangesGivenUp,  ///< The new one did not catch up.
+  kMemberChangesRefused,
+  kChangesWithoutQuorum,  ///< Of these: too few of the new members answered.
+  kVotesOfNonMembers,     ///< They do not count.
   kCount,
 };
 
@@ -109,6 +115,12 @@ inline constexpr Counters::Names kCountNames{
     "forgot_told",
     "refused_not_voting",
     "refused_peer_forgot",
+    "members_appended",
+    "members_changed",
+    "member_changes_given_up",
+    "refused_member_changes",
+    "refused_changes_without_quorum",
+    "refused_votes_of_non_members",
 };
 
 }  // namespace epaxos::compare::raft

@@ -69,8 +69,9 @@ void RaftCore::log_hard_state(Effects& out) {
 
 void RaftCore::election_due(Effects& out) {
   leader_.reset();
-  if (storage_full_ || !voting_) return wait_for_leader(out.now);
-  if (n_ == 1) return start_election(false, out);
+  // Who belongs to no configuration that it knows of stands for nothing.
+  if (storage_full_ || !voting_ || !members().votes(self_)) return wait_for_leader(out.now);
+  if (members().has_quorum(ReplicaSet::only(self_))) return start_election(false, out);
   start_pre_vote(out);
 }
 
@@ -84,7 +85,7 @@ void RaftCore::start_pre_vote(Effects& out) {
   if (attempts_ < kAttemptsMax) ++attempts_;
   const RequestVote request{current_term_.next(), last_log_index(), last_log_term(), true, false,
                             config_.life,         born_in_};
-  send(others_, request, out, Release::kNow);  // It promises nothing.
+  send(voters_but_self(), request, out, Release::kNow);  // It promises nothing.
 }
 
 /// "On conversion to candidate, start election: increment currentTerm, vote for self, reset
@@ -104,13 +105,13 @@ void RaftCore::start_election(bool transfer, Effects& out) {
   election_due_ = kNever;
   const RequestVote request{current_term_, last_log_index(), last_log_term(), false,
                             transfer,      config_.life,     born_in_};
-  send(others_, request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
+  send(voters_but_self(), request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
   if (mutant(Mutant::kRaftRequestBeforeDurable)) votes_.add(self_);
 }
 
 /// "If votes received from majority of servers: become leader" (Figure 2, Candidates).
 void RaftCore::count_votes(Effects& out) {
-  if (votes_.size() < majority_of(n_)) return;
+  if (!members().has_quorum(votes_)) return;
   if (role_ == Role::kPreCandidate && !storage_full_) start_election(false, out);
   if (role_ == Role::kCandidate && votes_.contains(self_)) become_leader(out);
 }
@@ -133,6 +134,9 @@ void RaftCore::become_leader(Effects& out) {
   wanting_ = {};
   wanted_.assign(static_cast<std::size_t>(n_), {});
   transfer_to_.reset();
+  change_.reset();
+  given_up_.clear();
+  leaves_ = false;
   commit_told_ = commit_index_;
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
   heartbeat_due_ = n_ == 1 ? kNever : out.now + config_.heartbeat_us;
@@ -141,6 +145,7 @@ void RaftCore::become_leader(Effects& out) {
   // Only an entry of its own term shows the leader what is committed (5.4.2, 8).
   counters_.add(Count::kNopsAppended);
   append_to_log({}, out);
+  append_first_members(out);
 }
 
 void RaftCore::become_follower(Term term, Effects& out) {
@@ -232,6 +237,7 @@ void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& mes
              message.term != current_term_) {
     return counters_.add(Count::kStale);
   }
+  if (!members().votes(from)) return counters_.add(Count::kVotesOfNonMembers);
   votes_.add(from);
   count_votes(out);
 }
@@ -241,15 +247,8 @@ void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& mes
 /// A leader that no majority has answered for so long may have been replaced without knowing, and
 /// its clients wait in vain.
 void RaftCore::check_quorum(Effects& out) {
-  ReplicaSet heard = ReplicaSet::only(self_);
-  for (int i = 0; i < n_; ++i) {
-    const PeerProgress& peer = peers_[static_cast<std::size_t>(i)];
-    const bool is_heard =
-        replica_at(i) != self_ && peer.counts() && peer.heard_at + patience_us_ >= out.now;
-    if (is_heard) heard.add(replica_at(i));
-  }
   quorum_due_ = out.now + patience_us_;
-  if (heard.size() >= majority_of(n_)) return;
+  if (members().has_quorum(answering(out.now, true))) return;
   counters_.add(Count::kQuorumLost);
   become_follower(current_term_, out);
 }
@@ -258,7 +257,7 @@ Result<void> RaftCore::transfer_leadership(ReplicaId to, Effects& out) {
   if (role_ != Role::kLeader) {
     return fail(ErrorCode::kUnavailable, to_string(self_) + " does not lead; ask the leader.");
   }
-  if (to == self_ || to.value() >= n_) {
+  if (to == self_ || !members().voters.contains(to)) {
     return fail(ErrorCode::kInvalidArgument,
                 "The lead goes to another member of the group; " + to_string(to) + " is none.");
   }
@@ -287,7 +286,7 @@ void RaftCore::pursue_transfer(Effects& out) {
 }
 
 void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {
-  if (!voting_) return counters_.add(Count::kNotVoting);
+  if (!voting_ || !members().votes(self_)) return counters_.add(Count::kNotVoting);
   if (storage_full_) return counters_.add(Count::kStorageFull);
   if (message.term != current_term_ || leader_ != from || role_ != Role::kFollower) {
     return counters_.add(Count::kStale);

@@ -227,6 +227,11 @@ bool decode(Bytes body, int, Forgot& out) {
   return decode_term<schema::Forgot>(body, out);
 }
 
+bool makes_sense(const Entry& entry) {
+  return entry.kind == EntryKind::kMembers || entry.block.empty() ||
+         decode_block_footprint(entry.block).has_value();
+}
+
 // --- Records -----------------------------------------------------------------------------------
 
 Slice encode(const HardState& record, Effects& out) {

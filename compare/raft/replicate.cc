@@ -181,6 +181,7 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
   PeerProgress& peer = peers_[from.value()];
   if (peer.forgot) counters_.add(Count::kPeerForgot);
   peer.heard_at = out.now;
+  peer.answered = true;
   peer.voting = message.voting;
   measure(peer, message, out.now);
   if (!message.success) {
@@ -241,7 +242,8 @@ void RaftCore::measure(PeerProgress& peer, const AppendEntriesReply& message, Ti
   const Tick before = peer.round_trip_us == 0 ? sample : peer.round_trip_us;
   peer.round_trip_us = std::max<Tick>(1, (7 * before + sample) / 8);
   Tick longest = 0;
-  for (const PeerProgress& each : peers_) {
+  for (ReplicaSet left = members().everybody(); left.first(); left = left.without(*left.first())) {
+    const PeerProgress& each = peers_[left.first()->value()];
     if (each.heard_at + patience_us_ >= now) longest = std::max(longest, each.round_trip_us);
   }
   note_round_trip(longest);

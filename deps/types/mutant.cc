@@ -145,6 +145,12 @@ constexpr std::array kMutants{
                "a new leader adds no entry of its own term"},
     MutantInfo{Mutant::kRaftImageWithoutOrigins, "raft-image-without-origins", "Raft 6.3",
                "an image does not say which blocks it has executed"},
+    MutantInfo{Mutant::kRaftSingleMajorityInJoint, "raft-single-majority-in-joint", "Raft 6",
+               "while the members change, a majority of the new ones is enough"},
+    MutantInfo{Mutant::kRaftMembersAtCommit, "raft-members-at-commit", "Raft 6",
+               "new members count when their entry is committed, not when it is in the log"},
+    MutantInfo{Mutant::kRaftImageWithoutMembers, "raft-image-without-members", "Raft 7",
+               "an image holds the first members, whatever they are now"},
     MutantInfo{
         Mutant::kAdoptsFirstVote, "paxos-adopts-first-vote", "Paxos P1",
         "a proposer adopts the vote that it hears of first, not the one of the highest ballot"},

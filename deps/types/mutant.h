@@ -82,6 +82,9 @@ enum class Mutant : std::uint8_t {
   kRaftKeepsSuffix,              // Raft 7
   kRaftNoNop,                    // Raft 8
   kRaftImageWithoutOrigins,      // Raft 6.3
+  kRaftSingleMajorityInJoint,    // Raft 6
+  kRaftMembersAtCommit,          // Raft 6
+  kRaftImageWithoutMembers,      // Raft 7
   kAdoptsFirstVote,              // Paxos P1
   kBallotsWithoutReplica,        // Paxos P3
   kLearnerMixesBallots,          // Paxos P7

@@ -18,7 +18,7 @@ std::string failures(int count) {
 
 void add_notes(ClusterConfig& config) {
   config.notes.clear();
-  const int n = config.replica_count();
+  const int n = config.replica_count() - config.spares().size();
   const int tolerated = (n - 1) / 2;
   if (tolerated == 0) {
     config.notes.push_back("A cluster of " + std::to_string(n) +
@@ -111,9 +111,18 @@ Result<void> ClusterConfig::complete() {
   return {};
 }
 
+ReplicaSet ClusterConfig::spares() const {
+  ReplicaSet spares;
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    if (!replicas[i].member) spares.add(ReplicaId(static_cast<std::uint16_t>(i)));
+  }
+  return spares;
+}
+
 std::uint64_t ClusterConfig::configuration_hash(std::string_view protocol) const {
-  const std::string agreed =
+  std::string agreed =
       "replicas=" + std::to_string(replica_count()) + " protocol=" + std::string(protocol);
+  if (spares().size() > 0) agreed += " spares=" + std::to_string(spares().bits());
   return XXH3_64bits(agreed.data(), agreed.size());
 }
 
@@ -141,6 +150,9 @@ std::string ClusterConfig::to_toml() const {
   for (const ReplicaSettings& replica : replicas) {
     out << "\n[[replicas]]\npeer = " << quoted(replica.peer)
         << "\nclient = " << quoted(replica.client) << "\nsite = " << quoted(replica.site) << "\n";
+    if (!replica.member) {
+      out << "# A spare: it joins the members by \"epaxosctl member add\".\nmember = false\n";
+    }
   }
   return out.str();
 }

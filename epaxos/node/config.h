@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "deps/types/ids.h"
+#include "deps/types/replica_set.h"
 #include "deps/types/result.h"
 #include "epaxos/contract/core.h"
 #include "epaxos/storage/store.h"
@@ -24,6 +25,9 @@ struct ReplicaSettings {
   std::string peer;    ///< Where the other replicas reach it: "tcp://HOST:PORT".
   std::string client;  ///< Where clients reach it; empty: it serves none.
   std::string site;    ///< For people: the place or the data centre. May be empty.
+  /// False: a spare, which does not belong to the group at its beginning. Only in a protocol whose
+  /// members can change.
+  bool member = true;
 };
 
 struct ClusterConfig {
@@ -59,10 +63,12 @@ struct ClusterConfig {
   Result<void> complete();
 
   [[nodiscard]] int replica_count() const { return static_cast<int>(replicas.size()); }
+  /// Those that say "member = false".
+  [[nodiscard]] ReplicaSet spares() const;
 
-  /// What all replicas must agree on, beside the cluster's id: how many they are, and which
-  /// protocol they speak. Addresses may differ, as machines may see each other under different
-  /// ones.
+  /// What all replicas must agree on, beside the cluster's id: how many they are, which of them are
+  /// spares, and which protocol they speak. Addresses may differ, as machines may see each other
+  /// under different ones.
   [[nodiscard]] std::uint64_t configuration_hash(std::string_view protocol) const;
 
   /// The whole configuration as a commented file that load() accepts.

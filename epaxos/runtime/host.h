@@ -161,6 +161,11 @@ class Host {
     return core_.transfer_leadership(to, *effects_);
   }
 
+  /// As Core::change_members(). Within a turn.
+  Result<void> change_members(MemberChange change, ReplicaId replica) {
+    return core_.change_members(change, replica, *effects_);
+  }
+
   /// When the next turn is due although nothing arrives; the time of the last turn, or 0: at once.
   [[nodiscard]] Tick next_deadline() const;
 

@@ -30,6 +30,8 @@ void Nemesis::moment(std::uint64_t number) {
   if (plan_.has(FaultClass::kDiskRot) && due && rot.below(8) == 0) {
     strike(FaultClass::kDiskRot, rot);
   }
+  Random members = stream(plan_.seed, Purpose::kConfiguration, (1u << 16) + number);
+  if (due && members.chance(plan_.member_change_ppm)) change_members(members);
   Random repairs = stream(plan_.seed, Purpose::kClock, number);
   repair(repairs);
 }
@@ -178,6 +180,19 @@ void Nemesis::remove_for_good(Random& random) {
   if (!may_remove() || is_gone(victim)) return;
   gone_ |= bit(victim);
   if (cluster_.alive(victim)) cluster_.kill(victim);
+}
+
+/// What an operator does: he asks those who say that they lead.
+void Nemesis::change_members(Random& random) {
+  const ReplicaId whom = anybody(random);
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if (!cluster_.alive(replica)) continue;
+    const CoreStatus status = cluster_.status(replica);
+    if (status.role != "leader" || !status.members) continue;
+    const bool leaves = status.members->voters.contains(whom);
+    cluster_.at_replica(replica).change_members(leaves ? MemberChange::kRemove : MemberChange::kAdd,
+                                                whom);
+  }
 }
 
 // --- Links -------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Nemesis {
   void forget(Random& random);
   void damage_disk(Random& random);
   void expect_refusal(ReplicaId replica);
+  void change_members(Random& random);
 
   void cut(ReplicaId one, ReplicaId other);
   void hear_only_neighbours(std::size_t reach);

@@ -52,6 +52,9 @@ class WatchedCore final : public Core {
   Result<void> transfer_leadership(ReplicaId to, Effects& out) override {
     return core_->transfer_leadership(to, out);
   }
+  Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override {
+    return core_->change_members(change, replica, out);
+  }
   [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
 
@@ -345,6 +348,12 @@ void VirtualReplica::finish(std::uint64_t number, const Outcome& outcome) {
   if (call.done) call.done(outcome);
 }
 
+void VirtualReplica::change_members(MemberChange change, ReplicaId whom) {
+  if (!alive()) return;
+  member_change_.emplace(change, whom);
+  wake();
+}
+
 void VirtualReplica::deliver(Bytes bundle) {
   check(alive(), "a bundle was delivered to a replica that is down");
   if (inbox_size_ == inbox_.size()) inbox_.emplace_back();
@@ -377,6 +386,9 @@ void VirtualReplica::run_turn(std::uint64_t life) {
   host.begin_turn(local_now());
   for (std::size_t i = 0; i < inbox_size_; ++i) host.receive_bundle(inbox_[i]);
   inbox_size_ = 0;
+  if (const auto change = std::exchange(member_change_, {})) {
+    (void)host.change_members(change->first, change->second);
+  }
   host.end_turn();
   after_turn();
 }

@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "epaxos/contract/core.h"
@@ -101,6 +103,9 @@ class VirtualReplica {
   /// As Host::control_session(), in the same way.
   void control_session(SessionOperation operation, std::uint64_t session, runtime::Completion done);
 
+  /// As Core::change_members(), in the next turn; what comes of it the core's status tells.
+  void change_members(MemberChange change, ReplicaId whom);
+
   void deliver(Bytes bundle);
   void run_turn(std::uint64_t life);
   void disk_done(std::uint64_t life);
@@ -164,6 +169,8 @@ class VirtualReplica {
   Tick local_base_ = 0;
   std::vector<std::vector<std::byte>> inbox_;
   std::size_t inbox_size_ = 0;
+
+  std::optional<std::pair<MemberChange, ReplicaId>> member_change_;  // Asked for.
 
   CrashPoint crash_point_ = CrashPoint::kSubmit;
   std::uint64_t crash_in_ = 0;   // 0: not planned.

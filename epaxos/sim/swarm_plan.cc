@@ -72,6 +72,8 @@ constexpr std::array kFields{
     Field{"machine_keeps", &SwarmPlan::machine_keeps},
     Field{"keep_us", &SwarmPlan::keep_us},
     Field{"keep_fail_ppm", &SwarmPlan::keep_fail_ppm},
+    Field{"spares", &SwarmPlan::spares},
+    Field{"member_change_ppm", &SwarmPlan::member_change_ppm},
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
@@ -191,6 +193,19 @@ void draw_keeping(Random random, SwarmPlan& plan) {
   if (random.below(4) == 0 && !plan.calm()) plan.keep_fail_ppm = 200'000;
 }
 
+/// In half of the runs of a protocol that can do it the members change. Nobody is gone for good
+/// then: whoever stays away may be one of few that are left.
+void draw_members(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
+  if (!limits.changes_members || plan.calm() || plan.replicas == 1 || random.below(2) != 0) return;
+  plan.spares = random.below(plan.replicas);
+  plan.member_change_ppm = std::array<std::uint64_t, 3>{100'000, 300'000, 900'000}[random.below(3)];
+  for (const FaultClass lasting :
+       {FaultClass::kForget, FaultClass::kPermanent, FaultClass::kDiskRot}) {
+    plan.remove(lasting);
+  }
+  plan.permanent = 0;
+}
+
 /// A world in which nothing goes wrong and nothing is slow.
 void calm_down(SwarmPlan& plan) {
   plan.classes = 0;
@@ -235,6 +250,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   draw_rot(stream(seed, Purpose::kConfiguration, 2), limits, plan);
   draw_images(stream(seed, Purpose::kConfiguration, 3), limits, plan);
   draw_keeping(stream(seed, Purpose::kConfiguration, 5), plan);
+  draw_members(stream(seed, Purpose::kConfiguration, 7), limits, plan);
   return plan;
 }
 
@@ -267,6 +283,9 @@ ClusterConfig SwarmPlan::cluster() const {
   if (held_executed_max > 0) config.core.held_executed_max = held_executed_max;
   config.disks.latency_us = disk_latency_us;
   config.disks.jitter_us = disk_jitter_us;
+  for (std::uint64_t i = 0; i < std::min(spares, replicas - 1); ++i) {
+    config.core.spares.add(replica_at(static_cast<int>(replicas - 1 - i)));
+  }
   config.core.batch_commands_max = batch_commands_max;
   config.core.wait_for_fast_path = wait_for_fast_path != 0;
   if (has(FaultClass::kHaste)) {

@@ -53,7 +53,7 @@ void deliver(fuzz::Input& input, StagedCores& cores, bool lies) {
 }
 
 void trouble(fuzz::Input& input, StagedCore& core) {
-  switch (input.below(4)) {
+  switch (input.below(5)) {
     case 0:
       core.lags = !core.lags;
       if (!core.lags) core.catch_up();
@@ -68,6 +68,12 @@ void trouble(fuzz::Input& input, StagedCore& core) {
     case 3:
       core.make_image();
       break;
+    case 4: {
+      const auto change = static_cast<MemberChange>(input.below(2));
+      const ReplicaId whom = replica_at(input.below(kReplicas + 1));
+      core.turn([&](Effects& out) { (void)core.core->change_members(change, whom, out); });
+      break;
+    }
   }
 }
 

@@ -122,7 +122,7 @@ TEST(Restore, RefusesADiskThatCannotBe) {
   EXPECT_FALSE(restored(unknown));
 
   std::vector<std::byte> image;
-  encode(LogCoverage{Slot(1), 1, {Epoch(), 5}, {}}, image);
+  encode(LogCoverage{Slot(1), 1, {Epoch(), 5}, {}, {ReplicaSet::all(3)}}, image);
   EXPECT_FALSE(restored(disk_of({1}, 2), image)) << "another membership";
 }
 

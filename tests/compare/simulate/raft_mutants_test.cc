@@ -61,7 +61,7 @@ LogIndex last_behind_an_image(Mutant mutant) {
   const Active active(mutant);
   Subject b(config(kB, 3), disk_of({1, 1, 2, 2}, 2));
   std::vector<std::byte> image;
-  encode(LogCoverage{Slot(3), 5, {Epoch(), 3}, {}}, image);
+  encode(LogCoverage{Slot(3), 5, {Epoch(), 3}, {}, {ReplicaSet::all(3)}}, image);
   EXPECT_TRUE(b.core.may_install(image));
   b.turn([&] { b.core.install(image, b.effects); });
   return b.core.log().last();

@@ -142,6 +142,21 @@ TEST(ClusterConfig, TheHashTellsApartWhatReplicasMustAgreeOnAndNothingElse) {
       << "machines may know each other under different addresses";
   EXPECT_NE(must(ClusterConfig::loopback("x", 5)).configuration_hash("epaxos"), hash);
   EXPECT_NE(config.configuration_hash("raft"), hash);
+  ClusterConfig with_spare = config;
+  with_spare.replicas[2].member = false;
+  EXPECT_NE(with_spare.configuration_hash("epaxos"), hash);
+}
+
+TEST(ClusterConfig, SparesAreReadAndWrittenAndDoNotCount) {
+  ClusterConfig config = must(ClusterConfig::loopback("x", 4));
+  EXPECT_FALSE(config.notes.empty()) << "four members";
+  config.replicas[3].member = false;
+
+  const ClusterConfig again = must(ClusterConfig::parse(config.to_toml(), "c.toml"));
+
+  EXPECT_EQ(again.spares(), ReplicaSet::only(ReplicaId(3)));
+  EXPECT_EQ(again.to_toml(), config.to_toml());
+  EXPECT_TRUE(again.notes.empty()) << "three members";
 }
 
 TEST(ClusterConfig, AnIdFollowsFromTheNameUnlessItIsGiven) {
@@ -189,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "\"wait_for_fast_path\"?"},
         Mistake{"replica", kName + kReplica0 + "adress = \"a\"\n",
                 "c.toml:6: replicas[0].adress: This key is not known. Known here: peer, client, "
-                "site."},
+                "site, member."},
         Mistake{"twice", kName + kName + kReplicas,
                 "c.toml:2: This is not TOML: Error while parsing key-value pair: cannot redefine "
                 "existing string 'name'."}),
@@ -218,7 +233,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "c.toml:2: replicas: is a list, but must be a list of tables: [[replicas]], once "
                 "for each replica."},
         Mistake{"peer", kName + "[[replicas]]\npeer = 7000\nclient = \"tcp://a:1\"\n",
-                "c.toml:3: replicas[0].peer: is a whole number, but must be a string in quotes."}),
+                "c.toml:3: replicas[0].peer: is a whole number, but must be a string in quotes."},
+        Mistake{"member", kName + kReplica0 + "member = \"no\"\n",
+                "c.toml:6: replicas[0].member: is a string, but must be true or false."}),
     [](const auto& instance) { return instance.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -259,6 +276,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"emptyList", kName + "replicas = []\n",
                 "c.toml:2: replicas: lists 0 replicas. A cluster has 1 to 9: write one "
                 "[[replicas]] table for each."},
+        Mistake{"onlySpares", kName + kReplica0 + "member = false\n",
+                "c.toml:3: replicas: has no member: each one says member = false. Leave that out "
+                "for those that are to begin."},
         Mistake{"noPeer", kName + "[[replicas]]\nclient = \"tcp://a:1\"\n",
                 "c.toml:2: replicas[0].peer: is missing. Add it."},
         Mistake{"noClient", kName + "[[replicas]]\npeer = \"tcp://a:1\"\n",

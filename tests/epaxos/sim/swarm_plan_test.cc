@@ -51,6 +51,27 @@ TEST(SwarmPlan, NobodyGoesForGoodUnlessItIsAllowed) {
   }
 }
 
+TEST(SwarmPlan, MembersChangeOnlyWhereTheyCanAndThenNobodyIsGoneForGood) {
+  int changing = 0;
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    const SwarmPlan usual = draw_plan(seed, {});
+    EXPECT_EQ(usual.spares + usual.member_change_ppm, 0u);
+    const SwarmPlan plan = draw_plan(seed, {.changes_members = true});
+    if (plan.member_change_ppm == 0) {
+      EXPECT_EQ(plan, usual) << seed;
+      continue;
+    }
+    ++changing;
+    EXPECT_LT(plan.spares, plan.replicas);
+    EXPECT_EQ(plan.permanent, 0u);
+    EXPECT_EQ(plan.cluster().core.spares.size(), static_cast<int>(plan.spares));
+    EXPECT_FALSE(plan.has(FaultClass::kPermanent) || plan.has(FaultClass::kForget) ||
+                 plan.has(FaultClass::kDiskRot));
+  }
+  EXPECT_GT(changing, 150);
+  EXPECT_LT(changing, 300);
+}
+
 TEST(SwarmPlan, ImagesCanBeMadeInEveryRun) {
   int in_others = 0;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
