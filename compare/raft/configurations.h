@@ -1,8 +1,8 @@
 #pragma once
 
 // The configurations of a log: which entry says who belongs to the group. "A server always uses the
-// latest configuration in its log, regardless of whether the entry is committed" (Raft paper, 6); so
-// what is overwritten is taken back, and an image says what held where it ends.
+// latest configuration in its log, regardless of whether the entry is committed" (Raft paper, 6);
+// so what is overwritten is taken back, and an image says what held where it ends.
 
 #include <vector>
 

@@ -38,6 +38,7 @@ enum class Count : std::uint8_t {
   kReadBack,  ///< Entries, from the disk.
   kTruncatedSent,
   kTruncatedReceived,
+  kCommitsLearned,  ///< Entries that a replica counted for itself where all learn from all.
   kDroppedEntries,  ///< From the disk.
   kImagesInstalled,
   kSuffixesKept,    ///< Of these, with a log that goes on beyond the image.
@@ -53,9 +54,9 @@ enum class Count : std::uint8_t {
   kLogFull,            ///< The log cannot hold more before something is committed.
   kStorageFull,        ///< Dropped because nothing can be made durable now.
   kTurnFull,
-  kForgotTold,  ///< Answers to replicas that have forgotten.
-  kNotVoting,   ///< A vote was asked of a replica that must not vote.
-  kPeerForgot,  ///< A message of a replica whose disk has lost promises.
+  kForgotTold,            ///< Answers to replicas that have forgotten.
+  kNotVoting,             ///< A vote was asked of a replica that must not vote.
+  kPeerForgot,            ///< A message of a replica whose disk has lost promises.
   kMembersAppended,       ///< Entries that say who belongs to the group.
   kMembersChanged,        ///< Changes that this replica led to their end.
   kMemberChangesGivenUp,  ///< The new one did not catch up.
@@ -97,6 +98,7 @@ inline constexpr Counters::Names kCountNames{
     "read_back",
     "truncated_sent",
     "truncated_received",
+    "commits_learned",
     "dropped_entries",
     "images_installed",
     "suffixes_kept",

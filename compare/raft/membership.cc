@@ -117,8 +117,9 @@ Result<void> RaftCore::may_change(MemberChange change, ReplicaId replica, Tick n
   }
   const bool takes_back = !adds && is_learning(replica);
   if (!members_are_settled() && !takes_back) {
-    return fail(ErrorCode::kUnavailable,
-                "Another change of the members is under way; wait until it is over, and try again.");
+    return fail(
+        ErrorCode::kUnavailable,
+        "Another change of the members is under way; wait until it is over, and try again.");
   }
   if (term_at(commit_index_) != current_term_ || takes_no_more()) {
     return fail(ErrorCode::kUnavailable, to_string(self_) +
@@ -139,8 +140,9 @@ Result<void> RaftCore::may_change(MemberChange change, ReplicaId replica, Tick n
   const ReplicaSet heard = answering(now, false);
   if (adds && !heard.contains(replica)) {
     return fail(ErrorCode::kUnavailable,
-                who + " does not answer, or its disk has forgotten what it had promised; start it, "
-                      "or add another replica.");
+                who +
+                    " does not answer, or its disk has forgotten what it had promised; start it, "
+                    "or add another replica.");
   }
   Members next = latest;
   if (adds) {

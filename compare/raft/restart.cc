@@ -27,7 +27,8 @@ Result<void> RaftCore::restore_coverage(Bytes bytes) {
   const Result<LogCoverage> coverage = decode_log_coverage(bytes);
   if (!coverage) return fail(ErrorCode::kCorrupted, coverage.error().message);
   if (coverage->configuration != configuration_ || coverage->round > kTermMax ||
-      coverage->members.voters.size() == 0 || (coverage->slot == LogIndex()) != (coverage->round == 0)) {
+      coverage->members.voters.size() == 0 ||
+      (coverage->slot == LogIndex()) != (coverage->round == 0)) {
     return fail(ErrorCode::kCorrupted,
                 "the image of the state belongs to another membership, or ends where no log can; "
                 "replace this replica, or restore its whole directory");
