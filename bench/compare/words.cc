@@ -26,6 +26,10 @@ constexpr std::array kWords = {
           "write: "
           "the leader\n  sends while it writes. AppendEntries are pipelined, and encoded once for "
           "followers that are\n  equally far."},
+    Words{"raft-all",
+          "as raft, but followers tell everybody how far their logs are on disk, and each replica "
+          "counts for\n  itself: half a round trip less where the leader is not, for more "
+          "messages."},
     Words{
         "multipaxos",
         "the leader orders all, after one phase 1 for the whole log; the others forward, and "

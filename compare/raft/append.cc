@@ -161,7 +161,8 @@ void RaftCore::overwrite_from(LogIndex index, Effects& out) {
 void RaftCore::flush_ack(Effects& out) {
   if (!ack_) return;
   if (leader_ && *leader_ != self_ && ack_->term == current_term_) {
-    send(ReplicaSet::only(*leader_), *ack_, out, gated_without(Mutant::kRaftAckBeforeDurable));
+    const ReplicaSet to = options_.learn_from_all ? others_ : ReplicaSet::only(*leader_);
+    send(to, *ack_, out, gated_without(Mutant::kRaftAckBeforeDurable));
   }
   ack_.reset();
 }

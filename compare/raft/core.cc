@@ -14,16 +14,17 @@ ForwardLimits forward_limits(const CoreConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Core> make_core(const CoreConfig& config) {
-  return std::make_unique<RaftCore>(config);
+Protocol raft(const Options& options) {
+  return {options.learn_from_all ? "raft-all" : "raft",
+          [options](const CoreConfig& config) -> std::unique_ptr<Core> {
+            return std::make_unique<RaftCore>(config, options);
+          },
+          /*changes_members=*/true};
 }
 
-Protocol raft() {
-  return {"raft", make_core, /*changes_members=*/true};
-}
-
-RaftCore::RaftCore(const CoreConfig& config)
+RaftCore::RaftCore(const CoreConfig& config, const Options& options)
     : config_(config),
+      options_(options),
       configuration_{config.epoch, config.replica_count},
       n_(config.replica_count),
       self_(config.self),
@@ -141,9 +142,11 @@ void RaftCore::end_of_turn(Effects& out) {
   if (role_ == Role::kLeader) {
     tell_wanted(out);
     replicate(out);
+    tell_own_match(out);
     if (heartbeat_due_ <= out.now) beat(out);
   }
   flush_ack(out);
+  learn_commit();
   walk_executor(out);
   drop_some(out);
   wish_for_image(out);

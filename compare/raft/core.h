@@ -4,9 +4,10 @@
 // pre-votes, a leader that steps down without a quorum, leadership transfer, pipelined
 // AppendEntries, images in place of the prefix of the log. Any replica takes commands and forwards
 // them to the leader. One file a phase: propose.cc, election.cc, replicate.cc (the leader's half),
-// append.cc (the follower's half), commit.cc, membership.cc, truncate.cc, restart.cc; core.cc
-// receives.
+// append.cc (the follower's half), commit.cc, learn.cc, membership.cc, truncate.cc, restart.cc;
+// core.cc receives.
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <span>
@@ -24,6 +25,7 @@
 #include "compare/raft/counters.h"
 #include "compare/raft/message.h"
 #include "compare/raft/message_codec.h"
+#include "compare/raft/options.h"
 #include "compare/raft/peer_progress.h"
 #include "compare/raft/record.h"
 #include "deps/types/mutant.h"
@@ -38,7 +40,7 @@ enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader }
 
 class RaftCore final : public Core {
  public:
-  explicit RaftCore(const CoreConfig& config);
+  explicit RaftCore(const CoreConfig& config, const Options& options = {});
 
   void read_from(RecordReader reader) override;
   Result<void> restore(const RecordKey& key, Bytes value) override;
@@ -172,6 +174,11 @@ class RaftCore final : public Core {
   void advance_commit();
   void walk_executor(Effects& out);
 
+  // learn.cc: every replica counts who has an entry.
+  void learn_match(ReplicaId from, const AppendEntriesReply& message);
+  void learn_commit();
+  void tell_own_match(Effects& out);
+
   // membership.cc: who belongs to the group.
   /// Who counts now.
   [[nodiscard]] const Members& members() const;
@@ -225,6 +232,7 @@ class RaftCore final : public Core {
   }
 
   const CoreConfig config_;
+  const Options options_;
   const Configuration configuration_;
   const int n_;
   const ReplicaId self_;
@@ -269,6 +277,10 @@ class RaftCore final : public Core {
   LogExecutor executor_;
   ForwardQueue own_;
   std::optional<AppendEntriesReply> ack_;  // For the leader, at the end of the turn.
+  // Where all learn from all: how far others have told that they have the log of a term's leader.
+  std::array<LogIndex, kReplicasMax> learned_{};
+  Term learned_in_;
+  LogIndex told_durable_;  // Of a leader.
 
   // Elections.
   Tick election_due_ = kNever;
@@ -304,10 +316,8 @@ class RaftCore final : public Core {
   std::deque<std::vector<std::byte>> read_back_;
 };
 
-/// Makes the core of one replica.
-std::unique_ptr<Core> make_core(const CoreConfig& config);
-
-/// The protocol as the line-up lists it: "raft".
-Protocol raft();
+/// The protocol as the line-up lists it: "raft", or "raft-all" where every replica counts for
+/// itself what is committed.
+Protocol raft(const Options& options = {});
 
 }  // namespace epaxos::compare::raft

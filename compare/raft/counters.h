@@ -38,6 +38,7 @@ enum class Count : std::uint8_t {
   kReadBack,  ///< Entries, from the disk.
   kTruncatedSent,
   kTruncatedReceived,
+  kCommitsLearned,  ///< Entries that a replica counted for itself where all learn from all.
   kDroppedEntries,  ///< From the disk.
   kImagesInstalled,
   kSuffixesKept,    ///< Of these, with a log that goes on beyond the image.
@@ -97,6 +98,7 @@ inline constexpr Counters::Names kCountNames{
     "read_back",
     "truncated_sent",
     "truncated_received",
+    "commits_learned",
     "dropped_entries",
     "images_installed",
     "suffixes_kept",

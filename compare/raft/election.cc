@@ -138,6 +138,7 @@ void RaftCore::become_leader(Effects& out) {
   given_up_.clear();
   leaves_ = false;
   commit_told_ = commit_index_;
+  told_durable_ = LogIndex();
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
   heartbeat_due_ = n_ == 1 ? kNever : out.now + config_.heartbeat_us;
   own_.begin_again(out.now);

@@ -177,6 +177,9 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
     if (storage_full_) return counters_.add(Count::kStorageFull);
     return become_follower(message.term, out);
   }
+  if (role_ != Role::kLeader && options_.learn_from_all && message.term == current_term_) {
+    return learn_match(from, message);
+  }
   if (role_ != Role::kLeader || message.term < current_term_) return counters_.add(Count::kStale);
   PeerProgress& peer = peers_[from.value()];
   if (peer.forgot) counters_.add(Count::kPeerForgot);

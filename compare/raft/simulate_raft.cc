@@ -62,9 +62,9 @@ constexpr const char* kAlwaysZero[] = {
 
 }  // namespace
 
-SimulatedProtocol simulated_raft() {
+SimulatedProtocol simulated_raft(const Options& options) {
   SimulatedProtocol simulated;
-  simulated.swarm = sim::key_value_swarm(raft());
+  simulated.swarm = sim::key_value_swarm(raft(options));
   simulated.swarm.targets.assign(std::begin(kTargets), std::end(kTargets));
   simulated.swarm.checkers.push_back(
       [](sim::Cluster& cluster) { return std::make_unique<RaftChecker>(cluster); });
@@ -75,8 +75,14 @@ SimulatedProtocol simulated_raft() {
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   simulated.mutants = {Mutant::kForgetfulVotes};
+  if (options.learn_from_all) {
+    simulated.required_marks.push_back("commits_learned");
+    simulated.mutants.push_back(Mutant::kRaftLearnsAcrossTerms);
+    return simulated;
+  }
   for (const MutantInfo& info : mutants()) {
-    if (info.name.starts_with("raft-")) simulated.mutants.push_back(info.mutant);
+    const bool is_of_all = info.mutant == Mutant::kRaftLearnsAcrossTerms;
+    if (info.name.starts_with("raft-") && !is_of_all) simulated.mutants.push_back(info.mutant);
   }
   return simulated;
 }

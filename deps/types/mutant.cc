@@ -151,6 +151,8 @@ constexpr std::array kMutants{
                "new members count when their entry is committed, not when it is in the log"},
     MutantInfo{Mutant::kRaftImageWithoutMembers, "raft-image-without-members", "Raft 7",
                "an image holds the first members, whatever they are now"},
+    MutantInfo{Mutant::kRaftLearnsAcrossTerms, "raft-learns-across-terms", "Raft 5.4.2",
+               "where all learn from all, what was told in an earlier term counts in this one"},
     MutantInfo{
         Mutant::kAdoptsFirstVote, "paxos-adopts-first-vote", "Paxos P1",
         "a proposer adopts the vote that it hears of first, not the one of the highest ballot"},

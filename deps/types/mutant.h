@@ -85,6 +85,7 @@ enum class Mutant : std::uint8_t {
   kRaftSingleMajorityInJoint,    // Raft 6
   kRaftMembersAtCommit,          // Raft 6
   kRaftImageWithoutMembers,      // Raft 7
+  kRaftLearnsAcrossTerms,        // Raft 5.4.2
   kAdoptsFirstVote,              // Paxos P1
   kBallotsWithoutReplica,        // Paxos P3
   kLearnerMixesBallots,          // Paxos P7
