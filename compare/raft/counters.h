@@ -56,6 +56,11 @@ enum class Count : std::uint8_t {
   kForgotTold,  ///< Answers to replicas that have forgotten.
   kNotVoting,   ///< A vote was asked of a replica that must not vote.
   kPeerForgot,  ///< A message of a replica whose disk has lost promises.
+  kReadsAnswered,
+  kReadRounds,      ///< In which a leader made sure that it leads.
+  kReadsByLease,    ///< Questions that needed none; own ones too.
+  kReadsNotLeader,  ///< A question for a leader that this replica is not.
+  kVotesPromised,   ///< Not given, as another one's lease may run.
   kCount,
 };
 
@@ -109,6 +114,11 @@ inline constexpr Counters::Names kCountNames{
     "forgot_told",
     "refused_not_voting",
     "refused_peer_forgot",
+    "reads_answered",
+    "read_rounds",
+    "reads_by_lease",
+    "reads_not_leader",
+    "votes_promised",
 };
 
 }  // namespace epaxos::compare::raft

@@ -21,15 +21,17 @@ constexpr net::FrameType kTargets[] = {
     static_cast<net::FrameType>(MessageType::kTruncated),
     static_cast<net::FrameType>(MessageType::kHello),
     static_cast<net::FrameType>(LogMessage::kForward),
+    static_cast<net::FrameType>(LogMessage::kReadIndexReply),
 };
 
 constexpr const char* kMarks[] = {
-    "elections_won",       "stepped_down",       "quorum_lost",     "votes_granted",
-    "votes_refused",       "votes_with_leader",  "conflicts_found", "probes",
-    "entries_overwritten", "forwards_taken",     "forwards_wanted", "forwards_repeated",
-    "read_back",           "truncated_received", "dropped_entries", "images_installed",
-    "suffixes_kept",       "transfers_started",  "timeouts_raised", "session_duplicates",
-    "session_unknown",     "session_expired",    "session_stale",
+    "elections_won",       "stepped_down",       "quorum_lost",      "votes_granted",
+    "votes_refused",       "votes_with_leader",  "conflicts_found",  "probes",
+    "entries_overwritten", "forwards_taken",     "forwards_wanted",  "forwards_repeated",
+    "read_back",           "truncated_received", "dropped_entries",  "images_installed",
+    "suffixes_kept",       "transfers_started",  "timeouts_raised",  "session_duplicates",
+    "session_unknown",     "session_expired",    "session_stale",    "reads_answered",
+    "read_rounds",         "reads_by_lease",     "reads_not_leader", "votes_promised",
 };
 
 constexpr const char* kAlwaysZero[] = {
@@ -50,6 +52,7 @@ SimulatedProtocol simulated_raft() {
   simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   simulated.swarm.spins_max = 1'000;
   simulated.swarm.never_silent = true;
+  simulated.swarm.limits.reads = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   simulated.mutants = {Mutant::kForgetfulVotes};

@@ -82,10 +82,13 @@ enum class Mutant : std::uint8_t {
   kRaftKeepsSuffix,              // Raft 7
   kRaftNoNop,                    // Raft 8
   kRaftImageWithoutOrigins,      // Raft 6.3
+  kRaftReadsWithoutQuorum,       // Raft R8
+  kRaftLeaseIgnoresPause,        // Raft R8
   kAdoptsFirstVote,              // Paxos P1
   kBallotsWithoutReplica,        // Paxos P3
   kLearnerMixesBallots,          // Paxos P7
   kAcceptedIsChosen,             // Paxos P9
+  kPaxosLeaseWallClock,          // Paxos P8
   kCount,
 };
 

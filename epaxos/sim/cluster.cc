@@ -49,6 +49,7 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.turn_delay_us = config.turn_delay_us;
     replica.spins_max = config.spins_max;
     replica.never_silent = config.never_silent;
+    replica.pauses_in_turns = config.pauses_in_turns;
     replica.core = config.core;
     replica.session_ttl_us = config.session_ttl_us;
     replica.image_log_bytes = config.image_log_bytes;

@@ -124,6 +124,8 @@ struct VirtualReplica::Life {
             replica.config_.machine_keeps ? &replica.disk_.machine_storage() : nullptr,
             {.applied = [&replica](std::span<const Command> batch,
                                    const Replies& replies) { replica.on_applied(batch, replies); },
+             .read = [&replica](std::span<const Command> batch,
+                                const Replies& replies) { replica.on_read(batch, replies); },
              .imaged = [&replica] { return replica.on_imaged(); },
              .loaded = [&replica](std::uint64_t image) { replica.on_loaded(image); },
              .dying = [&replica] { return replica.dying_; },
@@ -203,6 +205,7 @@ void VirtualReplica::crash() {
   inbox_size_ = 0;
   wake_time_ = kNever;
   paused_until_ = 0;
+  read_clock_.reset();
   for (Observer* observer : world_.observers) observer->on_stopped(config_.self);
   for (auto& [number, call] : std::exchange(calls_, {})) {
     world_.later(world_.events.now(), [done = std::move(call.done)] {
@@ -268,6 +271,15 @@ void VirtualReplica::on_applied(std::span<const Command> batch, const Replies& r
     }
   }
   effect(CrashPoint::kApply);
+}
+
+void VirtualReplica::on_read(std::span<const Command> batch, const Replies& replies) {
+  if (dying_) return;
+  for (Observer* observer : world_.observers) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      observer->on_read(config_.self, batch[i], replies[i]);
+    }
+  }
 }
 
 /// No two images of a world have the same number.
@@ -364,7 +376,7 @@ void VirtualReplica::run_turn(std::uint64_t life) {
   if (world_.events.now() < paused_until_) return wake_at(paused_until_);
   count_spins();
   runtime::Host& host = life_->host;
-  host.begin_turn(local_now());
+  host.begin_turn(std::exchange(read_clock_, std::nullopt).value_or(local_now()));
   for (std::size_t i = 0; i < inbox_size_; ++i) host.receive_bundle(inbox_[i]);
   inbox_size_ = 0;
   host.end_turn();
@@ -394,6 +406,8 @@ void VirtualReplica::after_turn() {
 
 void VirtualReplica::pause_until(Tick time) {
   paused_until_ = time;
+  const bool in_a_turn = config_.pauses_in_turns && alive() && time % 4 != 0;
+  if (in_a_turn && time > world_.events.now() && !read_clock_) read_clock_ = local_now();
   wake();
 }
 

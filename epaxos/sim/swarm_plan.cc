@@ -72,6 +72,7 @@ constexpr std::array kFields{
     Field{"machine_keeps", &SwarmPlan::machine_keeps},
     Field{"keep_us", &SwarmPlan::keep_us},
     Field{"keep_fail_ppm", &SwarmPlan::keep_fail_ppm},
+    Field{"reads", &SwarmPlan::reads},
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
@@ -191,6 +192,12 @@ void draw_keeping(Random random, SwarmPlan& plan) {
   if (random.below(4) == 0 && !plan.calm()) plan.keep_fail_ppm = 200'000;
 }
 
+/// In a third of the runs each; from a stream of its own, as above.
+void draw_reads(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
+  const std::uint64_t reads = random.below(static_cast<std::uint64_t>(Reads::kLease) + 1);
+  if (limits.reads) plan.reads = reads;
+}
+
 /// A world in which nothing goes wrong and nothing is slow.
 void calm_down(SwarmPlan& plan) {
   plan.classes = 0;
@@ -235,6 +242,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   draw_rot(stream(seed, Purpose::kConfiguration, 2), limits, plan);
   draw_images(stream(seed, Purpose::kConfiguration, 3), limits, plan);
   draw_keeping(stream(seed, Purpose::kConfiguration, 5), plan);
+  draw_reads(stream(seed, Purpose::kConfiguration, 6), limits, plan);
   return plan;
 }
 
@@ -262,6 +270,8 @@ ClusterConfig SwarmPlan::cluster() const {
   config.image_pause_us = image_pause_us;
   config.machine_keeps = machine_keeps != 0;
   config.machine_storages = {keep_us, keep_fail_ppm};
+  config.pauses_in_turns = reads > 0;
+  config.core.reads = static_cast<Reads>(reads);
   if (image_lag_instances > 0) config.core.image_lag_instances = image_lag_instances;
   if (gossip_us > 0) config.core.gossip_us = gossip_us;
   if (held_executed_max > 0) config.core.held_executed_max = held_executed_max;
@@ -384,6 +394,10 @@ Result<SwarmPlan> plan_from(std::string_view text) {
   }
   if (plan.replicas < 1 || plan.replicas > kReplicasMax || plan.clients < 1) {
     return fail(ErrorCode::kInvalidArgument, "A plan has 1 to 9 replicas and at least one client.");
+  }
+  if (plan.reads > static_cast<std::uint64_t>(Reads::kLease)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "A plan has reads=0 (by the log), 1 (by the leader's index) or 2 (by its lease).");
   }
   return plan;
 }
