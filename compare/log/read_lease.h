@@ -39,9 +39,9 @@ class ReadLease {
   }
 
  private:
-  /// A wall clock, for the known bug: every quarter of a second it is set, by up to two seconds.
+  /// A wall clock, for the known bug: every quarter of a second it is set, by up to 20 seconds.
   static constexpr Tick shown(Tick now) {
-    return now + 2'000'000 - mix64(now / 250'000) % 2'000'000;
+    return now + 20 * kSecond - mix64(now / 250'000) % (20 * kSecond);
   }
 
   Tick until_ = 0;

@@ -20,9 +20,11 @@ bool promises_nothing(net::FrameType type) {
 
 Protocol multipaxos(const Options& options) {
   const char* const name = options.learn_from_all ? "multipaxos-all" : "multipaxos";
-  return {name, [options](const CoreConfig& config) -> std::unique_ptr<Core> {
+  return {name,
+          [options](const CoreConfig& config) -> std::unique_ptr<Core> {
             return std::make_unique<MultiPaxosCore>(config, options);
-          }};
+          },
+          Reads::kIndex};
 }
 
 MultiPaxosCore::MultiPaxosCore(const CoreConfig& config, const Options& options)

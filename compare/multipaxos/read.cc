@@ -91,6 +91,7 @@ void MultiPaxosCore::use_lease(Effects& out) {
                             [&](ReplicaId to, const ReadRounds::Ask& ask, Slot index) {
                               answer_read_index(to, ask, index, out);
                             });
+  serve_reads(out);  // Whatever this turn brings.
 }
 
 void MultiPaxosCore::on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message, Effects& out) {

@@ -19,7 +19,7 @@ std::unique_ptr<Core> make_core(const CoreConfig& config) {
 }
 
 Protocol raft() {
-  return {"raft", make_core};
+  return {"raft", make_core, Reads::kIndex};
 }
 
 RaftCore::RaftCore(const CoreConfig& config)

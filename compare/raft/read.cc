@@ -92,6 +92,7 @@ void RaftCore::use_lease(Effects& out) {
                             [&](ReplicaId to, const ReadRounds::Ask& ask, LogIndex index) {
                               answer_read_index(to, ask, index, out);
                             });
+  serve_reads(out);  // Whatever this turn brings.
 }
 
 /// An answer in this term to what was sent then: at some time since, its sender had voted for no

@@ -215,6 +215,7 @@ class Core {
 struct Protocol {
   std::string name;  ///< "epaxos", "raft", ...; what --protocol takes.
   std::function<std::unique_ptr<Core>(const CoreConfig&)> make_core;
+  Reads reads = Reads::kLog;  ///< Unless somebody wishes otherwise; kLog: there is no other way.
 };
 
 }  // namespace epaxos

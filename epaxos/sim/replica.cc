@@ -205,7 +205,7 @@ void VirtualReplica::crash() {
   inbox_size_ = 0;
   wake_time_ = kNever;
   paused_until_ = 0;
-  read_clock_.reset();
+  begun_turn_.reset();
   for (Observer* observer : world_.observers) observer->on_stopped(config_.self);
   for (auto& [number, call] : std::exchange(calls_, {})) {
     world_.later(world_.events.now(), [done = std::move(call.done)] {
@@ -376,9 +376,13 @@ void VirtualReplica::run_turn(std::uint64_t life) {
   if (world_.events.now() < paused_until_) return wake_at(paused_until_);
   count_spins();
   runtime::Host& host = life_->host;
-  host.begin_turn(std::exchange(read_clock_, std::nullopt).value_or(local_now()));
-  for (std::size_t i = 0; i < inbox_size_; ++i) host.receive_bundle(inbox_[i]);
-  inbox_size_ = 0;
+  const BegunTurn turn =
+      std::exchange(begun_turn_, std::nullopt).value_or(BegunTurn{local_now(), inbox_size_});
+  host.begin_turn(turn.now);
+  for (std::size_t i = 0; i < turn.taken; ++i) host.receive_bundle(inbox_[i]);
+  std::rotate(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(turn.taken),
+              inbox_.begin() + static_cast<std::ptrdiff_t>(inbox_size_));
+  inbox_size_ -= turn.taken;
   host.end_turn();
   after_turn();
 }
@@ -397,6 +401,7 @@ void VirtualReplica::count_spins() {
 
 void VirtualReplica::after_turn() {
   if (dying_) return crash();
+  if (inbox_size_ > 0) wake();  // It stood still before these came.
   // Time passes, so that a core that is never done does not stop the world.
   const Tick due = life_->host.next_deadline();
   if (due != kNever) wake_at(std::max(global(due), world_.events.now() + 1));
@@ -407,7 +412,9 @@ void VirtualReplica::after_turn() {
 void VirtualReplica::pause_until(Tick time) {
   paused_until_ = time;
   const bool in_a_turn = config_.pauses_in_turns && alive() && time % 4 != 0;
-  if (in_a_turn && time > world_.events.now() && !read_clock_) read_clock_ = local_now();
+  if (in_a_turn && time > world_.events.now() && !begun_turn_) {
+    begun_turn_ = {local_now(), inbox_size_};
+  }
   wake();
 }
 

@@ -85,9 +85,8 @@ class VirtualReplica {
   /// other bundles of its turn hear nothing.
   void crash_after_frame(net::FrameType type, std::uint64_t count);
 
-  /// No turn begins before this time; what arrives meanwhile waits, and so do timers. Where a
-  /// replica may stand still within a turn, it has often read its clock before, and not yet what
-  /// arrives.
+  /// No turn begins before this time; what arrives meanwhile waits, and so do timers. With
+  /// pauses_in_turns one has often begun: then it ends with what clients have sent meanwhile.
   void pause_until(Tick time);
   /// From now on inputs that arrive within this time share a turn: how slow the replica is.
   void set_turn_delay(Tick turn_delay_us);
@@ -162,7 +161,12 @@ class VirtualReplica {
   std::uint64_t spins_ = 0;  // Turns in a row that nothing caused but the core's own deadline.
   Tick turn_delay_us_;
   Tick paused_until_ = 0;
-  std::optional<Tick> read_clock_;  // What it showed before this replica stood still.
+  /// What a turn had done when its replica stood still.
+  struct BegunTurn {
+    Tick now = 0;           // It has read the clock,
+    std::size_t taken = 0;  // and so much of the inbox, but nothing of what clients sent.
+  };
+  std::optional<BegunTurn> begun_turn_;
   // The clock showed local_base_ at global_base_ and has drifted evenly since then.
   std::int64_t drift_ppm_ = 0;
   Tick global_base_ = 0;

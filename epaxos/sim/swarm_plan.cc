@@ -192,10 +192,21 @@ void draw_keeping(Random random, SwarmPlan& plan) {
   if (random.below(4) == 0 && !plan.calm()) plan.keep_fail_ppm = 200'000;
 }
 
-/// In a third of the runs each; from a stream of its own, as above.
+/// In a third of the runs each; from a stream of its own, as above. What shows a read that is too
+/// old is a command that conflicts with it, and what makes one are replicas that stand still, or
+/// hear nobody, while others go on.
 void draw_reads(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
   const std::uint64_t reads = random.below(static_cast<std::uint64_t>(Reads::kLease) + 1);
-  if (limits.reads) plan.reads = reads;
+  const bool sharpened = random.below(2) == 0;
+  if (!limits.reads) return;
+  plan.reads = reads;
+  if (reads == 0 || plan.calm() || !sharpened) return;
+  plan.classes |= bit(FaultClass::kPause) | bit(FaultClass::kPartition);
+  plan.conflict_ppm = std::max<std::uint64_t>(plan.conflict_ppm, 700'000);
+  plan.faults = std::max<std::uint64_t>(plan.faults, 24);
+  plan.clients = std::max<std::uint64_t>(plan.clients, 12);
+  plan.commands = std::max<std::uint64_t>(plan.commands, 240);
+  plan.think_us = std::min(plan.faults * plan.pause_us * plan.clients / plan.commands, kSecond);
 }
 
 /// A world in which nothing goes wrong and nothing is slow.
