@@ -64,7 +64,6 @@ class LeasePromise {
   [[nodiscard]] bool is_new() const { return promised_us_ > 0; }
   /// Nobody else is helped to lead.
   [[nodiscard]] bool binds(Tick now) const { return is_new() || now < until_; }
-  [[nodiscard]] Tick until() const { return until_; }
 
  private:
   Tick promised_us_ = 0;

@@ -126,7 +126,7 @@ void RaftCore::tick(Tick now, Effects& out) {
     if (quorum_due_ <= now) check_quorum(out);
     pursue_transfer(out);
   }
-  if (role_ == Role::kLeader) use_lease(out);
+  use_lease(out);
   if (role_ != Role::kLeader && election_due_ <= now) election_due(out);
 }
 

@@ -427,21 +427,20 @@ void Host::run(std::span<const Command> commands) {
 
 /// What the answers must show is applied, so they do not wait for the disk.
 void Host::run_reads(const Effects& turn) {
-  std::vector<Command> reads;
-  for (std::size_t first = 0; first < turn.reads.size(); first += kApplyMax) {
-    reads.clear();
+  check(commands_.empty(), "reads are run in the midst of a batch");
+  for (std::size_t first = 0; first < turn.reads.size() && !stopped_; first += kApplyMax) {
     for (std::size_t i = first; i < std::min(turn.reads.size(), first + kApplyMax); ++i) {
       const ReadEffect& read = turn.reads[i];
-      reads.push_back({read.command, 0, true, turn.view(read.payload)});
+      commands_.push_back({read.command, 0, true, turn.view(read.payload)});
     }
     replies_.clear();
-    machine_.read(reads, replies_);
-    check(replies_.size() == reads.size(), "a state machine gives one reply a command");
-    counters_.reads_run += reads.size();
-    for (std::size_t i = 0; i < reads.size(); ++i) {
-      tell_own(reads[i].id, replies_[i], now_);
-      if (stopped_) return;
+    machine_.read(commands_, replies_);
+    check(replies_.size() == commands_.size(), "a state machine gives one reply a command");
+    counters_.reads_run += commands_.size();
+    for (std::size_t i = 0; i < commands_.size() && !stopped_; ++i) {
+      tell_own(commands_[i].id, replies_[i], now_);
     }
+    commands_.clear();
   }
 }
 
