@@ -44,6 +44,40 @@ bool decode(Bytes body, int, Wanted& out) {
   });
 }
 
+Slice encode(const ReadIndex& message, Effects& out) {
+  using S = schema::ReadIndex;
+  return codec::build<S>(out, words_of<S>(), [&](S::Builder to) {
+    to.setLife(message.life);
+    to.setNumber(message.number);
+  });
+}
+
+bool decode(Bytes body, int, ReadIndex& out) {
+  using S = schema::ReadIndex;
+  return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out = {from.getLife(), from.getNumber()};
+    return words == words_of<S>() && out.life > 0 && out.number > 0;
+  });
+}
+
+Slice encode(const ReadIndexReply& message, Effects& out) {
+  using S = schema::ReadIndexReply;
+  return codec::build<S>(out, words_of<S>(), [&](S::Builder to) {
+    to.setLife(message.life);
+    to.setNumber(message.number);
+    to.setIndex(message.index.value());
+  });
+}
+
+bool decode(Bytes body, int, ReadIndexReply& out) {
+  using S = schema::ReadIndexReply;
+  return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out = {from.getLife(), from.getNumber(), Slot(from.getIndex())};
+    return words == words_of<S>() && out.life > 0 && out.number > 0 &&
+           out.index.value() <= kLogSlotMax;
+  });
+}
+
 void encode(const LogCoverage& coverage, std::vector<std::byte>& out) {
   using S = schema::LogCoverage;
   const auto n = static_cast<unsigned>(coverage.configuration.replica_count);

@@ -17,6 +17,17 @@ struct Wanted {
   sequence @1 :UInt64;
 }
 
+struct ReadIndex {
+  life @0 :UInt64;
+  number @1 :UInt64;
+}
+
+struct ReadIndexReply {
+  life @0 :UInt64;
+  number @1 :UInt64;
+  index @2 :UInt64;
+}
+
 struct LogCoverage {
   slot @0 :UInt64;
   round @1 :UInt64;

@@ -59,6 +59,7 @@ void RaftCore::answer_heartbeat(ReplicaId to, const AppendEntries& message, Effe
   const LogIndex prev = std::max(message.prev_log_index, commit_index_);
   const Release release = at_once_if_term_is_durable();
   const Tick sent_at = release == Release::kNow ? message.sent_at : 0;
+  const std::uint32_t promised_us = sent_at > 0 ? promise_to_leader() : 0;
   send(ReplicaSet::only(to),
        AppendEntriesReply{current_term_,
                           true,
@@ -69,7 +70,8 @@ void RaftCore::answer_heartbeat(ReplicaId to, const AppendEntries& message, Effe
                           {},
                           sent_at,
                           config_.life,
-                          born_in_},
+                          born_in_,
+                          promised_us},
        out, release);
 }
 

@@ -19,7 +19,7 @@ Protocol raft(const Options& options) {
           [options](const CoreConfig& config) -> std::unique_ptr<Core> {
             return std::make_unique<RaftCore>(config, options);
           },
-          /*changes_members=*/true};
+          Reads::kIndex, /*changes_members=*/true};
 }
 
 RaftCore::RaftCore(const CoreConfig& config, const Options& options)
@@ -33,6 +33,7 @@ RaftCore::RaftCore(const CoreConfig& config, const Options& options)
       configurations_({ReplicaSet::all(config.replica_count).without(config.spares), {}, {}}),
       records_(static_cast<std::uint8_t>(RecordKind::kEntry), config),
       own_(config.self, config.life, forward_limits(config)),
+      reads_(config),
       patience_us_(config.election_us),
       random_(mix64(config.seed + config.self.value())),
       heard_(static_cast<std::size_t>(config.replica_count)),
@@ -66,6 +67,11 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
       return dispatch<Forward>(frame, [&](const Forward& m) { on_forward(from, m, out); });
     case LogMessage::kWanted:
       return dispatch<Wanted>(frame, [&](const Wanted& m) { on_wanted(from, m, out.now); });
+    case LogMessage::kReadIndex:
+      return dispatch<ReadIndex>(frame, [&](const ReadIndex& m) { on_read_index(from, m); });
+    case LogMessage::kReadIndexReply:
+      return dispatch<ReadIndexReply>(frame,
+                                      [&](const ReadIndexReply& m) { on_read_index_reply(m); });
   }
   switch (static_cast<MessageType>(frame.type)) {
     case MessageType::kRequestVote:
@@ -110,24 +116,29 @@ void RaftCore::durable(BatchNumber batch, Effects& out) {
   if (role_ == Role::kLeader) advance_commit();
 }
 
-void RaftCore::applied(std::uint64_t position, Effects&) {
+void RaftCore::applied(std::uint64_t position, Effects& out) {
   executor_.applied(position);
+  serve_reads(out);
 }
 
 void RaftCore::tick(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
+  promise_.tick(now);
   if (own_.due() <= now) own_.resend_if_due(now);
   if (role_ == Role::kLeader) {
     if (quorum_due_ <= now) check_quorum(out);
     pursue_transfer(out);
   }
+  use_lease(out);
   if (role_ != Role::kLeader && election_due_ <= now) election_due(out);
 }
 
 Tick RaftCore::next_deadline() const {
   if (executor_.executed_up_to() < commit_index_) return 0;
   if (more_to_drop_ && records_.has_erased() && !storage_full_) return 0;
+  if (promise_.is_new() || round_is_due()) return 0;
   Tick next = own_.due();
+  if (leader_) next = std::min(next, reads_.due());
   if (role_ == Role::kLeader) {
     next = std::min({next, heartbeat_due_, quorum_due_});
   } else {
@@ -139,8 +150,10 @@ Tick RaftCore::next_deadline() const {
 void RaftCore::end_of_turn(Effects& out) {
   pump_own(out);
   if (role_ == Role::kLeader) pursue_change(out);
+  ask_for_reads(out);
   if (role_ == Role::kLeader) {
     tell_wanted(out);
+    begin_read_round(out);
     replicate(out);
     tell_own_match(out);
     if (heartbeat_due_ <= out.now) beat(out);
@@ -148,6 +161,7 @@ void RaftCore::end_of_turn(Effects& out) {
   flush_ack(out);
   learn_commit();
   walk_executor(out);
+  serve_reads(out);
   drop_some(out);
   wish_for_image(out);
 }
@@ -188,6 +202,7 @@ void RaftCore::status(CoreStatus& out) const {
   counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"current_term", current_term_.value()});
   out.counters.push_back({"own_blocks_waiting", own_.size()});
+  out.counters.push_back({"own_reads_waiting", reads_.size()});
   out.counters.push_back({"round_trip_us", round_trip_us_});
   out.counters.push_back({"election_timeout_us", patience_us_});
   out.counters.push_back({"log_bytes", log_.memory_bytes()});

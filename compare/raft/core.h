@@ -4,8 +4,8 @@
 // pre-votes, a leader that steps down without a quorum, leadership transfer, pipelined
 // AppendEntries, images in place of the prefix of the log. Any replica takes commands and forwards
 // them to the leader. One file a phase: propose.cc, election.cc, replicate.cc (the leader's half),
-// append.cc (the follower's half), commit.cc, learn.cc, membership.cc, truncate.cc, restart.cc;
-// core.cc receives.
+// append.cc (the follower's half), commit.cc, learn.cc, read.cc, membership.cc, truncate.cc,
+// restart.cc; core.cc receives.
 
 #include <array>
 #include <deque>
@@ -21,6 +21,9 @@
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
+#include "compare/log/read_lease.h"
+#include "compare/log/read_queue.h"
+#include "compare/log/read_rounds.h"
 #include "compare/raft/configurations.h"
 #include "compare/raft/counters.h"
 #include "compare/raft/message.h"
@@ -197,6 +200,21 @@ class RaftCore final : public Core {
   void leave_lead(Effects& out);
   [[nodiscard]] MemberStatus member_status() const;
 
+  // read.cc: reads that take no place in the log. Thesis, 6.4.
+  void on_read_index(ReplicaId from, const ReadIndex& message);
+  void on_read_index_reply(const ReadIndexReply& message);
+  void ask_for_reads(Effects& out);
+  void begin_read_round(Effects& out);
+  void use_lease(Effects& out);
+  void note_confirmation(PeerProgress& peer, const AppendEntriesReply& message, Effects& out);
+  void confirm_reads(Effects& out);
+  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, LogIndex index, Effects& out);
+  void serve_reads(Effects& out);
+  [[nodiscard]] bool knows_commit() const;
+  [[nodiscard]] bool round_is_due() const;
+  [[nodiscard]] LogIndex read_index() const;
+  [[nodiscard]] std::uint32_t promise_to_leader();
+
   // truncate.cc: images take the place of the prefix of the log.
   void drop_some(Effects& out);
   void forget_memory(const Effects& turn);
@@ -281,6 +299,13 @@ class RaftCore final : public Core {
   std::array<LogIndex, kReplicasMax> learned_{};
   Term learned_in_;
   LogIndex told_durable_;  // Of a leader.
+
+  // Reads.
+  ReadQueue reads_;
+  ReadRounds read_rounds_;  // Of a leader, as the next two.
+  ReadLease lease_;
+  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
+  LeasePromise promise_;            // To a leader.
 
   // Elections.
   Tick election_due_ = kNever;

@@ -63,6 +63,11 @@ enum class Count : std::uint8_t {
   kMemberChangesRefused,
   kChangesWithoutQuorum,  ///< Of these: too few of the new members answered.
   kVotesOfNonMembers,     ///< They do not count.
+  kReadsAnswered,
+  kReadRounds,      ///< In which a leader made sure that it leads.
+  kReadsByLease,    ///< Questions that needed none; own ones too.
+  kReadsNotLeader,  ///< A question for a leader that this replica is not.
+  kVotesPromised,   ///< Not given, as another one's lease may run.
   kCount,
 };
 
@@ -123,6 +128,11 @@ inline constexpr Counters::Names kCountNames{
     "refused_member_changes",
     "refused_changes_without_quorum",
     "refused_votes_of_non_members",
+    "reads_answered",
+    "read_rounds",
+    "reads_by_lease",
+    "reads_not_leader",
+    "votes_promised",
 };
 
 }  // namespace epaxos::compare::raft

@@ -70,7 +70,8 @@ void RaftCore::log_hard_state(Effects& out) {
 void RaftCore::election_due(Effects& out) {
   leader_.reset();
   // Who belongs to no configuration that it knows of stands for nothing.
-  if (storage_full_ || !voting_ || !members().votes(self_)) return wait_for_leader(out.now);
+  const bool may_stand = voting_ && members().votes(self_) && !promise_.binds(out.now);
+  if (storage_full_ || !may_stand) return wait_for_leader(out.now);
   if (members().has_quorum(ReplicaSet::only(self_))) return start_election(false, out);
   start_pre_vote(out);
 }
@@ -112,7 +113,8 @@ void RaftCore::start_election(bool transfer, Effects& out) {
 /// "If votes received from majority of servers: become leader" (Figure 2, Candidates).
 void RaftCore::count_votes(Effects& out) {
   if (!members().has_quorum(votes_)) return;
-  if (role_ == Role::kPreCandidate && !storage_full_) start_election(false, out);
+  const bool may_stand = !storage_full_ && !promise_.binds(out.now);
+  if (role_ == Role::kPreCandidate && may_stand) start_election(false, out);
   if (role_ == Role::kCandidate && votes_.contains(self_)) become_leader(out);
 }
 
@@ -137,11 +139,14 @@ void RaftCore::become_leader(Effects& out) {
   change_.reset();
   given_up_.clear();
   leaves_ = false;
+  read_rounds_.clear();
+  lease_.begin();
   commit_told_ = commit_index_;
   told_durable_ = LogIndex();
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
   heartbeat_due_ = n_ == 1 ? kNever : out.now + config_.heartbeat_us;
   own_.begin_again(out.now);
+  reads_.begin_again();
   if (mutant(Mutant::kRaftNoNop)) return;
   // Only an entry of its own term shows the leader what is committed (5.4.2, 8).
   counters_.add(Count::kNopsAppended);
@@ -156,6 +161,8 @@ void RaftCore::become_follower(Term term, Effects& out) {
   if (is_later || role_ == Role::kLeader) leader_.reset();
   role_ = Role::kFollower;
   transfer_to_.reset();
+  read_rounds_.clear();
+  lease_.begin();
   vote_batch_ = 0;
   heartbeat_due_ = quorum_due_ = kNever;
   if (election_due_ == kNever) wait_for_leader(out.now);
@@ -179,6 +186,7 @@ bool RaftCore::hear_leader(ReplicaId from, Term term, Effects& out) {
   if (leader_ != from) {
     leader_ = from;
     own_.begin_again(out.now);
+    reads_.begin_again();
   }
   leader_heard_ = out.now;
   attempts_ = 0;
@@ -194,7 +202,8 @@ void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effec
   if (!voting_) return counters_.add(Count::kNotVoting);
   const bool up_to_date = is_up_to_date(message.last_log_index, message.last_log_term);
   if (message.pre_vote) {
-    const bool granted = message.term > current_term_ && !has_leader(out.now) && up_to_date;
+    const bool is_free = !has_leader(out.now) && !promise_.binds(out.now);
+    const bool granted = message.term > current_term_ && is_free && up_to_date;
     const Term term = granted ? message.term : current_term_;
     return send(ReplicaSet::only(from),
                 RequestVoteReply{term, granted, true, config_.life, born_in_}, out);
@@ -204,6 +213,7 @@ void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effec
   if (has_leader(out.now) && !message.transfer && message.term > current_term_) {
     return counters_.add(Count::kVotesWithLeader);
   }
+  if (promise_.binds(out.now) && !message.transfer) return counters_.add(Count::kVotesPromised);
   if (storage_full_) return counters_.add(Count::kStorageFull);
   if (message.term > current_term_) become_follower(message.term, out);
   // "Reply false if term < currentTerm. If votedFor is null or candidateId, and candidate's log is
@@ -283,6 +293,7 @@ void RaftCore::pursue_transfer(Effects& out) {
   if (transfer_until_ <= out.now) return transfer_to_.reset();
   if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
   transfer_asked_ = true;
+  lease_.give_up();
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
 }
 

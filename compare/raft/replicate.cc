@@ -149,6 +149,7 @@ void RaftCore::send_without_entries(ReplicaSet to, bool answer, Effects& out) {
   }
   AppendEntries message = append_after(prev, *prev_term, out.now);
   message.answer = answer;
+  if (answer) question_sent_at_ = out.now;
   send(to, message, out, Release::kNow);
 }
 
@@ -201,6 +202,7 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
   peer.matches(message.match_index);
   peer.agrees(message.prev_log_index);
   advance_commit();
+  note_confirmation(peer, message, out);
   pursue_transfer(out);
 }
 

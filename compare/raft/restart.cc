@@ -129,6 +129,8 @@ void RaftCore::start(Tick now, Effects& out) {
   born_in_ = config_.unsafe_rejoin ? Term(kTermMax) : current_term_;
   send(others_, Hello{current_term_, config_.life, born_in_}, out);
   wait_for_leader(now);
+  // What was promised in an earlier life may still bind.
+  static_cast<void>(promise_to_leader());
   if (n_ == 1 && voting_) election_due_ = now;
 }
 

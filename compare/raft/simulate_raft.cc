@@ -21,6 +21,7 @@ constexpr net::FrameType kTargets[] = {
     static_cast<net::FrameType>(MessageType::kTruncated),
     static_cast<net::FrameType>(MessageType::kHello),
     static_cast<net::FrameType>(LogMessage::kForward),
+    static_cast<net::FrameType>(LogMessage::kReadIndexReply),
 };
 
 constexpr const char* kMarks[] = {
@@ -52,6 +53,11 @@ constexpr const char* kMarks[] = {
     "member_changes_given_up",
     "refused_member_changes",
     "refused_changes_without_quorum",
+    "reads_answered",
+    "read_rounds",
+    "reads_by_lease",
+    "reads_not_leader",
+    "votes_promised",
 };
 
 constexpr const char* kAlwaysZero[] = {
@@ -72,6 +78,7 @@ SimulatedProtocol simulated_raft(const Options& options) {
   simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   simulated.swarm.spins_max = 1'000;
   simulated.swarm.never_silent = true;
+  simulated.swarm.limits.reads = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   simulated.mutants = {Mutant::kForgetfulVotes};

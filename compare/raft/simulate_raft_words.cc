@@ -95,11 +95,19 @@ std::string told(const Wanted& m) {
   return "Wanted " + std::to_string(m.life) + "/" + std::to_string(m.sequence);
 }
 
+std::string told(const ReadIndex& m) {
+  return "ReadIndex " + std::to_string(m.life) + "/" + std::to_string(m.number);
+}
+std::string told(const ReadIndexReply& m) {
+  return "ReadIndexReply " + std::to_string(m.life) + "/" + std::to_string(m.number) +
+         number("index", m.index);
+}
+
 }  // namespace
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
   return told_of<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, Truncated,
-                 TimeoutNow, Hello, Forgot, Forward, Wanted>(
+                 TimeoutNow, Hello, Forgot, Forward, Wanted, ReadIndex, ReadIndexReply>(
       frame, replicas, [](const auto& message) { return told(message); });
 }
 

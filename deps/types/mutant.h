@@ -86,10 +86,13 @@ enum class Mutant : std::uint8_t {
   kRaftMembersAtCommit,          // Raft 6
   kRaftImageWithoutMembers,      // Raft 7
   kRaftLearnsAcrossTerms,        // Raft 5.4.2
+  kRaftReadsWithoutQuorum,       // Raft R8
+  kRaftLeaseIgnoresPause,        // Raft R8
   kAdoptsFirstVote,              // Paxos P1
   kBallotsWithoutReplica,        // Paxos P3
   kLearnerMixesBallots,          // Paxos P7
   kAcceptedIsChosen,             // Paxos P9
+  kPaxosLeaseWallClock,          // Paxos P8
   kCount,
 };
 

@@ -22,6 +22,14 @@
 
 namespace epaxos {
 
+/// How commands that only read are served by a protocol with a leader.
+enum class Reads : std::uint8_t {
+  kLog,    ///< As all others: by an entry of the log.
+  kIndex,  ///< Without one: the leader makes sure that it still leads, and says how far to execute.
+  kLease,  ///< The same, and while its lease runs the leader need not ask. Needs clocks that agree
+           ///< about how long a time is (docs/raft.md).
+};
+
 /// What a core must know about its place in the world. Times in microseconds.
 struct CoreConfig {
   ReplicaId self;
@@ -62,6 +70,7 @@ struct CoreConfig {
   // Of protocols with a leader:
   Tick election_us = 300'000;  ///< Without a leader's word for so long or up to twice: an election.
   Tick heartbeat_us = 50'000;  ///< Between the words of a leader that has nothing to say.
+  Reads reads = Reads::kLog;   ///< Of commands that only read.
   /// So many known instances that are not executed make the image of a peer worth a question.
   std::uint64_t image_lag_instances = 200'000;
   /// Executed instances that some member has not executed: beyond so many, they are kept on disk
@@ -150,8 +159,8 @@ class Core {
   /// After the last restore(); once.
   virtual void start(Tick now, Effects& out) = 0;
 
-  /// Commands of this replica's clients. Payloads are copied. Each ends as an execution or a
-  /// rejection (or neither, when this replica stops first).
+  /// Commands of this replica's clients. Payloads are copied. Each ends as an execution, a read or
+  /// a rejection (or neither, when this replica stops first).
   virtual void propose(std::span<const Proposal> proposals, Effects& out) = 0;
 
   /// A peer speaks. Any bytes are legal; malformed ones are counted and dropped.
@@ -239,6 +248,7 @@ class Core {
 struct Protocol {
   std::string name;  ///< "epaxos", "raft", ...; what --protocol takes.
   std::function<std::unique_ptr<Core>(const CoreConfig&)> make_core;
+  Reads reads = Reads::kLog;     ///< Unless somebody wishes otherwise; kLog: there is no other way.
   bool changes_members = false;  ///< Core::change_members() is there, and spares are.
 };
 

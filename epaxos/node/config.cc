@@ -80,6 +80,26 @@ net::ClusterId cluster_id_of(std::string_view name) {
   return id;
 }
 
+std::string_view to_string(Reads reads) {
+  switch (reads) {
+    case Reads::kLog:
+      return "log";
+    case Reads::kIndex:
+      return "index";
+    case Reads::kLease:
+      return "lease";
+  }
+  return "?";
+}
+
+Result<Reads> reads_from(std::string_view word) {
+  for (const Reads each : {Reads::kLog, Reads::kIndex, Reads::kLease}) {
+    if (to_string(each) == word) return each;
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "reads \"" + std::string(word) + "\" is not known; use log, index or lease");
+}
+
 std::string to_string(const net::ClusterId& id) {
   std::string digits;
   for (const std::byte byte : id) {
@@ -136,7 +156,12 @@ std::string ClusterConfig::to_toml() const {
       << (id == cluster_id_of(name) ? "# id = " : "id = ") << quoted(to_string(id))
       << "\n\n# sync: an answered command survives the power loss of all replicas.\n"
          "# async: written, but nothing waits for it. none: memory only.\n"
-      << "durability = " << quoted(epaxos::to_string(durability)) << "\n";
+      << "durability = " << quoted(epaxos::to_string(durability))
+      << "\n\n# Raft, Multi-Paxos: what only reads goes through the log; or the leader says how "
+         "far "
+         "to\n# execute (index), after asking a majority or while its lease runs (lease).\n"
+      << (reads ? "reads = " : "# reads = ")
+      << quoted(epaxos::to_string(reads.value_or(Reads::kIndex))) << "\n";
   ClusterConfig copy = *this;
   std::string_view table;
   for (const config::NumberKey& key : config::number_keys()) {

@@ -35,6 +35,7 @@ struct ClusterConfig {
   net::ClusterId id{};  ///< From the name, unless the file gives one.
   std::vector<ReplicaSettings> replicas;
   Durability durability = Durability::kSync;
+  std::optional<Reads> reads;  ///< None: as the protocol does it.
   /// Limits and timers. Who the replica is (self, replica_count, voting, seed) is the node's to
   /// fill in.
   CoreConfig core;
@@ -77,6 +78,10 @@ struct ClusterConfig {
 
 /// The id of a cluster that is known by its name alone.
 net::ClusterId cluster_id_of(std::string_view name);
+
+/// "log", "index", "lease", and back. Errors: invalid argument.
+std::string_view to_string(Reads reads);
+Result<Reads> reads_from(std::string_view word);
 
 /// 32 hexadecimal digits, and back.
 std::string to_string(const net::ClusterId& id);

@@ -20,6 +20,7 @@ class FileReader {
     read_string(file, "", "name", true, config_.name);
     read_id(file);
     read_durability(file);
+    read_reads(file);
     read_replicas(file);
     for (const std::string_view table : {"limits", "timers"}) read_numbers(file, table);
     read_emulation(file);
@@ -85,6 +86,15 @@ class FileReader {
     const auto durability = durability_from(word);
     if (!durability) return fail_at("durability", durability.error().message);
     config_.durability = *durability;
+  }
+
+  void read_reads(const toml::table& file) {
+    std::string word;
+    read_string(file, "", "reads", false, word);
+    if (file.get("reads") == nullptr || error_) return;
+    const auto reads = reads_from(word);
+    if (!reads) return fail_at("reads", reads.error().message);
+    config_.reads = *reads;
   }
 
   void read_replicas(const toml::table& file) {

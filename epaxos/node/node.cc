@@ -161,6 +161,7 @@ CoreConfig Node::Parts::core_config() const {
   core.life = incarnation;
   core.voting = not_voting_reason().empty();
   core.unsafe_rejoin = config.unsafe_rejoin;
+  core.reads = config.cluster.reads.value_or(protocol.reads);
   return core;
 }
 
@@ -231,6 +232,13 @@ Result<std::unique_ptr<Node>> Node::open(NodeConfig config, std::unique_ptr<Stat
   parts->protocol = config.protocol.value_or(protocol::epaxos());
   if (const Result<void> spares = check_spares(config.cluster, parts->protocol); !spares) {
     return fail(spares.error());
+  }
+  const Reads reads = config.cluster.reads.value_or(Reads::kLog);
+  if (reads != Reads::kLog && parts->protocol.reads == Reads::kLog) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The cluster file wishes for reads = \"" + std::string(to_string(reads)) +
+                    "\", which a protocol with a leader can do, and " + parts->protocol.name +
+                    " has none. Remove the line, or write reads = \"log\".");
   }
   parts->config = std::move(config);
   if (const Result<void> opened = parts->open(std::move(machine)); !opened) {

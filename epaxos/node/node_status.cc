@@ -55,6 +55,7 @@ CounterGroup host_counters(const runtime::HostStatus& host) {
                       {"commands_executed", c.commands_executed},
                       {"commands_completed", c.commands_completed},
                       {"commands_late", c.commands_late},
+                      {"reads_run", c.reads_run},
                       {"rejected_by_core", c.rejected_by_core},
                       {"rejected_overloaded", c.rejected_overloaded},
                       {"rejected_too_large", c.rejected_too_large},

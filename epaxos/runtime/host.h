@@ -81,6 +81,7 @@ struct HostCounters {
   std::uint64_t commands_executed = 0;
   std::uint64_t commands_completed = 0;   ///< Executed for a client of this replica.
   std::uint64_t commands_late = 0;        ///< Of this replica, executed after their outcome.
+  std::uint64_t reads_run = 0;            ///< Without a place in the final order.
   std::uint64_t rejected_by_core = 0;     ///< For reasons that the core counts.
   std::uint64_t rejected_overloaded = 0;  ///< The others: by the host itself.
   std::uint64_t rejected_too_large = 0;
@@ -244,6 +245,7 @@ class Host {
   void cut(const ExecutionEffect& execution);
   void apply_commands();
   void run(std::span<const Command> commands);
+  void run_reads(const Effects& turn);
   void tell_own(CommandId id, Bytes reply, Tick committed_at);
   void tell_executed(const Completion& done, Bytes reply, Tick committed_at);
 

@@ -32,6 +32,10 @@ void Nemesis::moment(std::uint64_t number) {
   }
   Random members = stream(plan_.seed, Purpose::kConfiguration, (1u << 16) + number);
   if (due && members.chance(plan_.member_change_ppm)) change_members(members);
+  Random standing = stream(plan_.seed, Purpose::kSchedule, (1u << 16) + number);
+  if (plan_.has(FaultClass::kPause) && plan_.reads > 0 && due && standing.below(6) == 0) {
+    pause_leaders(standing);
+  }
   Random repairs = stream(plan_.seed, Purpose::kClock, number);
   repair(repairs);
 }
@@ -157,6 +161,16 @@ void Nemesis::pause(Random& random) {
   const ReplicaId victim = anybody(random);
   const Tick until = cluster_.now() + random.between(10'000, std::min(longest, 60 * kSecond));
   cluster_.at_replica(victim).pause_until(until);
+}
+
+/// Those who lead, or believe so: long enough for others to lead meanwhile.
+void Nemesis::pause_leaders(Random& random) {
+  const Tick until = cluster_.now() + random.between(100'000, 4 * kSecond);
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if (!cluster_.alive(replica) || cluster_.status(replica).role != "leader") continue;
+    ++counts_[static_cast<std::size_t>(FaultClass::kPause)];
+    cluster_.at_replica(replica).pause_until(until);
+  }
 }
 
 void Nemesis::slow_down(Random& random) {

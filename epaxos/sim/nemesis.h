@@ -46,6 +46,7 @@ class Nemesis {
   void partition(Random& random);
   void clog(Random& random);
   void pause(Random& random);
+  void pause_leaders(Random& random);
   void slow_down(Random& random);
   void bend_clock(Random& random);
   void slow_disk(Random& random);

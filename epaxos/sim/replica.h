@@ -40,6 +40,7 @@ struct ReplicaConfig {
   Tick turn_delay_us = 20;
   std::uint64_t spins_max = 0;
   bool never_silent = false;
+  bool pauses_in_turns = false;
   Tick session_ttl_us = 0;  ///< 0: as usual.
   std::int64_t wall_clock_skew_us = 0;
   std::uint64_t image_log_bytes = 0;  ///< 0: as usual.
@@ -86,7 +87,8 @@ class VirtualReplica {
   /// other bundles of its turn hear nothing.
   void crash_after_frame(net::FrameType type, std::uint64_t count);
 
-  /// No turn begins before this time; what arrives meanwhile waits, and so do timers.
+  /// No turn begins before this time; what arrives meanwhile waits, and so do timers. With
+  /// pauses_in_turns one has often begun: then it ends with what clients have sent meanwhile.
   void pause_until(Tick time);
   /// From now on inputs that arrive within this time share a turn: how slow the replica is.
   void set_turn_delay(Tick turn_delay_us);
@@ -144,6 +146,7 @@ class VirtualReplica {
   void effect(CrashPoint point);
   bool on_send(ReplicaId to, Bytes bundle);
   void on_applied(std::span<const Command> batch, const Replies& replies);
+  void on_read(std::span<const Command> batch, const Replies& replies);
   std::uint64_t on_imaged();
   void on_loaded(std::uint64_t image);
   void finish(std::uint64_t call, const Outcome& outcome);
@@ -163,6 +166,12 @@ class VirtualReplica {
   std::uint64_t spins_ = 0;  // Turns in a row that nothing caused but the core's own deadline.
   Tick turn_delay_us_;
   Tick paused_until_ = 0;
+  /// What a turn had done when its replica stood still.
+  struct BegunTurn {
+    Tick now = 0;           // It has read the clock,
+    std::size_t taken = 0;  // and so much of the inbox, but nothing of what clients sent.
+  };
+  std::optional<BegunTurn> begun_turn_;
   // The clock showed local_base_ at global_base_ and has drifted evenly since then.
   std::int64_t drift_ppm_ = 0;
   Tick global_base_ = 0;

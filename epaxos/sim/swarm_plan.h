@@ -122,6 +122,7 @@ struct SwarmPlan {
 
   std::uint64_t spares = 0;             ///< The last so many begin outside of the members.
   std::uint64_t member_change_ppm = 0;  ///< Of the moments, at which a change is asked for.
+  std::uint64_t reads = 0;  ///< A Reads; with others than kLog, pauses begin within turns too.
 
   friend bool operator==(const SwarmPlan&, const SwarmPlan&) = default;
 
@@ -143,6 +144,7 @@ struct SwarmLimits {
   bool permanent_faults = true;  ///< kPermanent, kForget and kDiskRot: only with recovery.
   bool always_images = false;    ///< Not in every second run only.
   bool changes_members = false;  ///< The protocol can.
+  bool reads = false;  ///< The protocol serves reads without its log, in some of the ways.
 };
 SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits);
 
