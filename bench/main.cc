@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   epaxos::bench::add_away(app, status);
   epaxos::bench::add_demo(app, status);
   epaxos::bench::add_client(app, status);
+  epaxos::bench::add_predict(app, status);
+  epaxos::bench::add_wan(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -19,5 +19,9 @@ void add_away(CLI::App& app, int& status);
 void add_client(CLI::App& app, int& status);
 /// `demo`: five replicas and their clients on this machine, and a table.
 void add_demo(CLI::App& app, int& status);
+/// `predict`: the latency that is possible on a matrix of delays.
+void add_predict(CLI::App& app, int& status);
+/// `wan`: protocols on such a matrix, and what was measured beside what is possible.
+void add_wan(CLI::App& app, int& status);
 
 }  // namespace epaxos::bench

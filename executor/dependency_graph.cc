@@ -41,7 +41,8 @@ DependencyGraph::NodeIndex DependencyGraph::find_or_add(InstanceId id) {
   return index;
 }
 
-void DependencyGraph::list_touches(const Node& node, bool insert) {
+void DependencyGraph::list_touches(Node& node, bool insert) {
+  node.findable = insert;
   SlotList& barriers = rows_[node.id.row.value()].barriers;
   if (node.footprint.is_everything()) {
     insert ? barriers.insert(node.id.slot) : barriers.erase(node.id.slot);
@@ -55,6 +56,19 @@ void DependencyGraph::list_touches(const Node& node, bool insert) {
   }
 }
 
+/// Somebody may depend on instances of the row up to this one. Most run before anybody does, and
+/// need not be listed at all.
+void DependencyGraph::make_findable(ReplicaId which, Slot up_to) {
+  Row& row = rows_[which.value()];
+  const Slot from = std::max(row.findable, row.window.base());
+  for (Slot slot = from.next(); slot <= up_to; slot = slot.next()) {
+    const NodeIndex index = row.window[slot];
+    const bool is_recorded = index != kDone && index != kNone && nodes_[index].recorded;
+    if (is_recorded) list_touches(nodes_[index], true);
+  }
+  row.findable = std::max(from, up_to);
+}
+
 void DependencyGraph::record(InstanceId instance, const Footprint& footprint) {
   if (is_done(instance)) return;
   const NodeIndex index = find_or_add(instance);
@@ -62,7 +76,7 @@ void DependencyGraph::record(InstanceId instance, const Footprint& footprint) {
   if (node.recorded) return;
   node.recorded = true;
   node.footprint = footprint;
-  list_touches(node, true);
+  if (instance.slot <= rows_[instance.row.value()].findable) list_touches(node, true);
   advance_known(instance.row);
   retry_waiters(index);  // Whoever waits for it now waits for its payload.
 }
@@ -125,8 +139,8 @@ void DependencyGraph::cover_node(NodeIndex index) {
 
 /// Nobody finds the node any more, nor waits for it.
 void DependencyGraph::leave(NodeIndex index) {
-  const Node& node = nodes_[index];
-  if (node.recorded) list_touches(node, false);
+  Node& node = nodes_[index];
+  if (node.findable) list_touches(node, false);
   retry_waiters(index);
 }
 
@@ -447,6 +461,7 @@ bool DependencyGraph::collect_row(const Node& node, ReplicaId row) {
   if (node.footprint.empty()) return true;  // Conflicts with nothing, not even with a barrier.
   const Row& r = rows_[row.value()];
   const Slot last = node.dependencies[row];
+  make_findable(row, last);
   Slot above;  // Whatever lies below is reached through a barrier.
   if (const std::size_t barriers = r.barriers.count_up_to(last); barriers > 0) {
     above = r.barriers[barriers - 1];

@@ -93,7 +93,8 @@ class DependencyGraph {
     bool recorded = false;
     bool decided = false;
     bool on_stack = false;
-    bool listed = false;  ///< On the list of somebody's waiters, or a root.
+    bool listed = false;    ///< On the list of somebody's waiters, or a root.
+    bool findable = false;  ///< By its keys, or as a barrier.
     WaitsFor waits_for = WaitsFor::kPayload;
     std::uint32_t visit = 0;  ///< Order of the walk; 0: not reached by it.
     std::uint32_t low = 0;
@@ -108,6 +109,7 @@ class DependencyGraph {
   struct Row {
     RowWindow window;
     Slot known;         ///< known_up_to().
+    Slot findable;      ///< Recorded instances up to this one can be found by their keys.
     SlotList barriers;  ///< Waiting instances that touch everything.
   };
 
@@ -129,7 +131,8 @@ class DependencyGraph {
   void advance_executed(ReplicaId row);
   void cover_node(NodeIndex index);
   void advance_known(ReplicaId row);
-  void list_touches(const Node& node, bool insert);
+  void list_touches(Node& node, bool insert);
+  void make_findable(ReplicaId row, Slot up_to);
 
   void make_root(NodeIndex index);
   void add_waiter(NodeIndex blocker, NodeIndex waiter);

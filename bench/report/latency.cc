@@ -3,14 +3,26 @@
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
+namespace {
 
-Json to_json(const Histogram& histogram) {
+template <class AnyHistogram>
+Json buckets_of(const AnyHistogram& histogram) {
   Json buckets = Json::array();
-  for (std::size_t i = 0; i < Histogram::kBuckets; ++i) {
+  for (std::size_t i = 0; i < AnyHistogram::kBuckets; ++i) {
     const std::uint64_t count = histogram.bucket(i);
-    if (count > 0) buckets.push_back({Histogram::upper_bound_of(i), count});
+    if (count > 0) buckets.push_back({AnyHistogram::upper_bound_of(i), count});
   }
   return buckets;
+}
+
+}  // namespace
+
+Json to_json(const Histogram& histogram) {
+  return buckets_of(histogram);
+}
+
+Json to_json(const FineHistogram& histogram) {
+  return buckets_of(histogram);
 }
 
 bool add_json(const Json& json, Histogram& out) {

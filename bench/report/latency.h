@@ -13,6 +13,7 @@ using Json = nlohmann::ordered_json;
 
 /// [[upper bound, count], ...] of the buckets that are not empty.
 Json to_json(const Histogram& histogram);
+Json to_json(const FineHistogram& histogram);
 
 /// Adds what to_json() wrote. False: it is something else.
 bool add_json(const Json& json, Histogram& out);

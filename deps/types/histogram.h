@@ -1,26 +1,38 @@
 #pragma once
 
-// A log-linear histogram of latencies: 32 buckets an octave, so a percentile is off by at most 3 %.
-// Histograms of several replicas or clients are merged; percentiles are never averaged.
+// Log-linear histograms of latencies: so many buckets an octave, and a percentile is too large by
+// at most one part in so many. Those of several replicas or clients are merged; percentiles are
+// never averaged.
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace epaxos {
 
-class Histogram {
+/// For so many buckets an octave, a power of two.
+constexpr std::size_t histogram_buckets(std::size_t steps) {
+  return steps * (65 - static_cast<std::size_t>(std::bit_width(steps - 1)));
+}
+
+/// `Buckets`: an array of all of them, or a vector that grows with the largest value.
+template <std::size_t kSteps, class Buckets>
+class StepHistogram {
  public:
   void add(std::uint64_t value, std::uint64_t times = 1) {
-    buckets_[bucket_of(value)] += times;
+    const std::size_t place = bucket_of(value);
+    grow_to(place + 1);
+    buckets_[place] += times;
     count_ += times;
     sum_ += value * times;
     if (value > max_) max_ = value;
   }
 
-  void merge(const Histogram& other) {
-    for (std::size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
+  void merge(const StepHistogram& other) {
+    grow_to(other.buckets_.size());
+    for (std::size_t i = 0; i < other.buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
     count_ += other.count_;
     sum_ += other.sum_;
     if (other.max_ > max_) max_ = other.max_;
@@ -37,34 +49,52 @@ class Histogram {
     if (count_ == 0) return 0;
     const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(count_ - 1)) + 1;
     std::uint64_t seen = 0;
-    for (std::size_t i = 0; i < kBuckets; ++i) {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) {
       seen += buckets_[i];
       if (seen >= wanted) return upper_bound_of(i) < max_ ? upper_bound_of(i) : max_;
     }
     return max_;
   }
 
-  static constexpr std::size_t kBuckets = 32 * 60;
+  /// Whether both have seen the same, as far as buckets tell.
+  friend bool operator==(const StepHistogram&, const StepHistogram&) = default;
 
-  /// Raw access for whoever sends a histogram to another process.
-  [[nodiscard]] std::uint64_t bucket(std::size_t index) const { return buckets_[index]; }
+  static constexpr std::size_t kBuckets = histogram_buckets(kSteps);
+
+  /// Raw access for whoever sends a histogram to another process. Below kBuckets.
+  [[nodiscard]] std::uint64_t bucket(std::size_t index) const {
+    return index < buckets_.size() ? buckets_[index] : 0;
+  }
   static std::uint64_t upper_bound_of(std::size_t index) {
-    if (index < 32) return index;
-    const std::size_t octave = index / 32 - 1;
-    return ((std::uint64_t{32} + index % 32 + 1) << octave) - 1;
+    if (index < kSteps) return index;
+    const std::size_t octave = index / kSteps - 1;
+    return ((std::uint64_t{kSteps} + index % kSteps + 1) << octave) - 1;
   }
 
  private:
+  static_assert(std::has_single_bit(kSteps));
+
   static std::size_t bucket_of(std::uint64_t value) {
-    if (value < 32) return value;
-    const auto octave = static_cast<std::size_t>(std::bit_width(value)) - 6;
-    return (octave + 1) * 32 + ((value >> octave) - 32);
+    if (value < kSteps) return value;
+    const auto octave = static_cast<std::size_t>(std::bit_width(value) - std::bit_width(kSteps));
+    return (octave + 1) * kSteps + ((value >> octave) - kSteps);
   }
 
-  std::array<std::uint64_t, kBuckets> buckets_{};
+  void grow_to(std::size_t size) {
+    if constexpr (requires { buckets_.resize(size); }) {
+      if (size > buckets_.size()) buckets_.resize(size);
+    }
+  }
+
+  Buckets buckets_{};
   std::uint64_t count_ = 0;
   std::uint64_t sum_ = 0;
   std::uint64_t max_ = 0;
 };
+
+/// Off by 3 % at most; a plain block of bytes.
+using Histogram = StepHistogram<32, std::array<std::uint64_t, histogram_buckets(32)>>;
+/// Off by 0.1 % at most, for comparisons with what is computed.
+using FineHistogram = StepHistogram<1024, std::vector<std::uint64_t>>;
 
 }  // namespace epaxos

@@ -29,6 +29,12 @@ void add_notes(ClusterConfig& config) {
                            ", as many as " + std::to_string(n - 1) +
                            " do: an even number is fine, but costs without gaining.");
   }
+  if (config.emulation) {
+    config.notes.push_back(
+        "The network is emulated: what this replica sends to others is delayed as [emulation] "
+        "says. "
+        "That is for experiments; take the table out of a cluster that serves somebody.");
+  }
 }
 
 std::string quoted(std::string_view text) {
@@ -38,6 +44,28 @@ std::string quoted(std::string_view text) {
     out += c;
   }
   return out + '"';
+}
+
+std::string text_of(const net::EmulatedNetwork& network) {
+  const auto milliseconds = [](Tick us) { return static_cast<double>(us) / 1000; };
+  std::ostringstream out;
+  out << "\n# What replicas say to each other is slowed down, for experiments. The delays are from "
+         "the row's\n# replica to the column's.\n[emulation]\n"
+      << config::kOneWay << " = [";
+  for (std::size_t from = 0; from < network.one_way_us.size(); ++from) {
+    out << (from == 0 ? "\n  [" : ",\n  [");
+    for (std::size_t to = 0; to < network.one_way_us[from].size(); ++to) {
+      out << (to == 0 ? "" : ", ") << milliseconds(network.one_way_us[from][to]);
+    }
+    out << "]";
+  }
+  out << "\n]\n"
+      << config::kJitter << " = " << milliseconds(network.all.jitter_us) << "\n"
+      << config::kLoss << " = " << network.all.loss * 100 << "\n"
+      << config::kLossDelay << " = " << milliseconds(network.all.loss_delay_us) << "\n"
+      << config::kBandwidth << " = " << static_cast<double>(network.all.bytes_per_second) * 8 / 1e6
+      << "\n";
+  return out.str();
 }
 
 }  // namespace
@@ -118,6 +146,7 @@ std::string ClusterConfig::to_toml() const {
   }
   out << "# Wait out fast_wait_us even when a fast quorum has answered.\n"
       << config::kWaitForFastPath << " = " << (core.wait_for_fast_path ? "true" : "false") << "\n";
+  if (emulation) out << text_of(*emulation);
   for (const ReplicaSettings& replica : replicas) {
     out << "\n[[replicas]]\npeer = " << quoted(replica.peer)
         << "\nclient = " << quoted(replica.client) << "\nsite = " << quoted(replica.site) << "\n";

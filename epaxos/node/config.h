@@ -5,6 +5,7 @@
 // error that names the file, the line, the key and what to do. Source: docs/architecture.md.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "deps/types/result.h"
 #include "epaxos/contract/core.h"
 #include "epaxos/storage/store.h"
+#include "net/emulated_links.h"
 #include "net/wire.h"
 
 namespace epaxos {
@@ -40,6 +42,8 @@ struct ClusterConfig {
   /// Bytes of records after which a replica makes an image of its state; more when that is larger.
   std::uint64_t image_log_bytes = std::uint64_t{64} << 20;
   Tick session_ttl_us = 3'600'000'000;  ///< A session that nobody used for so long is forgotten.
+  /// What replicas say to each other is slowed down like this, for experiments.
+  std::optional<net::EmulatedNetwork> emulation;
   /// What is allowed but may surprise, as sentences for the operator.
   std::vector<std::string> notes;
 

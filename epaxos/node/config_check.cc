@@ -96,11 +96,24 @@ std::optional<Problem> range_problem(const ClusterConfig& config) {
   return std::nullopt;
 }
 
+std::optional<Problem> emulation_problem(const ClusterConfig& config) {
+  if (!config.emulation) return std::nullopt;
+  const std::size_t n = config.replicas.size();
+  const auto& rows = config.emulation->one_way_us;
+  const bool is_square = rows.size() == n && std::ranges::all_of(rows, [n](const auto& row) {
+                           return row.size() == n;
+                         });
+  if (is_square) return std::nullopt;
+  return Problem{path_of("emulation", kOneWay), "must have " + std::to_string(n) + " rows of " +
+                                                    std::to_string(n) + " delays, as there are " +
+                                                    std::to_string(n) + " replicas."};
+}
+
 }  // namespace
 
 std::optional<Problem> first_problem(const ClusterConfig& config) {
   for (const auto check_one : {name_problem, count_problem, member_problem, address_problem,
-                               site_problem, range_problem}) {
+                               site_problem, range_problem, emulation_problem}) {
     if (auto problem = check_one(config)) return problem;
   }
   return std::nullopt;

@@ -1,7 +1,7 @@
 #pragma once
 
 // The keys of a cluster file in one table, used to read it, to check ranges, to print it and to
-// find the key that somebody meant. Private to the node and the programs.
+// find the key that somebody meant. Private to this project.
 
 #include <cstdint>
 #include <optional>
@@ -30,9 +30,16 @@ inline constexpr std::string_view kWaitForFastPath = "wait_for_fast_path";
 
 /// And the one of [[replicas]].
 inline constexpr std::string_view kMember = "member";
+/// Of the table [emulation].
+inline constexpr std::string_view kOneWay = "one_way_ms";
+inline constexpr std::string_view kJitter = "jitter_ms";
+inline constexpr std::string_view kLoss = "loss_percent";
+inline constexpr std::string_view kLossDelay = "loss_delay_ms";
+inline constexpr std::string_view kBandwidth = "mbit_per_s";
+inline constexpr double kDelayMsMax = 60'000;
 
 /// Every key that a table of the file may have. Tables: "" (the file itself), "replicas", "limits",
-/// "timers".
+/// "timers", "emulation".
 std::vector<std::string_view> known_keys(std::string_view table);
 
 /// ` Did you mean "name"?`, or what there is, when nothing is near.

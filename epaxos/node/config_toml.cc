@@ -1,55 +1,14 @@
-// Reads cluster files; the one place that knows toml++.
+// Reads cluster files.
 
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <fstream>
+#include <cmath>
 #include <map>
 #include <sstream>
-#include <sys/stat.h>
-#include <unistd.h>
-
-namespace epaxos {
-namespace {
-
-struct BrokenAssertion {};
-
-/// What toml++ asserts in its parser a file can break ("[ ="). Such a file must not end the
-/// process; epaxos/CMakeLists.txt makes this its assert().
-[[maybe_unused]] constexpr void assert_toml(bool holds) {
-  if (!holds) throw BrokenAssertion();
-}
-
-}  // namespace
-}  // namespace epaxos
-
-#include <toml++/toml.h>
 
 #include "epaxos/node/config_keys.h"
+#include "epaxos/node/toml_file.h"
 
 namespace epaxos {
 namespace {
-
-constexpr std::size_t kFileBytesMax = 1 << 20;
-
-std::string_view word_for(toml::node_type type) {
-  switch (type) {
-    case toml::node_type::table:
-      return "a table";
-    case toml::node_type::array:
-      return "a list";
-    case toml::node_type::string:
-      return "a string";
-    case toml::node_type::integer:
-      return "a whole number";
-    case toml::node_type::floating_point:
-      return "a number with a point";
-    case toml::node_type::boolean:
-      return "true or false";
-    default:
-      return "a date or a time";
-  }
-}
 
 /// Walks a parsed file into a ClusterConfig and stops at the first error.
 class FileReader {
@@ -63,6 +22,7 @@ class FileReader {
     read_durability(file);
     read_replicas(file);
     for (const std::string_view table : {"limits", "timers"}) read_numbers(file, table);
+    read_emulation(file);
   }
 
   void fail_at(const std::string& key, const std::string& message) {
@@ -78,14 +38,12 @@ class FileReader {
     error_ = path_ + ":" + std::to_string(line) + ": " + key + ": " + message;
   }
 
-  static std::size_t line_of(const toml::node& node) { return node.source().begin.line; }
-
   /// Unknown keys are errors: a misspelt limit must not be silently the default.
   void check_keys(const toml::table& table, std::string_view kind, const std::string& prefix) {
     const auto known = config::known_keys(kind);
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
-      lines_[config::path_of(prefix, name)] = line_of(node);
+      lines_[config::path_of(prefix, name)] = toml_file::line_of(node);
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
       refuse(key.source().begin.line, config::path_of(prefix, name),
              "This key is not known." + config::hint(name, known));
@@ -93,9 +51,9 @@ class FileReader {
   }
 
   void wrong_type(const toml::node& node, const std::string& key, std::string_view expected) {
-    refuse(line_of(node), key,
-           "is " + std::string(word_for(node.type())) + ", but must be " + std::string(expected) +
-               ".");
+    refuse(toml_file::line_of(node), key,
+           "is " + std::string(toml_file::word_for(node.type())) + ", but must be " +
+               std::string(expected) + ".");
   }
 
   void read_string(const toml::table& table, const std::string& prefix, std::string_view name,
@@ -103,7 +61,8 @@ class FileReader {
     const std::string key = config::path_of(prefix, name);
     const toml::node* const node = table.get(name);
     if (node == nullptr) {
-      if (required) refuse(std::max<std::size_t>(line_of(table), 1), key, "is missing. Add it.");
+      if (required)
+        refuse(std::max<std::size_t>(toml_file::line_of(table), 1), key, "is missing. Add it.");
       return;
     }
     if (!node->is_string()) return wrong_type(*node, key, "a string in quotes");
@@ -183,38 +142,75 @@ class FileReader {
     out = node->as_boolean()->get();
   }
 
+  void read_emulation(const toml::table& file) {
+    const toml::node* const node = file.get("emulation");
+    if (node == nullptr) return;
+    if (!node->is_table()) return wrong_type(*node, "emulation", "a table");
+    const toml::table& table = *node->as_table();
+    check_keys(table, "emulation", "emulation");
+    net::EmulatedNetwork& network = config_.emulation.emplace();
+    const toml::node* const delays = table.get(config::kOneWay);
+    const std::string key = config::path_of("emulation", config::kOneWay);
+    if (delays == nullptr) return refuse(toml_file::line_of(*node), key, "is missing. Add it.");
+    if (!delays->is_array()) return wrong_type(*delays, key, kMatrix);
+    for (const toml::node& row : *delays->as_array()) {
+      if (!row.is_array()) return wrong_type(row, key, kMatrix);
+      std::vector<Tick>& out = network.one_way_us.emplace_back();
+      for (const toml::node& cell : *row.as_array()) {
+        out.push_back(microseconds(read_decimal(cell, key, config::kDelayMsMax)));
+      }
+    }
+    const auto number = [&](std::string_view name, double max, double otherwise) {
+      const toml::node* const found = table.get(name);
+      if (found == nullptr) return otherwise;
+      return read_decimal(*found, config::path_of("emulation", name), max);
+    };
+    network.all.jitter_us = microseconds(number(config::kJitter, config::kDelayMsMax, 0));
+    network.all.loss = number(config::kLoss, 100, 0) / 100;
+    network.all.loss_delay_us = microseconds(number(config::kLossDelay, config::kDelayMsMax, 200));
+    network.all.bytes_per_second =
+        static_cast<std::uint64_t>(number(config::kBandwidth, 1e6, 0) * 1e6 / 8);
+  }
+
+  static Tick microseconds(double milliseconds) {
+    return static_cast<Tick>(std::llround(milliseconds * 1000));
+  }
+
+  /// 0 after an error.
+  double read_decimal(const toml::node& node, const std::string& key, double max) {
+    const std::optional<double> value = node.value<double>();
+    if (!node.is_number() || !value) {
+      wrong_type(node, key, "a number");
+      return 0;
+    }
+    if (*value >= 0 && *value <= max) return *value;
+    std::ostringstream sentence;
+    sentence << *value << " is out of range: 0 to " << max << ".";
+    refuse(toml_file::line_of(node), key, sentence.str());
+    return 0;
+  }
+
+  static constexpr std::string_view kMatrix =
+      "a list of lists: one a replica, with the delay from it to each replica";
+
   const std::string path_;
   ClusterConfig& config_;
   std::map<std::string, std::size_t> lines_;
   std::optional<std::string> error_;
 };
 
-Failure unreadable(const std::string& path, const std::string& why) {
-  return fail(ErrorCode::kInvalidArgument, "The cluster file " + path + " " + why);
-}
-
-std::string with_stop(std::string sentence) {
-  if (!sentence.ends_with('.')) sentence += '.';
-  return sentence;
-}
+constexpr toml_file::Words kWords{
+    "cluster file", "examples/cluster.toml",
+    "Give the cluster a name and one [[replicas]] table for each replica."};
 
 }  // namespace
 
 Result<ClusterConfig> ClusterConfig::parse(std::string_view text, std::string_view path) {
-  toml::table file;
-  try {
-    file = toml::parse(text, path);
-  } catch (const toml::parse_error& error) {
-    return fail(ErrorCode::kInvalidArgument,
-                std::string(path) + ":" + std::to_string(error.source().begin.line) +
-                    ": This is not TOML: " + with_stop(std::string(error.description())));
-  } catch (const BrokenAssertion&) {
-    return fail(ErrorCode::kInvalidArgument,
-                std::string(path) + ": This is not TOML. Compare it with examples/cluster.toml.");
-  }
+  const Result<toml::table> file = toml_file::parse(text, path, kWords);
+  if (!file) return fail(file.error());
   ClusterConfig config;
   FileReader reader(path, config);
-  reader.read(file);
+  reader.read(*file);
   if (!reader.error()) {
     if (const auto problem = config::first_problem(config)) {
       reader.fail_at(problem->key, problem->message);
@@ -226,26 +222,9 @@ Result<ClusterConfig> ClusterConfig::parse(std::string_view text, std::string_vi
 }
 
 Result<ClusterConfig> ClusterConfig::load(const std::string& path) {
-  struct stat about {};
-  if (::stat(path.c_str(), &about) != 0) {
-    return unreadable(path,
-                      "cannot be read: " + std::string(std::strerror(errno)) + ". Check the path.");
-  }
-  if (!S_ISREG(about.st_mode)) return unreadable(path, "is not a file. Check the path.");
-  if (static_cast<std::size_t>(about.st_size) > kFileBytesMax) {
-    return unreadable(path, "is larger than 1 MiB. Check the path.");
-  }
-  if (about.st_size == 0) {
-    return unreadable(path,
-                      "is empty. Give the cluster a name and one [[replicas]] table for each "
-                      "replica.");
-  }
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || !(text << stream.rdbuf())) {
-    return unreadable(path, "cannot be read. Check its permissions.");
-  }
-  return parse(text.str(), path);
+  const Result<std::string> text = toml_file::read(path, kWords);
+  if (!text) return fail(text.error());
+  return parse(*text, path);
 }
 
 }  // namespace epaxos

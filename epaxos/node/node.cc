@@ -32,6 +32,7 @@ struct Node::Parts {
   std::string client_address;
   std::uint64_t incarnation = 0;
   Tick started_at = 0;
+  std::unique_ptr<net::LinkTable> emulation;  // That the cluster asks for, if it does.
   std::unique_ptr<runtime::EventLoop> loop;
 
   std::mutex stop_mutex;
@@ -207,6 +208,14 @@ Result<void> Node::Parts::open_loop(std::unique_ptr<StateMachine> machine) {
     if (!clients) return fail(clients.error());
     client_address = (*clients)->bound_address();
     parts.clients = *std::move(clients);
+  }
+  if (config.cluster.emulation) emulation = config.cluster.emulation->table();
+  const net::LinkTable* const links = config.links != nullptr ? config.links : emulation.get();
+  if (links != nullptr) {
+    parts.links = std::make_unique<net::EmulatedLinks>(*links, config.self, incarnation);
+    auto alarm = runtime::Alarm::open();
+    if (!alarm) return fail(alarm.error());
+    parts.alarm = *std::move(alarm);
   }
   parts.core = protocol.make_core(core_config());
   parts.machine = std::move(machine);

@@ -42,6 +42,10 @@ struct NodeConfig {
   /// Which protocol decides; EPaxos when empty.
   std::optional<Protocol> protocol = {};
 
+  /// Slows down what this replica sends, in place of cluster.emulation: for who wants to change it
+  /// while the node runs. Outlives the node.
+  const net::LinkTable* links = nullptr;
+
   std::string peer_bind_address = {};    ///< When it is not the one in the cluster's list.
   std::string client_bind_address = {};  ///< As above; "tcp://127.0.0.1:*" is any free port.
 

@@ -137,6 +137,14 @@ CounterGroup client_plane_counters(const net::ClientPlaneCounters& c) {
   return group;
 }
 
+CounterGroup link_counters(const net::LinkCounters& c) {
+  return {"emulated_links",
+          {{"delayed", c.delayed},
+           {"lost", c.lost},
+           {"dropped_cut", c.dropped_cut},
+           {"dropped_full", c.dropped_full}}};
+}
+
 MemoryStatus memory_status(const HeldMemory& held) {
   MemoryStatus out{held.bytes, held.limit_bytes, {}};
   if (!held.runs_out()) return out;
@@ -211,6 +219,7 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   if (loop.clients() != nullptr) {
     out.counters.push_back(client_plane_counters(loop.clients()->counters()));
   }
+  if (loop.links() != nullptr) out.counters.push_back(link_counters(loop.links()->counters()));
   if (net::PeerPlane* const peers = loop.peers()) describe_peers(*peers, host.core, out);
 }
 

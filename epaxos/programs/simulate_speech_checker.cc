@@ -275,7 +275,7 @@ void SpeechChecker::check_message(const protocol::Learn& message) {
 }
 
 void SpeechChecker::check_message(const protocol::Frontier& message) {
-  highest_floor_.merge(message.floor);
+  if (!message.non_voting) highest_floor_.merge(message.floor);  // It may hold there alone (14.4).
   const Dependencies floor = durable_floor(*disk_, n_, from_);
   for (std::uint16_t row = 0; row < n_; ++row) {
     Slot& known = decided_up_to_[{from_, ReplicaId(row)}];

@@ -2,7 +2,8 @@
 
 // What an image of the state machine covers: the executed prefix of each row, and what is executed
 // above it one by one. Whoever installs the image of a peer takes over its floor, and learns of
-// every covered instance above it what it touches, because others may still ask about those.
+// every covered instance above it what it touches, because others may still ask about those. But
+// nobody asks a replica without a vote: all that the image covers is below the floor that it gets.
 // Source: protocol.md 14.4.
 
 #include <optional>
@@ -31,6 +32,7 @@ struct Coverage {
   /// In ascending order, each above the floor: for this replica those above `executed`, and those
   /// of which it has no record; for a peer all others too.
   std::vector<CoveredInstance> instances;
+  bool for_non_voting = false;  ///< The floor holds for a replica without a vote only.
 
   friend bool operator==(const Coverage&, const Coverage&) = default;
 };
@@ -54,9 +56,8 @@ void encode(const Coverage& coverage, std::vector<std::byte>& out);
 void begin_coverage(int rows, std::vector<std::byte>& bytes);
 /// Precondition: not empty.
 void append_part(std::span<const CoveredInstance> instances, std::vector<std::byte>& bytes);
-/// `listed`: instances in all parts.
-void end_coverage(const Dependencies& floor, const Dependencies& executed, std::size_t listed,
-                  std::vector<std::byte>& bytes);
+/// What the head says stands in `coverage`, but for `listed`: the instances in all parts.
+void end_coverage(const Coverage& coverage, std::size_t listed, std::vector<std::byte>& bytes);
 
 /// Of any alignment. Errors: malformed.
 Result<Coverage> decode_coverage(Bytes bytes, int rows);

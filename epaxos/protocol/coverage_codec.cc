@@ -63,6 +63,7 @@ bool read_head(Bytes bytes, int rows, Coverage& out, std::uint64_t& listed) {
   using S = schema::CoverageHead;
   return codec::parse<S>(bytes, [&](S::Reader from, std::size_t) {
     listed = from.getListed();
+    out.for_non_voting = from.getForNonVoting();
     return codec::read(from.getFloor(), rows, kSlotMax, out.floor) &&
            codec::read(from.getExecuted(), rows, kSlotMax, out.executed);
   });
@@ -119,15 +120,15 @@ void append_part(std::span<const CoveredInstance> instances, std::vector<std::by
   bytes.insert(bytes.end(), part.begin(), part.end());
 }
 
-void end_coverage(const Dependencies& floor, const Dependencies& executed, std::size_t listed,
-                  std::vector<std::byte>& bytes) {
+void end_coverage(const Coverage& coverage, std::size_t listed, std::vector<std::byte>& bytes) {
   using S = schema::CoverageHead;
   Effects arena;
-  const std::size_t words = head_bytes(floor.rows()) / sizeof(capnp::word);
+  const std::size_t words = head_bytes(coverage.floor.rows()) / sizeof(capnp::word);
   const Slice head = codec::build<S>(arena, words, [&](S::Builder to) {
-    codec::fill(to.initFloor(rows_of(floor)), floor);
-    codec::fill(to.initExecuted(rows_of(executed)), executed);
+    codec::fill(to.initFloor(rows_of(coverage.floor)), coverage.floor);
+    codec::fill(to.initExecuted(rows_of(coverage.executed)), coverage.executed);
     to.setListed(listed);
+    to.setForNonVoting(coverage.for_non_voting);
   });
   copy_bytes(arena.view(head), bytes.data());
 }
@@ -141,7 +142,7 @@ void encode(const Coverage& coverage, std::vector<std::byte>& out) {
     append_part(part, bytes);
     rest = rest.subspan(part.size());
   }
-  end_coverage(coverage.floor, coverage.executed, coverage.instances.size(), bytes);
+  end_coverage(coverage, coverage.instances.size(), bytes);
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 

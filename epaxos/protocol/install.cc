@@ -145,6 +145,9 @@ Result<void> EpaxosCore::may_install(Bytes bytes) const {
   if (!lists_all(*coverage) && !mutant(Mutant::kImageWithoutFootprints)) {
     return fail(ErrorCode::kInvalidArgument, "the image does not say what all that it covers is");
   }
+  if (coverage->for_non_voting && voting_) {
+    return fail(ErrorCode::kInvalidArgument, "the image is one for a replica without a vote");
+  }
   // It hears of that soon, and installs an image when it has written down that it may not vote:
   // after the image nothing would tell (13.5).
   const bool knows_more =

@@ -1,5 +1,6 @@
 // What a peer must be told to install an image. With a member away it can be much, as nothing is
-// forgotten then, so it is listed a part a turn. Source: protocol.md 14.4.
+// forgotten then, so it is listed a part a turn. A peer without a vote needs no list. Source:
+// protocol.md 14.4.
 
 #include <algorithm>
 
@@ -15,8 +16,6 @@ constexpr std::size_t kCostOnDisk = 8;
 /// Instances beyond which a replica that votes gets no image: it needs none, as nothing of what it
 /// lacks is forgotten, and to fetch the instances is not much longer.
 constexpr std::uint64_t kListedMax = std::uint64_t{1} << 20;
-/// The same for one that has lost its memory: what decodes, and still fits into memory.
-constexpr std::uint64_t kListedForForgetfulMax = std::uint64_t{1} << 22;
 
 Failure too_old() {
   return fail(ErrorCode::kUnavailable, "the image is older than what its receiver needs");
@@ -25,13 +24,16 @@ Failure too_old() {
 }  // namespace
 
 /// A peer that has installed the image has executed all of it, so what all others have executed too
-/// is executed everywhere: that is the peer's floor.
+/// is executed everywhere: that is the peer's floor. Of a peer without a vote nobody asks what it
+/// knows of an instance, so for it everything is below the floor. It has one that holds for itself
+/// alone, and gives no images.
 Result<Dependencies> EpaxosCore::floor_for(ReplicaId peer, const Dependencies& executed) const {
-  if (frozen_ || !executed.includes(floor_) || !executed.includes(heard_floor_) ||
+  if (frozen_ || !voting_ || !executed.includes(floor_) || !executed.includes(heard_floor_) ||
       !executed.includes(peers_executed_ever_[peer.value()])) {
     return too_old();
   }
   Dependencies floor = executed;
+  if (!peers_[peer.value()].votes) return floor;
   for (int other = 0; other < n_; ++other) {
     const bool counts = replica_at(other) != self_ && replica_at(other) != peer;
     if (counts) floor.limit(peers_executed_[static_cast<std::size_t>(other)]);
@@ -52,14 +54,14 @@ Result<bool> EpaxosCore::coverage_for(ReplicaId peer, Bytes image, std::vector<s
   PeerCoverage listing = std::move(*listing_);
   listing_.reset();
   if (!complete) return fail(complete.error());
-  const Dependencies& executed = listing.image.executed;
-  const Result<Dependencies> floor = floor_for(peer, executed);
+  const Result<Dependencies> floor = floor_for(peer, listing.image.executed);
   if (!floor) return fail(floor.error());
   if (mutant(Mutant::kImageWithoutFootprints)) {
     begin_coverage(n_, listing.bytes);
     listing.listed = 0;
   }
-  end_coverage(*floor, executed, listing.listed, listing.bytes);
+  end_coverage({*floor, listing.image.executed, {}, !peers_[peer.value()].votes}, listing.listed,
+               listing.bytes);
   out = std::move(listing.bytes);
   return true;
 }
@@ -69,15 +71,11 @@ Result<void> EpaxosCore::begin_listing(ReplicaId peer, Bytes image) {
   if (!coverage) return fail(coverage.error());
   const Result<Dependencies> floor = floor_for(peer, coverage->executed);
   if (!floor) return fail(floor.error());
-  const bool votes = peers_[peer.value()].votes;
-  if (coverage->executed.count_above(*floor) > (votes ? kListedMax : kListedForForgetfulMax)) {
+  if (coverage->executed.count_above(*floor) > kListedMax) {
     return fail(ErrorCode::kTooLarge,
                 "no image for " + to_string(peer) +
                     ": yet another member is away, and more was executed since then than an image "
-                    "can list; " +
-                    (votes ? "the instances are fetched one by one"
-                           : "it cannot do without one, so bring back the other one first, with "
-                             "its data directory"));
+                    "can list; the instances are fetched one by one");
   }
   listing_.emplace();
   listing_->peer = peer;

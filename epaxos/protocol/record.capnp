@@ -33,6 +33,7 @@ struct CoverageHead {
   floor @0 :List(UInt64);
   executed @1 :List(UInt64);
   listed @2 :UInt64;  # Instances in all parts.
+  forNonVoting @3 :Bool;
 }
 
 struct CoveragePart {

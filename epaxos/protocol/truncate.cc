@@ -48,7 +48,8 @@ bool EpaxosCore::is_over(const InstanceId& id) const {
 
 void EpaxosCore::answer_truncated(ReplicaId to, const InstanceId& id, Effects& out) {
   counters_.add(Count::kTruncatedSent);
-  send(ReplicaSet::only(to), Truncated{id, floor_}, out);
+  // Without a vote the floor may hold here alone (14.4).
+  send(ReplicaSet::only(to), Truncated{id, voting_ ? floor_ : Dependencies(n_)}, out);
 }
 
 void EpaxosCore::on_truncated(const Truncated& message) {

@@ -34,6 +34,7 @@ Tick EventLoop::now() {
 }
 
 bool EventLoop::Sink::send(ReplicaId to, Bytes bundle) {
+  if (parts_.links != nullptr) return parts_.links->send(to, bundle, now());
   return parts_.peers != nullptr && parts_.peers->send(to, bundle);
 }
 
@@ -141,6 +142,7 @@ bool EventLoop::turn() {
   busy |= take_submissions();
   host_.end_turn();
   tell_refused();
+  deliver_delayed();
   if (parts_.clients != nullptr) parts_.clients->flush();
   run_tasks();
   return busy;
@@ -150,6 +152,13 @@ bool EventLoop::take_submissions() {
   queue_.take(batch_);
   for (Submission& submission : batch_.submissions()) propose(submission);
   return !batch_.empty();
+}
+
+/// What has waited on an emulated link for long enough.
+void EventLoop::deliver_delayed() {
+  if (parts_.links == nullptr || parts_.peers == nullptr) return;
+  parts_.links->release(now(),
+                        [this](ReplicaId to, Bytes bundle) { parts_.peers->send(to, bundle); });
 }
 
 void EventLoop::run_tasks() {
@@ -188,8 +197,12 @@ void EventLoop::tell_refused() {
 
 void EventLoop::sleep() {
   if (!refused_.empty()) return;
-  const Tick due = std::min(host_.next_deadline(), drain_deadline_);
+  Tick due = std::min(host_.next_deadline(), drain_deadline_);
+  if (parts_.links != nullptr) due = std::min(due, parts_.links->due());
   const Tick current = now();
+  if (parts_.alarm != nullptr && due > current) {
+    parts_.alarm->set(due == kNever ? kNever : due - current);
+  }
   if (due <= current || !wake_up_.wait_is_needed()) return;
   poller_->wait(due == kNever ? kNever : due - current);
   wake_up_.awake(poller_->ready(0));
@@ -199,6 +212,7 @@ void EventLoop::watch_sockets() {
   poller_ = std::make_unique<net::Poller>();
   poller_->set_spin_us(options_.spin_us);
   poller_->add_fd(wake_up_.fd());  // The first: sleep() asks for it.
+  if (parts_.alarm != nullptr) poller_->add_fd(parts_.alarm->fd());
   if (parts_.peers != nullptr) poller_->add(parts_.peers->pollable());
   if (parts_.clients != nullptr) poller_->add(parts_.clients->pollable());
 }

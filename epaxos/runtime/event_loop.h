@@ -15,17 +15,22 @@
 #include <thread>
 #include <vector>
 
+#include "epaxos/runtime/alarm.h"
 #include "epaxos/runtime/host.h"
 #include "epaxos/runtime/submission_queue.h"
 #include "epaxos/runtime/wake_up.h"
 #include "net/client_plane.h"
+#include "net/emulated_links.h"
 #include "net/peer_plane.h"
 
 namespace epaxos::runtime {
 
-/// What the loop owns. `clients` may be null: then nobody is served but this process.
+/// What the loop owns. `clients` may be null: then nobody is served but this process. `links` may
+/// be null: then what is sent leaves at once; otherwise there is an `alarm` too.
 struct EventLoopParts {
   std::unique_ptr<net::PeerPlane> peers;
+  std::unique_ptr<net::EmulatedLinks> links;
+  std::unique_ptr<Alarm> alarm;
   std::unique_ptr<net::ClientPlane> clients;
   std::unique_ptr<Core> core;
   std::unique_ptr<StateMachine> machine;
@@ -101,6 +106,7 @@ class EventLoop {
   /// Null once the sockets are closed.
   [[nodiscard]] net::PeerPlane* peers() { return parts_.peers.get(); }
   [[nodiscard]] const net::ClientPlane* clients() const { return parts_.clients.get(); }
+  [[nodiscard]] const net::EmulatedLinks* links() const { return parts_.links.get(); }
 
   [[nodiscard]] SubmissionQueue::Size submitted() const { return queue_.size(); }
   /// Microseconds on the monotonic clock.
@@ -133,6 +139,7 @@ class EventLoop {
   bool turn();
   void sleep();
   bool take_submissions();
+  void deliver_delayed();
   void run_tasks();
   void propose(Submission& submission);
   void tell_refused();

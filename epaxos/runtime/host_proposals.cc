@@ -19,7 +19,8 @@ constexpr const char* kSuperseded =
     "command; send it again with the same number of a session to learn what it gave";
 constexpr const char* kSpaceShort =
     "the disk of this replica is nearly full, and what is left is needed for what it has promised; "
-    "free some space, or bring back the replica that is away, for which old records are kept";
+    "free some space, bring back the replica that is away, for which old records are kept, or give "
+    "it a larger disk: the state and its next image may take two fifths of it each";
 constexpr const char* kStorageFull =
     "the disk of this replica is full; free space on it, or use another replica";
 

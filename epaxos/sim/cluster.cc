@@ -23,6 +23,9 @@ std::int64_t skew(const ClusterConfig& config, std::uint64_t replica) {
   return static_cast<std::int64_t>(random.below(2 * config.session_ttl_us / 16 + 1)) - most;
 }
 
+/// So many times as long as the one who is to lead the others wait before they stand for election.
+constexpr Tick kElectionsOfPatience = 100;
+
 }  // namespace
 
 Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory make_machine)
@@ -33,7 +36,9 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
       network_(config.replica_count, config.seed, events_) {
   check(config.replica_count >= 1 && config.replica_count <= kReplicasMax,
         "a group has 1 .. 9 replicas");
-  observers_.push_back(&checker_);
+  check(!config.memory_only || config.durability == Durability::kNone,
+        "only at durability none nothing is written");
+  if (config.check_executions) observers_.push_back(&checker_);
   network_.set_all(config.links);
   const auto later = [this](Tick time, std::function<void()> action) {
     at(time, std::move(action));
@@ -49,7 +54,10 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.turn_delay_us = config.turn_delay_us;
     replica.spins_max = config.spins_max;
     replica.never_silent = config.never_silent;
+    replica.memory_only = config.memory_only;
     replica.core = config.core;
+    const bool waits = config.leads_first && *config.leads_first != replica.self;
+    if (waits) replica.core.election_us *= kElectionsOfPatience;
     replica.session_ttl_us = config.session_ttl_us;
     replica.image_log_bytes = config.image_log_bytes;
     replica.image_turn_bytes = config.image_turn_bytes;

@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,12 @@ struct ClusterConfig {
   /// Machines keep their state, in virtual storages of their own under these conditions.
   bool machine_keeps = false;
   MachineStorageConditions machine_storages;
+  /// Nothing is written, as in a node at durability "none"; else there are disks at this level too.
+  bool memory_only = false;
+  /// Watches what is executed, which costs time and memory with every command.
+  bool check_executions = true;
+  /// Of protocols with a leader: this replica stands for election long before all others.
+  std::optional<ReplicaId> leads_first = std::nullopt;
   CoreConfig core;  ///< A template: who it is for is filled in.
 };
 

@@ -5,6 +5,7 @@
 
 #include "deps/types/check.h"
 #include "epaxos/sim/watched_machine.h"
+#include "epaxos/storage/memory_store.h"
 
 namespace epaxos::sim {
 namespace {
@@ -50,6 +51,9 @@ class WatchedCore final : public Core {
   void peer_forgot(ReplicaId peer) override { core_->peer_forgot(peer); }
   Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override {
     return core_->change_members(change, replica, out);
+  }
+  Result<void> transfer_leadership(ReplicaId to, Effects& out) override {
+    return core_->transfer_leadership(to, out);
   }
   [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
@@ -131,13 +135,19 @@ struct VirtualReplica::Life {
              .loaded = [&replica](std::uint64_t image) { replica.on_loaded(image); },
              .dying = [&replica] { return replica.dying_; },
              .keeping = [&replica] { replica.effect(CrashPoint::kSubmit); }}),
-        store(replica.disk_, replica.dying_, [&replica] { replica.effect(CrashPoint::kSubmit); }),
+        store(store_of(replica)),
         sink([&replica](ReplicaId to, Bytes bundle) { return replica.on_send(to, bundle); }),
-        host(replica.host_config(voting), core, store, machine, sink) {}
+        host(replica.host_config(voting), core, *store, machine, sink) {}
+
+  static std::unique_ptr<storage::Store> store_of(VirtualReplica& replica) {
+    if (replica.config_.memory_only) return std::make_unique<storage::MemoryStore>();
+    return std::make_unique<LifeStore>(replica.disk_, replica.dying_,
+                                       [&replica] { replica.effect(CrashPoint::kSubmit); });
+  }
 
   WatchedCore core;
   WatchedMachine machine;
-  LifeStore store;
+  std::unique_ptr<storage::Store> store;
   LifeSink sink;
   runtime::Host host;
 };

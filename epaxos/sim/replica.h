@@ -46,6 +46,7 @@ struct ReplicaConfig {
   std::size_t image_turn_bytes = 0;   ///< 0: as usual.
   Tick image_pause_us = 0;
   bool machine_keeps = false;  ///< Its state, in a virtual storage of its own.
+  bool memory_only = false;    ///< Nothing is written.
   CoreConfig core;
 };
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kLockName = "lock";
 constexpr std::string_view kStampName = "stamp";
-constexpr std::string_view kFormatLine = "epaxos data directory, format 2\n";
+constexpr std::string_view kFormatLine = "epaxos data directory, format 3\n";
 constexpr std::size_t kStampBytesMax = 4096;
 
 /// The content of the stamp: text, so that a person can read it, with a checksum at the end.

@@ -244,10 +244,28 @@ TEST(Histogram, PercentilesAreOffByThreePercentAtMost) {
   EXPECT_EQ(histogram.percentile(1), values.back());
 }
 
+TEST(Histogram, AFineOneIsOffByOneInAThousandAtMost) {
+  std::mt19937_64 random(12);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t exact = random() >> (random() % 50 + 14);
+    FineHistogram histogram;
+    histogram.add(exact);
+    histogram.add(std::uint64_t{1} << 60);
+    const std::uint64_t told = histogram.percentile(0);
+    ASSERT_GE(told, exact);
+    ASSERT_LE(told - exact, exact / 1024);
+  }
+}
+
 TEST(Histogram, TheLargestNumberHasABucket) {
   Histogram histogram;
+  FineHistogram fine;
   histogram.add(std::numeric_limits<std::uint64_t>::max());
+  fine.add(std::numeric_limits<std::uint64_t>::max());
   EXPECT_EQ(histogram.percentile(1), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(fine.percentile(1), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(histogram.bucket(Histogram::kBuckets - 1), 1u);
+  EXPECT_EQ(fine.bucket(FineHistogram::kBuckets - 1), 1u);
 }
 
 TEST(Histogram, MergedIsAsIfOneHadSeenEverything) {

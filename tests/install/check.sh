@@ -22,7 +22,7 @@ cmake --install "$build" --prefix "$prefix" >/dev/null
 
 headers=$prefix/include/epaxos
 [[ -d $headers ]] || fail "no headers in $headers"
-private=$(grep -rlE '#include ([<"](zmq|lmdb|capnp/|kj/)|"[^"]*\.capnp\.h")' "$headers" || true)
+private=$(grep -rlE '#include ([<"](zmq|lmdb|capnp/|kj/|toml)|"[^"]*\.capnp\.h")' "$headers" || true)
 [[ -z $private ]] || fail "public headers that need a third-party library: $private"
 
 # A copy, so that nothing of the source tree is beside it.

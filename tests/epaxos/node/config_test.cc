@@ -195,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "c.toml:1: nam: This key is not known. Did you mean \"name\"?"},
         Mistake{"far", "name = \"x\"\nzzzzzzzzzz = 1\n" + kReplicas,
                 "c.toml:2: zzzzzzzzzz: This key is not known. Known here: name, id, durability, "
-                "replicas, limits, timers."},
+                "replicas, limits, timers, emulation."},
         Mistake{"limit", kName + "[limits]\npending_may = 7\n" + kReplicas,
                 "c.toml:3: limits.pending_may: This key is not known. Did you mean "
                 "\"pending_max\"?"},
@@ -383,6 +383,52 @@ TEST(ClusterConfig, LoopbackHasOneToNineReplicasWithAddressesOfTheirOwn) {
   const auto config = must(ClusterConfig::loopback("x", 9));
   EXPECT_EQ(config.replica_count(), 9);
   EXPECT_EQ(config.durability, Durability::kNone);
+}
+
+// ---- An emulated network ----
+
+const std::string kEmulation = "name = \"e\"\n[emulation]\n";
+const std::string kDelays = "one_way_ms = [[0, 40.5, 80], [41, 0, 7], [80, 7, 0]]\n";
+
+TEST(EmulatedCluster, ReadsDelaysAndTheRest) {
+  const auto config = must(ClusterConfig::parse(
+      kEmulation + kDelays +
+          "jitter_ms = 1.5\nloss_percent = 0.1\nloss_delay_ms = 250\nmbit_per_s = 100\n" +
+          kReplicas,
+      "c.toml"));
+  ASSERT_TRUE(config.emulation);
+  EXPECT_EQ(config.emulation->one_way_us[0], (std::vector<Tick>{0, 40'500, 80'000}));
+  EXPECT_EQ(config.emulation->one_way_us[1], (std::vector<Tick>{41'000, 0, 7'000}));
+  EXPECT_EQ(config.emulation->all, (net::LinkSettings{.jitter_us = 1'500,
+                                                      .loss = 0.001,
+                                                      .loss_delay_us = 250'000,
+                                                      .bytes_per_second = 12'500'000}));
+  EXPECT_THAT(config.notes, ::testing::Contains(HasSubstr("The network is emulated")));
+
+  const auto again = must(ClusterConfig::parse(config.to_toml(), "again.toml"));
+  EXPECT_EQ(again.emulation, config.emulation);
+}
+
+TEST(EmulatedCluster, EveryMistakeIsNamed) {
+  const auto error = [](const std::string& table) {
+    return error_of(kEmulation + table + kReplicas);
+  };
+  EXPECT_THAT(error("jitter_ms = 1\n"), HasSubstr("emulation.one_way_ms: is missing. Add it."));
+  EXPECT_THAT(error("one_way_ms = [[0, 1], [1, 0]]\n"),
+              HasSubstr("must have 3 rows of 3 delays, as there are 3 replicas."));
+  EXPECT_THAT(error("one_way_ms = [[0, 1, 2], [1, 0], [2, 1, 0]]\n"), HasSubstr("3 rows of 3"));
+  EXPECT_THAT(error("one_way_ms = 40\n"), HasSubstr("but must be a list of lists"));
+  EXPECT_THAT(error("one_way_ms = [0, 1, 2]\n"), HasSubstr("but must be a list of lists"));
+  EXPECT_THAT(error("one_way_ms = [[0, \"a\", 2], [1, 0, 2], [2, 1, 0]]\n"),
+              HasSubstr("is a string, but must be a number"));
+  EXPECT_THAT(error("one_way_ms = [[0, -1, 2], [1, 0, 2], [2, 1, 0]]\n"),
+              HasSubstr("-1 is out of range: 0 to 60000."));
+  EXPECT_THAT(error("one_way_ms = [[0, nan, 2], [1, 0, 2], [2, 1, 0]]\n"),
+              HasSubstr("out of range: 0 to 60000."));
+  EXPECT_THAT(error(kDelays + "loss_percent = 101\n"), HasSubstr("101 is out of range: 0 to 100."));
+  EXPECT_THAT(error(kDelays + "jiter_ms = 1\n"), HasSubstr("Did you mean \"jitter_ms\"?"));
+  EXPECT_THAT(error_of("name = \"e\"\nemulation = 1\n" + kReplicas),
+              HasSubstr("emulation: is a whole number, but must be a table."));
 }
 
 }  // namespace

@@ -152,6 +152,34 @@ TEST_F(Install, APeerIsToldOfWhatNotAllHaveExecuted) {
                                            CoveredInstance{id(kA, 5), false, kTouchesY}));
 }
 
+// However much was executed since C went away: nobody asks A what it knows of an instance.
+TEST_F(Install, APeerWithoutAVoteNeedsNoList) {
+  tell_commit(b, kA, kA1);
+  tell_commit(b, kA, kA2, {1, 0, 0});
+  tell_commit(b, kA, id(kA, 4), {0, 0, 0}, kWritesY);
+  apply_all(b);
+  b.durable();
+  b.deliver(kA, Frontier{kZero, kZero, {3, 0, 0}, /*non_voting=*/true});
+
+  const Result<Coverage> told = coverage_for(b, kA, b.image());
+
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_TRUE(told->for_non_voting);
+  EXPECT_EQ(told->floor, (Dependencies{2, 0, 0}));
+  EXPECT_EQ(told->executed, (Dependencies{2, 0, 0}));
+  EXPECT_THAT(told->instances, ElementsAre(CoveredInstance{id(kA, 4), false, kTouchesY}));
+  EXPECT_FALSE(coverage_for(b, kC, b.image())->for_non_voting);
+}
+
+TEST_F(Install, AVoterTakesNoImageForOneWithoutAVote) {
+  Coverage image = covers_a(3, /*floor=*/3);
+  EXPECT_TRUE(may_install(b, image));
+  image.for_non_voting = true;
+  const Result<void> refused = may_install(b, image);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+}
+
 /// So many instances of A are executed by B, and C has executed none of them.
 void execute_many(Subject& b, std::uint64_t count) {
   for (std::uint64_t slot = 1; slot <= count; ++slot) {
@@ -339,6 +367,28 @@ TEST_F(Frozen, DoesNotAskWhoHasForgotten) {
 
 TEST_F(Frozen, GivesNoImage) {
   EXPECT_FALSE(coverage_for(b, kC, b.image()));
+}
+
+// C is away, and has executed none of it: told of such a floor it would believe that it has lost
+// its memory, and so would whoever installs an image from here.
+TEST_F(Frozen, KeepsTheFloorOfAnImageForOneWithoutAVoteToItself) {
+  b.end_turn();
+  Coverage image = covers_a(5, /*floor=*/5);
+  image.for_non_voting = true;
+  b.install(image);
+
+  const auto restarted_later = restarted(b, config(kB, 3));
+  for (Subject* const subject : {&b, restarted_later.get()}) {
+    const Truncated answer = only<Truncated>(subject->deliver(kC, Status{kA2}), 3);
+    EXPECT_EQ(answer.floor, kZero);
+    const Truncated range =
+        only<Truncated>(subject->deliver(kC, FetchRange{kA, Slot(4), Slot(9)}), 3);
+    EXPECT_EQ(range.floor, kZero);
+    EXPECT_FALSE(coverage_for(*subject, kC, subject->image()));
+  }
+  tell_commit(b, kA, id(kA, 6), {5, 0, 0});
+  apply_all(b);
+  EXPECT_THAT(b.executed, Contains(id(kA, 6)));
 }
 
 TEST_F(Frozen, GoesOnWithAnImageButDoesNotVoteAgain) {

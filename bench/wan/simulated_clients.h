@@ -1,0 +1,48 @@
+#pragma once
+
+// Closed loops in virtual time: at every site so many clients, each of which sends its next command
+// some time after it has the answer to the last one. A command takes its way to the nearest replica
+// and back. Other than the loads of epaxos/sim, which count commands, this one measures them.
+
+#include <memory>
+#include <vector>
+
+#include "bench/client/load.h"
+#include "bench/wan/simulation.h"
+#include "epaxos/sim/cluster.h"
+
+namespace epaxos::bench {
+
+class SimulatedClients {
+ public:
+  /// Everything outlives it.
+  SimulatedClients(sim::Cluster& cluster, const Placement& placement,
+                   const SimulationOptions& options, std::vector<SiteLatency>& sites);
+  SimulatedClients(const SimulatedClients&) = delete;
+  SimulatedClients& operator=(const SimulatedClients&) = delete;
+
+  /// From now on; each of them begins at some moment of the first second. Commands that are sent
+  /// in [from, to) are measured.
+  void start(Tick from, Tick to);
+  /// Measured commands that have no outcome yet.
+  [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
+
+ private:
+  void send(std::size_t site);
+  void propose(std::size_t site, Tick sent_at);
+  void ended(std::size_t site, Tick sent_at, const Outcome& outcome);
+  /// Runs `action` after this time, or at once.
+  template <class Action>
+  void after(Tick us, Action action);
+
+  sim::Cluster& cluster_;
+  const Placement& placement_;
+  const SimulationOptions& options_;
+  std::vector<SiteLatency>& sites_;
+  std::vector<std::unique_ptr<Writes>> writes_;  // By site.
+  Tick from_ = 0;
+  Tick to_ = 0;
+  std::uint64_t unfinished_ = 0;
+};
+
+}  // namespace epaxos::bench

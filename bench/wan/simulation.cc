@@ -1,0 +1,156 @@
+#include "bench/wan/simulation.h"
+
+#include <algorithm>
+
+#include "bench/wan/simulated_clients.h"
+#include "deps/types/check.h"
+#include "executor/key_value_machine.h"
+
+namespace epaxos::bench {
+namespace {
+
+/// Between two looks at the clock of the real world.
+constexpr Tick kSliceUs = 50'000;
+/// Elections and stragglers that take longer never end.
+constexpr Tick kPatienceUs = 120 * kSecond;
+
+/// What a core says of the paths that it took.
+struct Paths {
+  std::uint64_t fast = 0;
+  std::uint64_t slow = 0;
+};
+
+Paths paths_of(sim::Cluster& cluster, ReplicaId replica) {
+  Paths paths;
+  for (const Counter& counter : cluster.status(replica).counters) {
+    if (counter.name == "fast_path") paths.fast += counter.value;
+    if (counter.name.starts_with("slow_path")) paths.slow += counter.value;
+  }
+  return paths;
+}
+
+std::vector<Paths> paths_of(sim::Cluster& cluster) {
+  std::vector<Paths> paths;
+  for (const ReplicaId replica : cluster.replicas()) paths.push_back(paths_of(cluster, replica));
+  return paths;
+}
+
+std::optional<double> slow_share(const Paths& before, const Paths& after) {
+  const auto fast = static_cast<double>(after.fast - before.fast);
+  const auto slow = static_cast<double>(after.slow - before.slow);
+  if (fast + slow == 0) return std::nullopt;
+  return slow / (fast + slow);
+}
+
+sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId> leader,
+                             const SimulationOptions& options) {
+  sim::ClusterConfig config;
+  config.replica_count = placement.replica_count();
+  config.seed = options.seed;
+  config.durability = Durability::kNone;
+  config.links.jitter_us = 0;
+  config.links.in_order = true;
+  config.never_silent = true;
+  config.memory_only = true;
+  config.check_executions = false;
+  config.leads_first = leader;
+  config.core = timers_for(placement);
+  config.core.limit_hot_keys = options.limit_hot_keys;
+  return config;
+}
+
+void set_delays(const Placement& placement, sim::VirtualNetwork& network) {
+  for_each_member(placement.all(), [&](ReplicaId from) {
+    for_each_member(placement.all(), [&](ReplicaId to) {
+      network.link(from, to).delay_us = placement.one_way_us(from, to);
+    });
+  });
+}
+
+bool all_follow(sim::Cluster& cluster, ReplicaId leader) {
+  return std::ranges::all_of(cluster.replicas(), [&](ReplicaId replica) {
+    return cluster.status(replica).leader == leader;
+  });
+}
+
+/// Runs until then, in slices. False: told to stop.
+bool run_until(sim::Cluster& cluster, Tick time, const Watch& watch, Tick begin, Tick end) {
+  while (cluster.now() < time) {
+    cluster.run_until(std::min(time, cluster.now() + kSliceUs));
+    if (watch && !watch(cluster.now() - begin, end - begin)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool has_leader(const Protocol& protocol) {
+  CoreConfig config;
+  config.replica_count = 1;
+  CoreStatus status;
+  protocol.make_core(config)->status(status);
+  return status.has_leader;
+}
+
+CoreConfig timers_for(const Placement& placement) {
+  Tick longest = 0;
+  for_each_member(placement.all(), [&](ReplicaId one) {
+    for_each_member(placement.all(), [&](ReplicaId other) {
+      longest = std::max(longest, placement.round_trip_us(one, other));
+    });
+  });
+  CoreConfig core;
+  const auto at_least = [](Tick& timer, Tick needed) { timer = std::max(timer, needed); };
+  at_least(core.suspicion_us, 2 * longest);
+  at_least(core.retransmit_us, 3 * longest);  // What is forwarded waits for two round trips.
+  at_least(core.recovery_timeout_us, 3 * longest);
+  at_least(core.question_us, 2 * longest);
+  at_least(core.fast_wait_us, longest);
+  at_least(core.election_us, 4 * longest);
+  return core;
+}
+
+Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
+                              std::optional<ReplicaId> leader, const SimulationOptions& options,
+                              const Watch& watch) {
+  check(placement.down().size() == 0, "every replica runs in a simulation");
+  SimulatedRun run{protocol.name, leader, {}, 0, 0, false};
+  run.sites.resize(placement.topology().site_count());
+  sim::Cluster cluster(config_of(placement, leader, options), protocol,
+                       [] { return std::make_unique<KeyValueMachine>(); });
+  set_delays(placement, cluster.network());
+  if (leader && !cluster.run_until([&] { return all_follow(cluster, *leader); }, kPatienceUs)) {
+    return fail(ErrorCode::kUnavailable, protocol.name + " did not come to be led from " +
+                                             placement.name_of(*leader) +
+                                             " within two minutes of virtual time.");
+  }
+
+  SimulatedClients clients(cluster, placement, options, run.sites);
+  const Tick begin = cluster.now();
+  const Tick from = begin + options.warm_up_us;
+  const Tick to = from + options.measured_us;
+  clients.start(from, to);
+  run.interrupted = !run_until(cluster, from, watch, begin, to);
+  const std::vector<Paths> before = paths_of(cluster);
+  run.interrupted = run.interrupted || !run_until(cluster, to, watch, begin, to);
+  const std::vector<Paths> after = paths_of(cluster);
+  for (std::size_t site = 0; site < run.sites.size(); ++site) {
+    const std::size_t replica = placement.nearest(site).value();
+    run.sites[site].slow_share = slow_share(before[replica], after[replica]);
+  }
+  // The load goes on, so that what was sent last meets the same as what was sent before.
+  const auto finished = [&clients] { return clients.unfinished() == 0; };
+  if (!run.interrupted && !cluster.run_until(finished, kPatienceUs)) {
+    return fail(ErrorCode::kUnavailable,
+                std::to_string(clients.unfinished()) + " commands of " + protocol.name +
+                    " had no outcome two minutes after the measured time. Ask for fewer --clients "
+                    "or more --think.");
+  }
+  const std::vector<std::string> wrong = cluster.violations();
+  if (!wrong.empty()) return fail(ErrorCode::kUnavailable, wrong.front());
+  run.events = cluster.events();
+  run.trace_hash = cluster.trace_hash();
+  return run;
+}
+
+}  // namespace epaxos::bench

@@ -1,0 +1,71 @@
+#pragma once
+
+// One protocol on one placement in virtual time: the real hosts, cores, codecs and executors over a
+// network whose links take exactly the delays of the topology, without faults, at durability none.
+// Nothing else takes time but the turns of the replicas (at most 20 us each), so that what is
+// measured differs from the bound by what the protocol does. The same seed gives the same run,
+// event by event.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/wan/placement.h"
+#include "deps/types/histogram.h"
+#include "epaxos/contract/core.h"
+
+namespace epaxos::bench {
+
+struct SimulationOptions {
+  std::size_t clients = 50;  ///< At each site, one command each at a time.
+  Tick think_us = 0;         ///< Between an answer and the next command.
+  unsigned conflict_percent = 0;
+  std::size_t value_bytes = 16;
+  Tick warm_up_us = 5 * kSecond;
+  Tick measured_us = 60 * kSecond;
+  std::uint64_t seed = 1;
+  /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
+  bool limit_hot_keys = true;
+};
+
+/// What the clients of one site saw: of the commands that they sent in the measured time.
+struct SiteLatency {
+  FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
+  FineHistogram execution_us;  ///< Until the reply.
+  std::uint64_t failed = 0;    ///< Rejected, or without a known outcome.
+  /// Of the commands that their replica decided in the measured time; none: the protocol has no
+  /// paths, or nothing was decided.
+  std::optional<double> slow_share;
+
+  friend bool operator==(const SiteLatency&, const SiteLatency&) = default;
+};
+
+struct SimulatedRun {
+  std::string protocol;
+  std::optional<ReplicaId> leader;
+  std::vector<SiteLatency> sites;
+  std::uint64_t events = 0;
+  std::uint64_t trace_hash = 0;  ///< Of all of them.
+  bool interrupted = false;
+
+  friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;
+};
+
+/// Whether one replica of this protocol leads the others.
+bool has_leader(const Protocol& protocol);
+
+/// The timers that round trips as long as these need (docs/operation.md); defaults that fit stay.
+CoreConfig timers_for(const Placement& placement);
+
+/// Called now and then with the virtual time that has passed, of so much; false: stop.
+using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
+
+/// `leader`: of a protocol that has one. Precondition: nobody is down.
+/// Errors: unavailable - it does not come to lead, or commands never end.
+Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
+                              std::optional<ReplicaId> leader, const SimulationOptions& options,
+                              const Watch& watch = {});
+
+}  // namespace epaxos::bench

@@ -1,0 +1,170 @@
+#include "bench/wan/wan.h"
+
+#include <algorithm>
+#include <ctime>
+#include <set>
+#include <utility>
+
+#include "bench/report/clock.h"
+#include "bench/report/progress.h"
+#include "bench/throughput/protocols.h"
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos::bench {
+namespace {
+
+double cpu_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+/// Also where no protocol has a leader: a misspelt site is never what was meant.
+Result<void> check_leader(const Placement& placement, const std::string& name) {
+  if (name == "best" || name == "worst" || name == "all") return {};
+  const Result<ReplicaId> leader = placement.replica_at_site(name);
+  if (leader) return {};
+  return fail(leader.error().code, "--leaders takes best, worst, all, or sites with a replica. " +
+                                       leader.error().message);
+}
+
+/// The replicas that are to lead this protocol, each once. Precondition: check_leader() accepts the
+/// names.
+std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string& protocol,
+                                  const std::vector<std::string>& names) {
+  std::vector<Bounds> bounds;
+  for (const ReplicaId leader : members_of(placement.all())) {
+    bounds.push_back(bound_of(placement, protocol, leader));
+  }
+  std::vector<ReplicaId> leaders;
+  const auto add = [&leaders](ReplicaId leader) {
+    if (std::ranges::find(leaders, leader) == leaders.end()) leaders.push_back(leader);
+  };
+  for (const std::string& name : names) {
+    if (name == "best") {
+      add(*best_of(bounds).leader);
+    } else if (name == "worst") {
+      add(*worst_of(bounds).leader);
+    } else if (name == "all") {
+      for (const Bounds& each : bounds) add(*each.leader);
+    } else {
+      add(*placement.replica_at_site(name));
+    }
+  }
+  return leaders;
+}
+
+/// Tells how far all runs are, in virtual time.
+class Watcher {
+ public:
+  Watcher(std::size_t runs, bool (*stop)()) : runs_(runs), stop_(stop), progress_(0) {}
+
+  void begin(const std::string& name) { progress_.stage(name); }
+  void ended() { ++done_; }
+  [[nodiscard]] Watch watch() {
+    return [this](Tick passed_us, Tick of_us) {
+      const double passed = static_cast<double>(passed_us) / static_cast<double>(of_us);
+      const double share = (static_cast<double>(done_) + passed) / static_cast<double>(runs_);
+      const double spent = seconds_now() - begin_;
+      if (share > 0) progress_.expect(spent / share - spent);
+      progress_.tick();
+      return !stop_();
+    };
+  }
+
+ private:
+  const std::size_t runs_;
+  bool (*const stop_)();
+  Progress progress_;
+  const double begin_ = seconds_now();
+  std::size_t done_ = 0;
+};
+
+}  // namespace
+
+Bounds bound_of(const Placement& placement, const std::string& protocol,
+                std::optional<ReplicaId> leader) {
+  if (!leader) return epaxos_fast_path(placement);
+  const auto majorities = compare::paxos::Quorums::majorities(placement.replica_count());
+  if (protocol == "multipaxos-all") {
+    return by_leader_learning_from_all(placement, *leader, majorities);
+  }
+  return by_leader(placement, *leader, majorities);
+}
+
+std::string name_of(const Placement& placement, const std::string& protocol,
+                    std::optional<ReplicaId> leader) {
+  return leader ? protocol + " led from " + placement.name_of(*leader) : protocol;
+}
+
+Result<WanPlan> plan(const WanOptions& options) {
+  Result<Places> places = places_of(options.places);
+  if (!places) return fail(places.error());
+  WanPlan plan{*std::move(places), {}};
+  const Placement& placement = plan.places.placement;
+  for (const std::string& name : options.leaders) {
+    const auto checked = check_leader(placement, name);
+    if (!checked) return fail(checked.error());
+  }
+  std::set<std::string> seen;
+  for (const std::string& protocol : options.protocols) {
+    if (!seen.insert(protocol).second) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--protocols names " + protocol + " twice. Name it once.");
+    }
+    if (!has_leader(protocol_named(protocol))) {
+      plan.runs.push_back({protocol, {}, bound_of(placement, protocol, {})});
+      continue;
+    }
+    for (const ReplicaId leader : leaders_of(placement, protocol, options.leaders)) {
+      plan.runs.push_back({protocol, leader, bound_of(placement, protocol, leader)});
+    }
+  }
+  return plan;
+}
+
+Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)()) {
+  WanResult result{plan.places.placement, {}, 0, false};
+  Watcher watcher(plan.runs.size(), stop);
+  const double cpu = cpu_seconds();
+  for (const WanPlan::Run& run : plan.runs) {
+    watcher.begin(name_of(plan.places.placement, run.protocol, run.leader));
+    Result<SimulatedRun> measured = simulate(plan.places.placement, protocol_named(run.protocol),
+                                             run.leader, options.simulation, watcher.watch());
+    if (!measured) return fail(measured.error());
+    result.interrupted = measured->interrupted;
+    result.runs.push_back({*std::move(measured), run.bound});
+    if (result.interrupted) break;
+    watcher.ended();
+  }
+  result.cpu_s = cpu_seconds() - cpu;
+  return result;
+}
+
+std::vector<std::string> broken_gates(const WanOptions& options, const WanResult& result) {
+  std::vector<std::string> broken;
+  const Topology& topology = result.placement.topology();
+  for (const Gate& gate : options.gates) {
+    for (const WanRun& run : result.runs) {
+      for (std::size_t site = 0; site < topology.site_count(); ++site) {
+        const Tick bound = run.bound.by_site_us[site];
+        const auto look = [&](const char* phase, const FineHistogram& seen) {
+          const Tick measured = seen.percentile(gate.share());
+          if (seen.count() > 0 && gate.holds(measured, bound)) return;
+          const std::string what = seen.count() == 0
+                                       ? "nothing was measured"
+                                       : "it is " + fixed(static_cast<double>(measured) / 1000, 2) +
+                                             " ms, the limit " +
+                                             fixed(gate.limit_us(bound) / 1000, 2) + " ms";
+          broken.push_back(gate.text() + " does not hold for the " + phase + " of " +
+                           name_of(result.placement, run.measured.protocol, run.measured.leader) +
+                           " at " + topology.site(site) + ": " + what + ".");
+        };
+        const SiteLatency& seen = run.measured.sites[site];
+        if (gate.phase() != Gate::Phase::kExecution) look("commit", seen.commit_us);
+        if (gate.phase() != Gate::Phase::kCommit) look("execution", seen.execution_us);
+      }
+    }
+  }
+  return broken;
+}
+
+}  // namespace epaxos::bench

@@ -1,0 +1,68 @@
+#pragma once
+
+// `epaxos-bench wan`: protocols on a topology, each with the leaders that were asked for, and what
+// was measured beside what is possible.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/wan/bounds.h"
+#include "bench/wan/gate.h"
+#include "bench/wan/places.h"
+#include "bench/wan/simulation.h"
+
+namespace epaxos::bench {
+
+struct WanOptions {
+  PlaceOptions places = {};
+  std::vector<std::string> protocols = {"epaxos", "raft", "multipaxos"};
+  std::vector<std::string> leaders = {"best"};  ///< "best", "worst", "all", or names of sites.
+  SimulationOptions simulation = {};
+  std::vector<Gate> gates = {};
+  std::string csv = {};
+  std::string json = {};
+};
+
+/// One protocol with one leader, and what the clients of each site could see at best.
+struct WanRun {
+  SimulatedRun measured;
+  Bounds bound;
+};
+
+struct WanResult {
+  Placement placement;
+  std::vector<WanRun> runs;
+  double cpu_s = 0;  ///< Of this process, for all of them.
+  bool interrupted = false;
+};
+
+/// What is to be run, checked before anything starts.
+struct WanPlan {
+  Places places;
+  struct Run {
+    std::string protocol;
+    std::optional<ReplicaId> leader;
+    Bounds bound;
+  };
+  std::vector<Run> runs;
+};
+/// Errors: invalid argument - a sentence that names the option and the remedy.
+Result<WanPlan> plan(const WanOptions& options);
+
+/// Runs it; the plan outlives the result. Ends early when `stop` says so; the last run then holds
+/// what was measured until there. Errors: as simulate().
+Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)());
+
+/// The bound of a protocol that can be measured. `leader`: if it has one.
+Bounds bound_of(const Placement& placement, const std::string& protocol,
+                std::optional<ReplicaId> leader);
+
+/// Every site where a gate does not hold, a sentence each.
+std::vector<std::string> broken_gates(const WanOptions& options, const WanResult& result);
+
+/// "raft led from CA", "epaxos".
+std::string name_of(const Placement& placement, const std::string& protocol,
+                    std::optional<ReplicaId> leader);
+
+}  // namespace epaxos::bench

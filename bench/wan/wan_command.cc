@@ -1,0 +1,152 @@
+// `epaxos-bench wan`: the command line.
+
+#include <cstdio>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "bench/report/arguments.h"
+#include "bench/report/result_file.h"
+#include "bench/subcommands.h"
+#include "bench/throughput/group_arguments.h"
+#include "bench/throughput/protocols.h"
+#include "bench/wan/wan_report.h"
+#include "epaxos/programs/child_process.h"
+#include "epaxos/programs/duration.h"
+#include "epaxos/programs/every_program.h"
+#include "executor/key_value_command.h"
+
+namespace epaxos::bench {
+namespace {
+
+/// The exit status when a gate does not hold.
+constexpr int kGateBroken = 3;
+
+int run(const WanOptions& options) {
+  const Result<WanPlan> planned = plan(options);
+  if (!planned) {
+    complain("wan", planned.error().message);
+    return 2;
+  }
+  ResultFile csv("--csv");
+  ResultFile json("--json");
+  for (const auto& opened : {csv.open(options.csv), json.open(options.json)}) {
+    if (!opened) return complain("wan", opened.error().message);
+  }
+  catch_interrupts();
+  const Result<WanResult> result = run_wan(options, *planned, interrupted);
+  if (!result) return complain("wan", result.error().message);
+  std::fputs(to_text(options, *result).c_str(), stdout);
+  std::fflush(stdout);
+  for (const auto& written :
+       {csv.write(to_csv(options, *result)), json.write(to_json(options, *result))}) {
+    if (!written) return complain("wan", written.error().message);
+  }
+  if (result->interrupted) {
+    complain("wan", "interrupted: the last run holds what was measured until then.");
+    return kInterrupted;
+  }
+  const std::vector<std::string> broken = broken_gates(options, *result);
+  for (const std::string& sentence : broken) complain("wan", sentence);
+  return broken.empty() ? 0 : kGateBroken;
+}
+
+/// Accepts what duration_from() does, within these limits, and leaves microseconds.
+CLI::Validator duration(Tick least_us, Tick most_us, const std::string& sentence) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        if (text == "0" && least_us == 0) return std::string();
+        const Result<Tick> us = duration_from(text);
+        if (!us) return us.error().message;
+        if (*us < least_us || *us > most_us) {
+          return "\"" + text + "\" is not accepted: " + sentence;
+        }
+        text = std::to_string(*us);
+        return std::string();
+      },
+      "");
+}
+
+CLI::Validator gate() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const Result<Gate> parsed = Gate::parse(text);
+        return parsed ? std::string() : parsed.error().message;
+      },
+      "");
+}
+
+constexpr const char* kWanFooter = R"(
+Simulated: the protocols as they run in production, in virtual time, on links with exactly the
+delays of the topology; nothing else takes time. A run is the same event by event when the seed is.
+Clients are at every site and ask the nearest replica. Commands that are sent while it warms up are
+left out, and so are those after the measured time, which go on until all measured ones have ended.
+
+--assert may be given more than once; it is asked about every site of every run:
+  --assert 'p50<=1.01*bound+1ms' --assert 'execution p99<400ms'
+Without "commit" or "execution" it is asked about both. docs/wan.md says how to read the table.
+
+Exit status: 0 all went well, 1 something failed, 2 the topology or an option is wrong, 3 what was
+asserted does not hold, 130 interrupted; what was measured until then is printed and written.)";
+
+void add_contenders(CLI::App& sub, WanOptions& o) {
+  sub.add_option("--protocols", o.protocols, "Of " + measured_protocols_list())
+      ->delimiter(',')
+      ->check(measured_protocol())
+      ->capture_default_str();
+  sub.add_option("--leaders", o.leaders, "Of best, worst, all, and sites")
+      ->delimiter(',')
+      ->capture_default_str();
+}
+
+void add_load(CLI::App& sub, SimulationOptions& o) {
+  sub.add_option("--clients", o.clients, "At each site, with one command each under way")
+      ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
+      ->capture_default_str();
+  sub.add_option("--think", o.think_us, "From an answer to the next command, as 100ms (0)")
+      ->transform(duration(0, 60 * kSecond, "clients think for 0 to 60 seconds."));
+  sub.add_option("--conflicts", o.conflict_percent, "Percent of commands on one key")
+      ->check(number(0, 100, "it is a share in percent, from 0 to 100."))
+      ->capture_default_str();
+  sub.add_flag("--hot-key-limit,!--no-hot-key-limit", o.limit_hot_keys,
+               "EPaxos: one undecided instance a replica on a key that others contend for (yes)");
+  sub.add_option("--value-bytes", o.value_bytes, "Size of each value")
+      ->check(number(std::size_t{0}, kv::kValueBytesMax, "a value has 0 to 65536 bytes."))
+      ->capture_default_str();
+  sub.add_option("--duration", o.measured_us, "How long is measured, in virtual time (60s)")
+      ->transform(duration(kSecond / 10, 3600 * kSecond, "0.1 seconds to an hour are measured."));
+  sub.add_option("--warm-up", o.warm_up_us, "Before, in virtual time (5s)")
+      ->transform(duration(kSecond, 3600 * kSecond, "warming up takes 1 second to an hour."));
+  sub.add_option("--seed", o.seed, "Of all chance")
+      ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "a seed is a whole number."))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_wan(CLI::App& app, int& status) {
+  auto options = std::make_shared<WanOptions>();
+  auto mode = std::make_shared<std::string>("simulated");
+  auto gates = std::make_shared<std::vector<std::string>>();
+  auto* const sub = app.add_subcommand("wan", "Latency at every site beside what is possible");
+  sub->add_option("--mode", *mode, "How it runs")
+      ->check([](const std::string& text) {
+        return text == "simulated" ? std::string()
+                                   : "\"" + text + "\" is not accepted: the mode is simulated.";
+      })
+      ->capture_default_str();
+  add_place_options(*sub, options->places);
+  add_contenders(*sub, *options);
+  add_load(*sub, options->simulation);
+  sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
+      ->check(gate());
+  sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
+  sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
+  sub->footer(kWanFooter);
+  sub->callback([options, gates, &status] {
+    for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
+    status = run(*options);
+  });
+}
+
+}  // namespace epaxos::bench

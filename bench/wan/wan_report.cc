@@ -1,0 +1,230 @@
+#include "bench/wan/wan_report.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "bench/report/latency.h"
+#include "epaxos/programs/every_program.h"
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos::bench {
+namespace {
+
+std::string ms_text(double us) {
+  return fixed(us / 1000, 1);
+}
+
+std::string percentile(const FineHistogram& seen, double share) {
+  return seen.count() == 0 ? "-" : ms_text(static_cast<double>(seen.percentile(share)));
+}
+
+std::string ratio(const FineHistogram& seen, Tick bound_us) {
+  if (seen.count() == 0 || bound_us == 0) return "-";
+  return fixed(static_cast<double>(seen.percentile(0.5)) / static_cast<double>(bound_us), 3);
+}
+
+std::string percent(const std::optional<double>& share) {
+  return share ? fixed(*share * 100, 1) + " %" : "-";
+}
+
+/// All sites as one.
+SiteLatency together(const SimulatedRun& run) {
+  SiteLatency all;
+  for (const SiteLatency& site : run.sites) {
+    all.commit_us.merge(site.commit_us);
+    all.execution_us.merge(site.execution_us);
+    all.failed += site.failed;
+  }
+  return all;
+}
+
+std::string seconds(Tick us) {
+  std::string text = fixed(static_cast<double>(us) / 1e6, 3);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + " s";
+}
+
+/// What a command that meets a conflict takes at least, if EPaxos is among them.
+std::string slow_path_text(const WanOptions& options, const WanResult& result) {
+  if (std::ranges::find(options.protocols, "epaxos") == options.protocols.end()) return {};
+  const Bounds slow = epaxos_slow_path(result.placement);
+  std::string out = "EPaxos on the slow path, ms:";
+  for (std::size_t site = 0; site < slow.by_site_us.size(); ++site) {
+    out += (site == 0 ? " " : ", ") + result.placement.topology().site(site) + " " +
+           ms_text(static_cast<double>(slow.by_site_us[site]));
+  }
+  return out + (options.simulation.limit_hot_keys
+                    ? "; a replica has one undecided instance at a time on a contended key.\n"
+                    : ".\n");
+}
+
+std::string conditions(const WanOptions& options, const WanResult& result) {
+  const SimulationOptions& s = options.simulation;
+  const Topology& topology = result.placement.topology();
+  std::string out = topology.name();
+  if (!topology.source().empty()) out += ": " + topology.source();
+  out += "\n\nSimulated: replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+         std::to_string(s.clients) + " clients a site, closed loop, " +
+         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) +
+         ", writes of " + std::to_string(s.value_bytes) + " bytes,\n" +
+         std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
+         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
+         std::to_string(s.seed) +
+         ". Durability none, one command an instance,\nreplies after execution, no faults, no "
+         "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  if (s.conflict_percent > 0) out += slow_path_text(options, result);
+  return out + "\n";
+}
+
+std::uint64_t failures(const WanResult& result) {
+  std::uint64_t failed = 0;
+  for (const WanRun& run : result.runs) failed += together(run.measured).failed;
+  return failed;
+}
+
+std::string hash_text(std::uint64_t hash) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016" PRIx64, hash);
+  return text;
+}
+
+constexpr struct {
+  const char* name;
+  double share;
+} kPercentiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
+
+std::string csv_of(const FineHistogram& seen) {
+  std::string out;
+  for (const auto& [name, share] : kPercentiles) {
+    out += "," + (seen.count() == 0 ? std::string()
+                                    : fixed(static_cast<double>(seen.percentile(share)) / 1000, 3));
+  }
+  return out;
+}
+
+Json json_of(const FineHistogram& seen) {
+  Json json{{"count", seen.count()}, {"mean_ms", seen.mean() / 1000}};
+  for (const auto& [name, share] : kPercentiles) {
+    json[std::string(name) + "_ms"] = static_cast<double>(seen.percentile(share)) / 1000;
+  }
+  json["max_ms"] = static_cast<double>(seen.max()) / 1000;
+  json["histogram_us"] = to_json(seen);
+  return json;
+}
+
+Json json_of(const WanRun& run, const Placement& placement) {
+  Json json{{"protocol", run.measured.protocol}};
+  json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
+  if (run.measured.interrupted) json["interrupted"] = true;
+  json["events"] = run.measured.events;
+  json["trace_hash"] = hash_text(run.measured.trace_hash);
+  json["sites"] = Json::array();
+  for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
+    const SiteLatency& seen = run.measured.sites[site];
+    Json one{{"site", placement.topology().site(site)},
+             {"replica", placement.name_of(placement.nearest(site))},
+             {"bound_ms", static_cast<double>(run.bound.by_site_us[site]) / 1000},
+             {"failed", seen.failed}};
+    one["slow_share"] = seen.slow_share ? Json(*seen.slow_share) : Json();
+    one["commit"] = json_of(seen.commit_us);
+    one["execution"] = json_of(seen.execution_us);
+    json["sites"].push_back(std::move(one));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string to_text(const WanOptions& options, const WanResult& result) {
+  TextTable table({"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
+                   ">exec p99", ">p99.9", ">slow path", ">commands"});
+  const Topology& topology = result.placement.topology();
+  for (const WanRun& run : result.runs) {
+    if (table.rows() > 0) table.add_gap();
+    const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
+    for (std::size_t site = 0; site < topology.site_count(); ++site) {
+      const SiteLatency& seen = run.measured.sites[site];
+      const Tick bound = run.bound.by_site_us[site];
+      table.add({name, topology.site(site), ms_text(static_cast<double>(bound)),
+                 percentile(seen.commit_us, 0.5), ratio(seen.commit_us, bound),
+                 percentile(seen.execution_us, 0.5), ratio(seen.execution_us, bound),
+                 percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
+                 percent(seen.slow_share), grouped(seen.execution_us.count())});
+    }
+    const SiteLatency all = together(run.measured);
+    table.add({name, "all", "", percentile(all.commit_us, 0.5), "",
+               percentile(all.execution_us, 0.5), "", percentile(all.execution_us, 0.99),
+               percentile(all.execution_us, 0.999), "", grouped(all.execution_us.count())});
+  }
+  std::string out = conditions(options, result) + table.text();
+  if (const std::uint64_t failed = failures(result); failed > 0) {
+    out += "\n" + grouped(failed) + " commands were refused or have no known outcome.\n";
+  }
+  return out + "\nThis took " + fixed(result.cpu_s, 1) + " s of CPU.\n";
+}
+
+std::string to_csv(const WanOptions& options, const WanResult& result) {
+  std::string out =
+      "topology,mode,protocol,leader,site,replica,clients,think_ms,conflicts_percent,value_bytes,"
+      "warm_up_s,measured_s,seed,bound_ms,commands,failed,slow_share";
+  for (const char* phase : {"commit", "execution"}) {
+    for (const auto& [name, share] : kPercentiles) {
+      out += "," + std::string(phase) + "_" + name + "_ms";
+    }
+  }
+  out += "\n";
+  const SimulationOptions& s = options.simulation;
+  const Topology& topology = result.placement.topology();
+  for (const WanRun& run : result.runs) {
+    for (std::size_t site = 0; site < topology.site_count(); ++site) {
+      const SiteLatency& seen = run.measured.sites[site];
+      out += topology.name() + ",simulated," + run.measured.protocol + "," +
+             (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
+             topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
+             "," + std::to_string(s.clients) + "," +
+             fixed(static_cast<double>(s.think_us) / 1000, 3) + "," +
+             std::to_string(s.conflict_percent) + "," + std::to_string(s.value_bytes) + "," +
+             fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) + "," +
+             fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
+             "," + fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
+             std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
+             (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
+             csv_of(seen.execution_us) + "\n";
+    }
+  }
+  return out;
+}
+
+std::string to_json(const WanOptions& options, const WanResult& result) {
+  const SimulationOptions& s = options.simulation;
+  const Topology& topology = result.placement.topology();
+  Json replicas = Json::array();
+  for (const ReplicaId replica : members_of(result.placement.all())) {
+    replicas.push_back(result.placement.name_of(replica));
+  }
+  Json json{{"benchmark", "wan"},
+            {"version", version_line("epaxos-bench")},
+            {"mode", "simulated"},
+            {"topology", topology.name()},
+            {"source", topology.source()},
+            {"sites", topology.sites()},
+            {"replicas", std::move(replicas)},
+            {"clients", s.clients},
+            {"think_us", s.think_us},
+            {"conflicts_percent", s.conflict_percent},
+            {"value_bytes", s.value_bytes},
+            {"warm_up_us", s.warm_up_us},
+            {"measured_us", s.measured_us},
+            {"seed", s.seed},
+            {"hot_key_limit", s.limit_hot_keys},
+            {"durability", "none"},
+            {"batch", 1},
+            {"interrupted", result.interrupted}};
+  json["runs"] = Json::array();
+  for (const WanRun& run : result.runs) json["runs"].push_back(json_of(run, result.placement));
+  return json.dump(1) + "\n";
+}
+
+}  // namespace epaxos::bench

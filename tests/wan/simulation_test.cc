@@ -1,0 +1,172 @@
+// Simulated protocols against the bounds: without conflicts and load every one of them reaches its
+// bound at every site, and the same seed gives the same run.
+
+#include "bench/wan/simulation.h"
+
+#include <gmock/gmock.h>
+#include <random>
+
+#include "bench/throughput/protocols.h"
+#include "bench/wan/wan.h"
+#include "tests/wan/wan_support.h"
+
+namespace epaxos::bench {
+namespace {
+
+using testing::any_topology;
+using testing::must;
+using testing::shipped;
+
+SimulationOptions short_run() {
+  SimulationOptions options;
+  options.clients = 3;
+  options.warm_up_us = kSecond;
+  options.measured_us = kSecond;
+  return options;
+}
+
+/// Runs a protocol, led from each site if it has a leader, and holds every site to its bound.
+void expect_bounds(const Placement& placement, const std::string& name,
+                   const SimulationOptions& options) {
+  const Protocol protocol = protocol_named(name);
+  std::vector<std::optional<ReplicaId>> leaders;
+  if (has_leader(protocol)) {
+    for (const ReplicaId leader : members_of(placement.all())) leaders.emplace_back(leader);
+  } else {
+    leaders.emplace_back(std::nullopt);
+  }
+  for (const auto& leader : leaders) {
+    const SimulatedRun run = must(simulate(placement, protocol, leader, options));
+    const Bounds bound = bound_of(placement, name, leader);
+    for (std::size_t site = 0; site < run.sites.size(); ++site) {
+      const std::string where =
+          name_of(placement, name, leader) + " at " + placement.topology().site(site);
+      const SiteLatency& seen = run.sites[site];
+      const auto least = static_cast<double>(bound.by_site_us[site]);
+      ASSERT_GT(seen.execution_us.count(), 0u) << where;
+      EXPECT_EQ(seen.failed, 0u) << where;
+      for (const FineHistogram* phase : {&seen.commit_us, &seen.execution_us}) {
+        const auto p50 = static_cast<double>(phase->percentile(0.5));
+        EXPECT_GE(p50, least) << where;
+        EXPECT_LE(p50, 1.01 * least + 1000) << where;
+      }
+      EXPECT_EQ(seen.slow_share, leader ? std::nullopt : std::optional(0.0)) << where;
+    }
+  }
+}
+
+TEST(Simulation, EveryProtocolReachesItsBoundWhereverItsLeaderIs) {
+  for (const char* name : {"sosp13-3", "sosp13-5", "nsdi21-5"}) {
+    const Topology topology = shipped(name);
+    const Placement placement = must(Placement::at(topology, {}));
+    for (const std::string& protocol : measured_protocols()) {
+      expect_bounds(placement, protocol, short_run());
+    }
+  }
+}
+
+TEST(Simulation, AlsoInGroupsOfAnySizeWithDelaysThatDifferByDirection) {
+  std::mt19937_64 random(5);
+  for (const std::size_t n : {1u, 2u, 4u, 7u, 9u}) {
+    const Topology topology = any_topology(n, 150'000, random);
+    const Placement placement = must(Placement::at(topology, {}));
+    for (const std::string& protocol : measured_protocols()) {
+      expect_bounds(placement, protocol, short_run());
+    }
+  }
+}
+
+TEST(Simulation, ClientsWithoutAReplicaAtTheirSiteAskTheNearest) {
+  const Topology topology = shipped("azure-6");
+  const Placement placement =
+      must(Placement::at(topology, {"eastus2", "francecentral", "southeastasia"}));
+  for (const std::string& protocol : measured_protocols()) {
+    expect_bounds(placement, protocol, short_run());
+  }
+}
+
+TEST(Simulation, TheSameSeedGivesTheSameRun) {
+  const Topology topology = shipped("sosp13-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.conflict_percent = 25;
+  for (const std::string& name : measured_protocols()) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(2)) : std::nullopt;
+    options.seed = 1;
+    const SimulatedRun one = must(simulate(placement, protocol, leader, options));
+    const SimulatedRun again = must(simulate(placement, protocol, leader, options));
+    options.seed = 2;
+    const SimulatedRun other = must(simulate(placement, protocol, leader, options));
+
+    EXPECT_EQ(one, again) << name;
+    EXPECT_NE(one.trace_hash, other.trace_hash) << name;
+  }
+}
+
+// Twice a round trip to a majority each; executed when the commits of the others have come too. Who
+// is far away meets a key that rests at times.
+TEST(Simulation, WhereEverythingConflictsCommitsTakeTheSlowPathAndExecutionWaits) {
+  const Topology topology = shipped("sosp13-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 10 * kSecond;
+  options.conflict_percent = 100;
+  options.limit_hot_keys = false;
+
+  const SimulatedRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  const Bounds slow = epaxos_slow_path(placement);
+  for (std::size_t site = 0; site < run.sites.size(); ++site) {
+    const SiteLatency& seen = run.sites[site];
+    const auto bound = static_cast<double>(slow.by_site_us[site]);
+    EXPECT_GE(seen.slow_share.value_or(0), 0.7) << topology.site(site);
+    EXPECT_NEAR(static_cast<double>(seen.commit_us.percentile(0.5)), bound, 0.03 * bound)
+        << topology.site(site);
+    EXPECT_GE(seen.execution_us.percentile(0.5), seen.commit_us.percentile(0.5));
+    EXPECT_GT(seen.execution_us.percentile(0.5), 250'000u) << topology.site(site);
+  }
+}
+
+TEST(Simulation, ThinkingClientsSendLess) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 10 * kSecond;
+  options.think_us = kSecond;
+
+  const SimulatedRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  // One each 1.085 s, of three clients.
+  EXPECT_NEAR(static_cast<double>(run.sites[0].execution_us.count()), 27.6, 3);
+}
+
+TEST(Simulation, StopsWhenItIsTold) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  int asked = 0;
+  const SimulatedRun run =
+      must(simulate(placement, protocol_named("epaxos"), {}, short_run(), [&asked](Tick, Tick of) {
+        EXPECT_EQ(of, 2 * kSecond);
+        return ++asked < 5;
+      }));
+
+  EXPECT_TRUE(run.interrupted);
+  EXPECT_EQ(asked, 5);
+}
+
+TEST(Timers, FitTheRoundTrips) {
+  const Topology near("near", "", {"A", "B"}, {0, 1000, 1000, 0});
+  const Topology far("far", "", {"A", "B"}, {0, 200'000, 300'000, 0});
+
+  const CoreConfig usual = timers_for(Placement(near, {0, 1}));
+  EXPECT_EQ(usual.suspicion_us, CoreConfig().suspicion_us);
+  EXPECT_EQ(usual.election_us, CoreConfig().election_us);
+  const CoreConfig raised = timers_for(Placement(far, {0, 1}));
+  EXPECT_GT(raised.suspicion_us, 500'000u);
+  EXPECT_GT(raised.retransmit_us, 1'000'000u) << "what is forwarded waits for two round trips";
+  EXPECT_GE(raised.election_us, 2'000'000u);
+}
+
+}  // namespace
+}  // namespace epaxos::bench
