@@ -148,7 +148,6 @@ MemberFacts member_facts(const std::vector<ReplicaReport>& reports) {
     facts = {true,
              leads && change.empty(),
              replicas_of(members, "voters"),
-             replicas_of(members, "old_voters"),
              replicas_of(members, "learners"),
              change,
              members.value("given_up", "")};

@@ -80,7 +80,6 @@ struct MemberFacts {
   bool is_known = false;    ///< Somebody has answered, and the members can change.
   bool is_settled = false;  ///< The leader has answered, and no change is under way.
   std::vector<ReplicaId> voters;
-  std::vector<ReplicaId> old_voters;  ///< Of the configuration that is being left.
   std::vector<ReplicaId> learners;
   std::string change;
   std::string given_up;  ///< Why the last change was.

@@ -74,6 +74,10 @@ TEST(MultiPaxosMessages, WhatIsOutOfRangeIsRefused) {
   EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), {}})), 3, accept));
   EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), entry})), 1, accept))
       << "there is no such replica";
+  std::vector<std::byte> members(kEntryHeaderBytes + kMembersBytes);
+  encode_members(kBallot.packed(), {ReplicaSet::all(3)}, members);
+  EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), members})), 3, accept))
+      << "the members cannot change here";
   EXPECT_FALSE(decode(view(words_of(Heartbeat{kBallot, Slot(5), Slot(4)})), 3, heartbeat));
   EXPECT_FALSE(decode(view(words_of(Heartbeat{kInitialBallot, {}, {}})), 3, heartbeat));
   HeartbeatOk ok;
