@@ -193,7 +193,7 @@ TEST_P(CompareRefuses, WithASentence) {
 INSTANTIATE_TEST_SUITE_P(
     Arguments, CompareRefuses,
     testing::Values(
-        Refused{"--protocols paxos", "one of epaxos, raft, multipaxos"},
+        Refused{"--protocols paxos", "one of epaxos, raft, raft-all, multipaxos"},
         Refused{"--protocols raft,viewstamped", "\"viewstamped\" is not accepted"},
         Refused{"--protocols raft,raft", "names something twice"},
         Refused{"--protocols ''", "\"\" is not accepted"},

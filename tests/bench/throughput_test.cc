@@ -138,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"--keys 0", "keys of its own"}, Refused{"--durability disk", "disk"},
                     Refused{"--durability sync --data /nowhere/at/all", "no such directory"},
                     Refused{"--series /nowhere/at/all", "The series cannot be written"},
-                    Refused{"--protocol paxos", "one of epaxos, raft, multipaxos"},
+                    Refused{"--protocol paxos", "one of epaxos, raft, raft-all, multipaxos"},
                     Refused{"--protocol raft --floor", "--floor sends the messages of epaxos"},
                     Refused{"--data /tmp", "--durability none"}, Refused{"--sekonds 3", "sekonds"},
                     Refused{"--seconds", "--seconds"}));
