@@ -22,6 +22,7 @@ struct WanOptions {
   std::vector<Gate> gates = {};
   std::string csv = {};
   std::string json = {};
+  std::string out = {};  ///< A directory for a report.
 };
 
 /// One protocol with one leader, and what the clients of each site could see at best.

@@ -10,6 +10,7 @@
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/report_directory.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/programs/child_process.h"
 #include "epaxos/programs/duration.h"
@@ -33,6 +34,10 @@ int run(const WanOptions& options) {
   for (const auto& opened : {csv.open(options.csv), json.open(options.json)}) {
     if (!opened) return complain("wan", opened.error().message);
   }
+  ReportDirectory report;
+  if (const auto opened = report.open(options.out); !opened) {
+    return complain("wan", opened.error().message);
+  }
   catch_interrupts();
   const Result<WanResult> result = run_wan(options, *planned, interrupted);
   if (!result) return complain("wan", result.error().message);
@@ -42,6 +47,9 @@ int run(const WanOptions& options) {
        {csv.write(to_csv(options, *result)), json.write(to_json(options, *result))}) {
     if (!written) return complain("wan", written.error().message);
   }
+  const Result<std::string> missing = report.write(options, *result);
+  if (!missing) return complain("wan", missing.error().message);
+  if (!missing->empty()) complain("wan", *missing);
   if (result->interrupted) {
     complain("wan", "interrupted: the last run holds what was measured until then.");
     return kInterrupted;
@@ -142,6 +150,8 @@ void add_wan(CLI::App& app, int& status) {
       ->check(gate());
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
+  sub->add_option("--out", options->out, "A directory for a report with figures")
+      ->check(refuse_empty);
   sub->footer(kWanFooter);
   sub->callback([options, gates, &status] {
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));

@@ -60,24 +60,6 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
                     : ".\n");
 }
 
-std::string conditions(const WanOptions& options, const WanResult& result) {
-  const SimulationOptions& s = options.simulation;
-  const Topology& topology = result.placement.topology();
-  std::string out = topology.name();
-  if (!topology.source().empty()) out += ": " + topology.source();
-  out += "\n\nSimulated: replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-         std::to_string(s.clients) + " clients a site, closed loop, " +
-         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) +
-         ", writes of " + std::to_string(s.value_bytes) + " bytes,\n" +
-         std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
-         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
-         std::to_string(s.seed) +
-         ". Durability none, one command an instance,\nreplies after execution, no faults, no "
-         "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
-  if (s.conflict_percent > 0) out += slow_path_text(options, result);
-  return out + "\n";
-}
-
 std::uint64_t failures(const WanResult& result) {
   std::uint64_t failed = 0;
   for (const WanRun& run : result.runs) failed += together(run.measured).failed;
@@ -114,6 +96,19 @@ Json json_of(const FineHistogram& seen) {
   return json;
 }
 
+/// A row a site it comes from.
+Json delays_of(const Topology& topology) {
+  Json rows = Json::array();
+  for (std::size_t from = 0; from < topology.site_count(); ++from) {
+    Json row = Json::array();
+    for (std::size_t to = 0; to < topology.site_count(); ++to) {
+      row.push_back(topology.one_way_us(from, to));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 Json json_of(const WanRun& run, const Placement& placement) {
   Json json{{"protocol", run.measured.protocol}};
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
@@ -137,28 +132,60 @@ Json json_of(const WanRun& run, const Placement& placement) {
 
 }  // namespace
 
-std::string to_text(const WanOptions& options, const WanResult& result) {
-  TextTable table({"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
-                   ">exec p99", ">p99.9", ">slow path", ">commands"});
+std::string conditions_text(const WanOptions& options, const WanResult& result) {
+  const SimulationOptions& s = options.simulation;
+  const Topology& topology = result.placement.topology();
+  std::string out = topology.name();
+  if (!topology.source().empty()) out += ": " + topology.source();
+  out += "\n\nSimulated: replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+         std::to_string(s.clients) + " clients a site, closed loop, " +
+         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) +
+         ", writes of " + std::to_string(s.value_bytes) + " bytes,\n" +
+         std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
+         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
+         std::to_string(s.seed) +
+         ". Durability none, one command an instance,\nreplies after execution, no faults, no "
+         "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  if (s.conflict_percent > 0) out += slow_path_text(options, result);
+  return out;
+}
+
+SiteTable table_of(const WanResult& result) {
+  SiteTable table{{"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
+                   ">exec p99", ">p99.9", ">slow path", ">commands"},
+                  {}};
   const Topology& topology = result.placement.topology();
   for (const WanRun& run : result.runs) {
-    if (table.rows() > 0) table.add_gap();
     const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
       const Tick bound = run.bound.by_site_us[site];
-      table.add({name, topology.site(site), ms_text(static_cast<double>(bound)),
-                 percentile(seen.commit_us, 0.5), ratio(seen.commit_us, bound),
-                 percentile(seen.execution_us, 0.5), ratio(seen.execution_us, bound),
-                 percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
-                 percent(seen.slow_share), grouped(seen.execution_us.count())});
+      table.rows.push_back(
+          {{name, topology.site(site), ms_text(static_cast<double>(bound)),
+            percentile(seen.commit_us, 0.5), ratio(seen.commit_us, bound),
+            percentile(seen.execution_us, 0.5), ratio(seen.execution_us, bound),
+            percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
+            percent(seen.slow_share), grouped(seen.execution_us.count())},
+           site == 0});
     }
     const SiteLatency all = together(run.measured);
-    table.add({name, "all", "", percentile(all.commit_us, 0.5), "",
-               percentile(all.execution_us, 0.5), "", percentile(all.execution_us, 0.99),
-               percentile(all.execution_us, 0.999), "", grouped(all.execution_us.count())});
+    table.rows.push_back(
+        {{name, "all", "", percentile(all.commit_us, 0.5), "", percentile(all.execution_us, 0.5),
+          "", percentile(all.execution_us, 0.99), percentile(all.execution_us, 0.999), "",
+          grouped(all.execution_us.count())},
+         false});
   }
-  std::string out = conditions(options, result) + table.text();
+  return table;
+}
+
+std::string to_text(const WanOptions& options, const WanResult& result) {
+  const SiteTable sites = table_of(result);
+  TextTable table(sites.names);
+  for (const SiteTable::Row& row : sites.rows) {
+    if (row.first_of_run && table.rows() > 0) table.add_gap();
+    table.add(row.cells);
+  }
+  std::string out = conditions_text(options, result) + "\n" + table.text();
   if (const std::uint64_t failed = failures(result); failed > 0) {
     out += "\n" + grouped(failed) + " commands were refused or have no known outcome.\n";
   }
@@ -211,6 +238,9 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"source", topology.source()},
             {"sites", topology.sites()},
             {"replicas", std::move(replicas)},
+            {"one_way_us", delays_of(topology)},
+            {"protocols", options.protocols},
+            {"leaders", options.leaders},
             {"clients", s.clients},
             {"think_us", s.think_us},
             {"conflicts_percent", s.conflict_percent},

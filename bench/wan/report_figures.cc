@@ -1,0 +1,342 @@
+#include "bench/wan/report_figures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "epaxos/programs/text_table.h"
+
+namespace epaxos::bench {
+namespace {
+
+/// A curve has about so many points: more cannot be seen.
+constexpr double kCells = 500;
+
+std::string ms(Tick us) {
+  return fixed(static_cast<double>(us) / 1000, 3);
+}
+
+std::string colour(std::size_t run) {
+  return std::string("lc rgb \"") + kFigureColours[run % kFigureColours.size()] + "\"";
+}
+
+std::string text_colour(std::size_t run) {
+  return std::string("tc rgb \"") + kFigureColours[run % kFigureColours.size()] + "\"";
+}
+
+/// Curves of protocols that do the same lie upon each other. The ones below are wider, and those
+/// above have gaps, so that all show.
+std::string line_style(std::size_t run, std::size_t runs) {
+  constexpr const char* kDashes[] = {"", "", " dt (6,5)", " dt (3,6)", " dt (9,3,2,3)"};
+  const auto below = static_cast<double>(runs - 1 - run);
+  return " lw " + fixed(1.6 + std::min(1.1 * below, 3.3 * below / static_cast<double>(runs)), 2) +
+         kDashes[run % std::size(kDashes)];
+}
+
+std::string short_name(const WanResult& result, const WanRun& run) {
+  if (!run.measured.leader) return run.measured.protocol;
+  return run.measured.protocol + " " + result.placement.name_of(*run.measured.leader);
+}
+
+std::string preamble(int width, int height) {
+  return "set terminal svg size " + std::to_string(width) + "," + std::to_string(height) +
+         " dynamic noenhanced font \"sans-serif,12\"\n"
+         "set encoding utf8\n"
+         "set border 3 lw 0.7\n"
+         "set tics nomirror out scale 0.5\n"
+         "set grid y lc rgb \"#b0b0b0\" lw 0.5\n"
+         "unset key\n";
+}
+
+using Histograms = const FineHistogram SiteLatency::*;
+
+/// A step each time that a bucket ends: the share of commands that took no longer, or longer.
+/// `width_us`: of the figure.
+std::string steps_of(const FineHistogram& seen, double width_us, bool longer) {
+  std::string points;
+  std::uint64_t count = 0;
+  double cell = -1;
+  std::string pending;
+  const auto all = static_cast<double>(seen.count());
+  for (std::size_t i = 0; i < FineHistogram::kBuckets && count < seen.count(); ++i) {
+    const std::uint64_t here = seen.bucket(i);
+    if (here == 0) continue;
+    const Tick value = std::min<Tick>(FineHistogram::upper_bound_of(i), seen.max());
+    if (count == 0) points += ms(value) + (longer ? " 1\n" : " 0\n");
+    count += here;
+    const double share = static_cast<double>(longer ? seen.count() - count : count) / all;
+    if (longer && share == 0) {
+      points += pending + ms(value) + " " + fixed(1e-9, 9) + "\n";
+      return points;
+    }
+    const std::string point = ms(value) + " " + fixed(longer ? share : share * 100, 9) + "\n";
+    const double in = std::floor(static_cast<double>(value) / width_us * kCells);
+    if (in != cell) {  // The last point of a cell stands for the others.
+      points += pending;
+      cell = in;
+    }
+    pending = point;
+  }
+  return points + pending;
+}
+
+std::string data_block(const std::string& name, const std::string& points) {
+  return "$" + name + " << EOD\n" + points + "EOD\n";
+}
+
+/// Of all runs at this site.
+Tick longest(const WanResult& result, std::size_t site, double share) {
+  Tick most = 1000;
+  for (const WanRun& run : result.runs) {
+    most = std::max(most, run.measured.sites[site].execution_us.percentile(share));
+    most = std::max(most, run.measured.sites[site].commit_us.percentile(share));
+  }
+  return most;
+}
+
+/// Names of the curves, each at another height beside its curve, so that none covers another.
+std::string curve_labels(const WanResult& result, std::size_t site, double width_us,
+                         const std::function<double(double)>& height_at,
+                         const std::function<double(double)>& percentile_at) {
+  std::string out;
+  const std::size_t runs = result.runs.size();
+  for (std::size_t run = 0; run < runs; ++run) {
+    const FineHistogram& seen = result.runs[run].measured.sites[site].execution_us;
+    if (seen.count() == 0) continue;
+    const double level = 1 - (static_cast<double>(run) + 0.7) / (static_cast<double>(runs) + 0.5);
+    const auto at = seen.percentile(std::clamp(percentile_at(level), 0.0, 1.0));
+    const bool left = static_cast<double>(at) > 0.62 * width_us;
+    out += "set label \"" + short_name(result, result.runs[run]) + "\" at " + ms(at) + "," +
+           fixed(height_at(level), 9) +
+           (left ? " right offset char -0.7,0" : " offset char 0.7,0") + " front " +
+           text_colour(run) + "\n";
+  }
+  return out;
+}
+
+Figure distribution(const WanResult& result, std::size_t site) {
+  const std::string& name = result.placement.topology().site(site);
+  Figure figure{Figure::Kind::kDistribution,
+                "cdf-" + name,
+                name,
+                "Share of the commands at " + name + " that were executed within a time",
+                400,
+                {}};
+  const auto width_us = static_cast<double>(longest(result, site, 0.999)) * 1.08;
+  std::string blocks;
+  std::string curves;
+  std::string marks;
+  const std::size_t runs = result.runs.size();
+  for (std::size_t run = 0; run < runs; ++run) {
+    const FineHistogram& seen = result.runs[run].measured.sites[site].execution_us;
+    const std::string bound = ms(result.runs[run].bound.by_site_us[site]);
+    marks += "set arrow from " + bound + ", graph 0 to " + bound + ", graph -0.035 nohead front " +
+             colour(run) + line_style(run, runs) + "\n";
+    if (seen.count() == 0) continue;
+    const std::string block = "run" + std::to_string(run);
+    blocks += data_block(block, "0 0\n" + steps_of(seen, width_us, false) +
+                                    ms(static_cast<Tick>(width_us) + 1) + " 100\n");
+    curves += (curves.empty() ? "plot $" : ", $") + block + " with steps " + colour(run) +
+              line_style(run, runs) + " title \"" + short_name(result, result.runs[run]) + "\"";
+  }
+  if (curves.empty()) curves = "plot 1 with dots";
+  figure.script =
+      preamble(figure.width, 260) + "set xrange [0:" + fixed(width_us / 1000, 3) +
+      "]\nset yrange [0:100]\nset format y \"%g %%\"\nset xlabel \"execution, ms\" offset 0,0.4\n" +
+      marks +
+      curve_labels(
+          result, site, width_us, [](double level) { return level * 100; },
+          [](double level) { return level; }) +
+      blocks + curves + "\n";
+  return figure;
+}
+
+/// The largest power of ten that one command of the most is more than.
+int decades(const WanResult& result, std::size_t site) {
+  std::uint64_t most = 10;
+  for (const WanRun& run : result.runs) {
+    most = std::max(most, run.measured.sites[site].execution_us.count());
+  }
+  return static_cast<int>(std::ceil(std::log10(static_cast<double>(most)) - 1e-9));
+}
+
+Figure tail(const WanResult& result, std::size_t site) {
+  const std::string& name = result.placement.topology().site(site);
+  Figure figure{Figure::Kind::kTail,
+                "tail-" + name,
+                name,
+                "Share of the commands at " + name +
+                    " that took longer than a time to be committed and to be executed",
+                400,
+                {}};
+  const auto width_us = static_cast<double>(longest(result, site, 1)) * 1.08;
+  const int tens = decades(result, site);
+  std::string blocks;
+  std::string curves;
+  const std::size_t runs = result.runs.size();
+  for (std::size_t run = 0; run < runs; ++run) {
+    const SiteLatency& seen = result.runs[run].measured.sites[site];
+    if (seen.execution_us.count() == 0) continue;
+    const auto add = [&](const char* phase, const FineHistogram& histogram,
+                         const std::string& style) {
+      const std::string block = phase + std::to_string(run);
+      blocks += data_block(block, "0 1\n" + steps_of(histogram, width_us, true));
+      curves += (curves.empty() ? "plot $" : ", $") + block + " with steps " + colour(run) + style +
+                " title \"" + short_name(result, result.runs[run]) + ", " + phase + "\"";
+    };
+    add("execution", seen.execution_us, line_style(run, runs));
+    add("commit", seen.commit_us, " lw 1.6 dt (2,3)");
+  }
+  if (curves.empty()) curves = "plot 1 with dots";
+  std::string tics;
+  for (int ten = 0; ten <= tens; ++ten) {
+    tics += std::string(ten == 0 ? "" : ", ") + "\"" +
+            fixed(100 * std::pow(10, -ten), std::max(0, ten - 2)) + " %%\" 1e-" +
+            std::to_string(ten);
+  }
+  figure.script = preamble(figure.width, 260) +
+                  "set logscale y\nset xrange [0:" + fixed(width_us / 1000, 3) +
+                  "]\nset yrange [1e-" + std::to_string(tens) + ":1]\nset ytics (" + tics +
+                  ")\nset xlabel \"ms\" offset 0,0.4\n" +
+                  curve_labels(
+                      result, site, width_us,
+                      [tens](double level) { return std::pow(10, -tens * (1 - level)); },
+                      [tens](double level) { return 1 - std::pow(10, -tens * (1 - level)); }) +
+                  blocks + curves + "\n";
+  return figure;
+}
+
+/// As in the paper: a bar to the median, a whisker to the 99th percentile; and the bound across it.
+Figure bars(const WanResult& result, const std::string& phase, Histograms histograms) {
+  const Topology& topology = result.placement.topology();
+  const std::size_t runs = result.runs.size();
+  const auto places = static_cast<int>(topology.site_count() * (runs + 1));
+  Figure figure{Figure::Kind::kBars,
+                "bars-" + phase,
+                phase,
+                "Median and 99th percentile of " + phase + " at every site, beside the bound",
+                std::max(400, 70 + places * 24),
+                {}};
+  std::string tics;
+  std::string labels;
+  std::string blocks;
+  std::string plots;
+  std::string bounds;
+  std::size_t longest_name = 0;
+  for (std::size_t run = 0; run < runs; ++run) {
+    std::string points;
+    const std::string name = short_name(result, result.runs[run]);
+    longest_name = std::max(longest_name, name.size());
+    for (std::size_t site = 0; site < topology.site_count(); ++site) {
+      const auto x = static_cast<double>(site * (runs + 1) + run);
+      tics += (tics.empty() ? "\"" : ", \"") + name + "\" " + fixed(x, 0);
+      const std::string bound = ms(result.runs[run].bound.by_site_us[site]);
+      bounds += "set arrow from " + fixed(x - 0.45, 2) + "," + bound + " to " + fixed(x + 0.45, 2) +
+                "," + bound + " nohead front lw 1.8\n";
+      const FineHistogram& seen = result.runs[run].measured.sites[site].*histograms;
+      if (seen.count() == 0) continue;
+      points +=
+          fixed(x, 0) + " " + ms(seen.percentile(0.5)) + " " + ms(seen.percentile(0.99)) + "\n";
+    }
+    if (points.empty()) continue;
+    const std::string block = "run" + std::to_string(run);
+    blocks += data_block(block, points);
+    plots += (plots.empty() ? "plot $" : ", $") + block + " using 1:2 with boxes fs solid 0.55 " +
+             colour(run) + " title \"" + name + "\", $" + block +
+             " using 1:2:(0):($3-$2) with vectors head size graph 0.009,90 lw 1.5 " + colour(run) +
+             " title \"" + name + ", p99\"";
+  }
+  if (plots.empty()) plots = "plot 1 with dots";
+  for (std::size_t site = 0; site < topology.site_count(); ++site) {
+    const double middle =
+        static_cast<double>(site * (runs + 1)) + (static_cast<double>(runs) - 1) / 2;
+    labels += "set label \"" + topology.site(site) + "\" at " + fixed(middle, 2) +
+              ", graph 1.05 center\n";
+  }
+  const int below = 14 + static_cast<int>(longest_name) * 6;
+  figure.script =
+      preamble(figure.width, 260 + below) + "set bmargin " +
+      std::to_string(static_cast<int>(std::ceil(below / 15.0))) +
+      "\nset tmargin 2.5\nset boxwidth 0.8\nset xrange [-0.8:" + fixed(places - 1.2, 1) +
+      "]\nset yrange [0:*]\nset ylabel \"" + phase + ", ms\"\nset xtics rotate by 90 right (" +
+      tics + ") scale 0\n" + labels + bounds + blocks + plots + "\n";
+  return figure;
+}
+
+/// A row a run and site: how often the bound its medians take.
+Figure ratios(const WanResult& result) {
+  const Topology& topology = result.placement.topology();
+  const std::size_t sites = topology.site_count();
+  const auto rows = static_cast<int>(result.runs.size() * (sites + 2));
+  Figure figure{Figure::Kind::kRatios,
+                "over-bound",
+                "",
+                "Medians of commit and execution divided by the bound, for every run and site",
+                400,
+                {}};
+  std::string tics;
+  std::string labels;
+  std::string blocks;
+  std::string plots;
+  double most = 1.1;
+  std::size_t longest_name = 0;
+  for (std::size_t run = 0; run < result.runs.size(); ++run) {
+    std::string commits;
+    std::string executions;
+    const std::size_t first = run * (sites + 2);
+    const std::string name = short_name(result, result.runs[run]);
+    longest_name = std::max(longest_name, name.size());
+    labels += "set label \"" + name + "\" at graph -0.025, first " + std::to_string(first) +
+              " right " + text_colour(run) + "\n";
+    for (std::size_t site = 0; site < sites; ++site) {
+      const std::size_t row = first + 1 + site;
+      tics += (tics.empty() ? "\"" : ", \"") + topology.site(site) + "\" " + std::to_string(row);
+      const auto bound = static_cast<double>(result.runs[run].bound.by_site_us[site]);
+      const SiteLatency& seen = result.runs[run].measured.sites[site];
+      if (bound == 0 || seen.commit_us.count() == 0 || seen.execution_us.count() == 0) continue;
+      const auto ratio = [&](const FineHistogram& histogram, std::string& points) {
+        const double times = static_cast<double>(histogram.percentile(0.5)) / bound;
+        most = std::max(most, times * 1.04);
+        points += fixed(times, 4) + " " + std::to_string(row) + "\n";
+      };
+      ratio(seen.commit_us, commits);
+      ratio(seen.execution_us, executions);
+    }
+    if (commits.empty()) continue;
+    const auto add = [&](const std::string& phase, const std::string& points, const char* style) {
+      const std::string block = phase + std::to_string(run);
+      blocks += data_block(block, points);
+      plots += (plots.empty() ? "plot $" : ", $") + block + " with points " + style + " " +
+               colour(run) + " title \"" + short_name(result, result.runs[run]) + ", " + phase +
+               "\"";
+    };
+    add("execution", executions, "pt 6 ps 1.1 lw 1.6");
+    add("commit", commits, "pt 7 ps 0.55");
+  }
+  if (plots.empty()) plots = "plot 1 with dots";
+  figure.script = preamble(figure.width, 70 + 20 * rows) + "set yrange [" +
+                  std::to_string(rows - 1) + ":-1]\nset xrange [" + fixed(1 - (most - 1) / 20, 4) +
+                  ":" + fixed(most, 4) + "]\nset lmargin " + std::to_string(longest_name + 2) +
+                  "\nunset grid\nset grid x lc rgb \"#b0b0b0\" lw 0.5\n"
+                  "set xlabel \"times the bound\" offset 0,0.4\nset ytics (" +
+                  tics +
+                  ") scale 0\n"
+                  "set arrow from 1, graph 0 to 1, graph 1 nohead lw 1.2 lc rgb \"black\"\n" +
+                  labels + blocks + plots + "\n";
+  return figure;
+}
+
+}  // namespace
+
+std::vector<Figure> figures_of(const WanResult& result) {
+  std::vector<Figure> figures;
+  figures.push_back(bars(result, "commit", &SiteLatency::commit_us));
+  figures.push_back(bars(result, "execution", &SiteLatency::execution_us));
+  figures.push_back(ratios(result));
+  const std::size_t sites = result.placement.topology().site_count();
+  for (std::size_t site = 0; site < sites; ++site) figures.push_back(distribution(result, site));
+  for (std::size_t site = 0; site < sites; ++site) figures.push_back(tail(result, site));
+  return figures;
+}
+
+}  // namespace epaxos::bench
