@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "bench/wan/repeats.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -47,8 +48,6 @@ std::string preamble(int width, int height) {
          "set grid y lc rgb \"#b0b0b0\" lw 0.5\n"
          "unset key\n";
 }
-
-using Histograms = const FineHistogram SiteLatency::*;
 
 /// A step each time that a bucket ends: the share of commands that took no longer, or longer.
 /// `width_us`: of the figure.

@@ -1,5 +1,7 @@
 #include "bench/wan/report_page.h"
 
+#include <algorithm>
+
 #include "bench/report/markup.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/programs/every_program.h"
@@ -39,10 +41,9 @@ tbody tr:nth-child(even) { background: var(--band); }
 tr.first td { border-top: 1px solid var(--line); }
 tr.all { font-weight: 600; }
 figure { margin: .6rem 0 0; }
-.many { display: grid; gap: 1rem 1.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
-.two { display: grid; gap: 1rem 2rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
+.many, .two { display: grid; gap: 1rem 1.5rem; }
+.many { grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
+.two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font: 12px system-ui, sans-serif; paint-order: stroke; stroke: var(--page);
   stroke-width: 3px; stroke-linejoin: round; }
@@ -54,8 +55,10 @@ svg .grid { stroke: var(--line); }
 .s5 { stroke: var(--c5); } .f5 { fill: var(--c5); } .k5 { color: var(--c5); }
 .s6 { stroke: var(--c6); } .f6 { fill: var(--c6); } .k6 { color: var(--c6); }
 @media print { body { padding: 0; max-width: none; font-size: 11px; }
-  .many, .two { grid-template-columns: 1fr 1fr; } .wide { overflow: visible; } .wide > div { min-width: 0 !important; }
-  figure, tr { break-inside: avoid; } h2, section > p { break-after: avoid; } table { font-size: 9px; }
+  .many, .two { grid-template-columns: 1fr 1fr; }
+  .wide { overflow: visible; } .wide > div { min-width: 0 !important; }
+  figure, tr { break-inside: avoid; } h2, section > p { break-after: avoid; }
+  table { font-size: 9px; }
   th, td { padding: .1rem .35rem; } }
 )";
 
@@ -122,7 +125,10 @@ std::string section(const char* heading, const char* text, const std::vector<Dra
                     Figure::Kind kind) {
   const bool many = kind == Figure::Kind::kDistribution || kind == Figure::Kind::kTail;
   std::string out = std::string("<section>\n<h2>") + heading + "</h2>\n<p>" + text + "</p>\n";
-  out += many ? "<div class=\"many\">\n" : "<div class=\"two\">\n";
+  const bool narrow = std::ranges::all_of(figures, [kind](const auto& one) {
+    return one.figure.kind != kind || one.figure.width < 700;
+  });
+  out += many ? "<div class=\"many\">\n" : narrow ? "<div class=\"two\">\n" : "<div>\n";
   for (const DrawnFigure& one : figures) {
     if (one.figure.kind == kind) out += drawn(one, many);
   }

@@ -8,6 +8,7 @@
 #include "bench/report/clock.h"
 #include "bench/report/progress.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/repeats.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -122,18 +123,27 @@ Result<WanPlan> plan(const WanOptions& options) {
 }
 
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)()) {
-  WanResult result{plan.places.placement, {}, 0, false};
-  Watcher watcher(plan.runs.size(), stop);
+  const Placement& placement = plan.places.placement;
+  WanResult result{placement, {}, 0, false};
+  Watcher watcher(plan.runs.size() * options.repeat, stop);
   const double cpu = cpu_seconds();
   for (const WanPlan::Run& run : plan.runs) {
-    watcher.begin(name_of(plan.places.placement, run.protocol, run.leader));
-    Result<SimulatedRun> measured = simulate(plan.places.placement, protocol_named(run.protocol),
-                                             run.leader, options.simulation, watcher.watch());
-    if (!measured) return fail(measured.error());
-    result.interrupted = measured->interrupted;
-    result.runs.push_back({*std::move(measured), run.bound});
+    WanRun all{{}, run.bound, {}};
+    for (std::size_t repeat = 0; repeat < options.repeat && !result.interrupted; ++repeat) {
+      watcher.begin(name_of(placement, run.protocol, run.leader) +
+                    (options.repeat > 1 ? ", run " + std::to_string(repeat + 1) : ""));
+      SimulationOptions simulation = options.simulation;
+      simulation.seed += repeat;
+      Result<SimulatedRun> measured = simulate(placement, protocol_named(run.protocol), run.leader,
+                                               simulation, watcher.watch());
+      if (!measured) return fail(measured.error());
+      result.interrupted = measured->interrupted;
+      all.repeats.push_back(*std::move(measured));
+      watcher.ended();
+    }
+    all.measured = merged(all.repeats);
+    result.runs.push_back(std::move(all));
     if (result.interrupted) break;
-    watcher.ended();
   }
   result.cpu_s = cpu_seconds() - cpu;
   return result;

@@ -19,6 +19,7 @@ struct WanOptions {
   std::vector<std::string> protocols = {"epaxos", "raft", "multipaxos"};
   std::vector<std::string> leaders = {"best"};  ///< "best", "worst", "all", or names of sites.
   SimulationOptions simulation = {};
+  std::size_t repeat = 1;  ///< Runs of each, with seed, seed + 1, ...
   std::vector<Gate> gates = {};
   std::string csv = {};
   std::string json = {};
@@ -27,8 +28,9 @@ struct WanOptions {
 
 /// One protocol with one leader, and what the clients of each site could see at best.
 struct WanRun {
-  SimulatedRun measured;
+  SimulatedRun measured;  ///< All repeats as one.
   Bounds bound;
+  std::vector<SimulatedRun> repeats = {};  ///< Each alone.
 };
 
 struct WanResult {

@@ -146,6 +146,9 @@ void add_wan(CLI::App& app, int& status) {
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
   add_load(*sub, options->simulation);
+  sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
+      ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
+      ->capture_default_str();
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "bench/report/latency.h"
+#include "bench/wan/repeats.h"
 #include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
 
@@ -17,6 +18,13 @@ std::string ms_text(double us) {
 
 std::string percentile(const FineHistogram& seen, double share) {
   return seen.count() == 0 ? "-" : ms_text(static_cast<double>(seen.percentile(share)));
+}
+
+/// "(85.1, 85.0..85.2)"
+std::string range_text(const Spread& spread) {
+  if (spread.values_us.empty()) return "-";
+  return "(" + ms_text(spread.median_us()) + ", " + ms_text(spread.least_us()) + ".." +
+         ms_text(spread.most_us()) + ")";
 }
 
 std::string ratio(const FineHistogram& seen, Tick bound_us) {
@@ -86,6 +94,21 @@ std::string csv_of(const FineHistogram& seen) {
   return out;
 }
 
+std::string csv_of(const WanRun& run, std::size_t site, Histograms histograms) {
+  std::string out;
+  for (const double share : {0.5, 0.99}) {
+    const Spread spread = spread_of(run.repeats, site, histograms, share);
+    if (spread.values_us.empty()) {
+      out += ",,,";
+      continue;
+    }
+    for (const double us : {spread.median_us(), spread.least_us(), spread.most_us()}) {
+      out += "," + fixed(us / 1000, 3);
+    }
+  }
+  return out;
+}
+
 Json json_of(const FineHistogram& seen) {
   Json json{{"count", seen.count()}, {"mean_ms", seen.mean() / 1000}};
   for (const auto& [name, share] : kPercentiles) {
@@ -94,6 +117,16 @@ Json json_of(const FineHistogram& seen) {
   json["max_ms"] = static_cast<double>(seen.max()) / 1000;
   json["histogram_us"] = to_json(seen);
   return json;
+}
+
+/// The percentiles of each run alone, for whoever wants to know how they vary.
+void add_repeats(Json& json, const WanRun& run, std::size_t site, Histograms histograms) {
+  for (const auto& [name, share] : kPercentiles) {
+    Json& values = json["of_each_run"][std::string(name) + "_ms"] = Json::array();
+    for (const double us : spread_of(run.repeats, site, histograms, share).values_us) {
+      values.push_back(us / 1000);
+    }
+  }
 }
 
 /// A row a site it comes from.
@@ -114,7 +147,10 @@ Json json_of(const WanRun& run, const Placement& placement) {
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
   if (run.measured.interrupted) json["interrupted"] = true;
   json["events"] = run.measured.events;
-  json["trace_hash"] = hash_text(run.measured.trace_hash);
+  json["trace_hash"] = Json::array();
+  for (const SimulatedRun& one : run.repeats) {
+    json["trace_hash"].push_back(hash_text(one.trace_hash));
+  }
   json["sites"] = Json::array();
   for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
     const SiteLatency& seen = run.measured.sites[site];
@@ -125,6 +161,8 @@ Json json_of(const WanRun& run, const Placement& placement) {
     one["slow_share"] = seen.slow_share ? Json(*seen.slow_share) : Json();
     one["commit"] = json_of(seen.commit_us);
     one["execution"] = json_of(seen.execution_us);
+    add_repeats(one["commit"], run, site, &SiteLatency::commit_us);
+    add_repeats(one["execution"], run, site, &SiteLatency::execution_us);
     json["sites"].push_back(std::move(one));
   }
   return json;
@@ -144,8 +182,14 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
          std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
          seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
          std::to_string(s.seed) +
+         (options.repeat > 1 ? " and the next, " + std::to_string(options.repeat) + " runs" : "") +
          ". Durability none, one command an instance,\nreplies after execution, no faults, no "
          "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  if (options.repeat > 1) {
+    out +=
+        "Percentiles are those of all runs as one; in brackets the median, and the range, of "
+        "each run's own.\n";
+  }
   if (s.conflict_percent > 0) out += slow_path_text(options, result);
   return out;
 }
@@ -154,6 +198,9 @@ SiteTable table_of(const WanResult& result) {
   SiteTable table{{"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
                    ">exec p99", ">p99.9", ">slow path", ">commands"},
                   {}};
+  const bool repeated =
+      std::ranges::any_of(result.runs, [](const WanRun& run) { return run.repeats.size() > 1; });
+  if (repeated) table.names.insert(table.names.end(), {">exec p50 a run", ">exec p99 a run"});
   const Topology& topology = result.placement.topology();
   for (const WanRun& run : result.runs) {
     const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
@@ -167,6 +214,11 @@ SiteTable table_of(const WanResult& result) {
             percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
             percent(seen.slow_share), grouped(seen.execution_us.count())},
            site == 0});
+      if (!repeated) continue;
+      for (const double share : {0.5, 0.99}) {
+        table.rows.back().cells.push_back(
+            range_text(spread_of(run.repeats, site, &SiteLatency::execution_us, share)));
+      }
     }
     const SiteLatency all = together(run.measured);
     table.rows.push_back(
@@ -174,6 +226,7 @@ SiteTable table_of(const WanResult& result) {
           "", percentile(all.execution_us, 0.99), percentile(all.execution_us, 0.999), "",
           grouped(all.execution_us.count())},
          false});
+    if (repeated) table.rows.back().cells.resize(table.names.size());
   }
   return table;
 }
@@ -201,6 +254,14 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
       out += "," + std::string(phase) + "_" + name + "_ms";
     }
   }
+  out += ",repeats";
+  for (const char* phase : {"commit", "execution"}) {
+    for (const char* name : {"p50", "p99"}) {
+      for (const char* of : {"median", "least", "most"}) {
+        out += "," + std::string(phase) + "_" + name + "_" + of + "_ms";
+      }
+    }
+  }
   out += "\n";
   const SimulationOptions& s = options.simulation;
   const Topology& topology = result.placement.topology();
@@ -218,7 +279,9 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
              "," + fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
              std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
              (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
-             csv_of(seen.execution_us) + "\n";
+             csv_of(seen.execution_us) + "," + std::to_string(run.repeats.size()) +
+             csv_of(run, site, &SiteLatency::commit_us) +
+             csv_of(run, site, &SiteLatency::execution_us) + "\n";
     }
   }
   return out;
@@ -248,6 +311,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"warm_up_us", s.warm_up_us},
             {"measured_us", s.measured_us},
             {"seed", s.seed},
+            {"repeat", options.repeat},
             {"hot_key_limit", s.limit_hot_keys},
             {"durability", "none"},
             {"batch", 1},
