@@ -21,7 +21,7 @@ constexpr const char* kStyle = R"(
   --line: #3a444d; --band: #1d242a; --mark: #ffb84d;
   --c1: #58b4f0; --c2: #ff8f52; --c3: #35cba4; --c4: #ee9ccb; --c5: #f2b632; --c6: #9fd8f7; } }
 @media print { :root { color-scheme: light; --page: #ffffff; --text: #000000; --soft: #444444;
-  --line: #bbbbbb; --band: #ffffff; --mark: #000000;
+  --line: #dddddd; --band: #ffffff; --mark: #000000;
   --c1: #0068a3; --c2: #bd4b00; --c3: #00785a; --c4: #a33d78; --c5: #8a6100; --c6: #277da6; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 84rem; background: var(--page);
@@ -34,7 +34,7 @@ p { max-width: 50rem; margin: .4rem 0; }
 .mark { color: var(--mark); font-weight: 600; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap; }
+th, td { padding: .15rem .55rem; text-align: right; white-space: nowrap; }
 th { border-bottom: 1px solid var(--text); font-weight: 600; }
 th.left, td.left { text-align: left; }
 tbody tr:nth-child(even) { background: var(--band); }
@@ -174,7 +174,8 @@ std::string to_page(const WanOptions& options, const WanResult& result,
                  figures, Figure::Kind::kRatios);
   out += section("How latency is distributed",
                  "Share of the commands that were executed within a time. The mark below the axis "
-                 "is the bound. Curves below others are wider.",
+                 "is the bound. Where curves lie upon each other, "
+                 "the lower ones are wider and the upper ones have gaps.",
                  figures, Figure::Kind::kDistribution);
   out += section("The tail",
                  "Share of the commands that took longer: solid until executed, dotted until "

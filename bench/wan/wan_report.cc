@@ -20,11 +20,13 @@ std::string percentile(const FineHistogram& seen, double share) {
   return seen.count() == 0 ? "-" : ms_text(static_cast<double>(seen.percentile(share)));
 }
 
-/// "(85.1, 85.0..85.2)"
+/// "85.1 (85.0..85.2)": the median and the range, or one number where they do not differ.
 std::string range_text(const Spread& spread) {
   if (spread.values_us.empty()) return "-";
-  return "(" + ms_text(spread.median_us()) + ", " + ms_text(spread.least_us()) + ".." +
-         ms_text(spread.most_us()) + ")";
+  const std::string least = ms_text(spread.least_us());
+  const std::string most = ms_text(spread.most_us());
+  if (least == most) return least;
+  return ms_text(spread.median_us()) + " (" + least + ".." + most + ")";
 }
 
 std::string ratio(const FineHistogram& seen, Tick bound_us) {
@@ -187,8 +189,8 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
          "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (options.repeat > 1) {
     out +=
-        "Percentiles are those of all runs as one; in brackets the median, and the range, of "
-        "each run's own.\n";
+        "Percentiles are those of all runs as one; the last columns have the median of each run's "
+        "own and, in brackets, their range.\n";
   }
   if (s.conflict_percent > 0) out += slow_path_text(options, result);
   return out;
