@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 
 #include "bench/wan/repeats.h"
 #include "epaxos/programs/text_table.h"
@@ -262,66 +263,68 @@ Figure bars(const WanResult& result, const std::string& phase, Histograms histog
   return figure;
 }
 
-/// A row a run and site: how often the bound its medians take.
-Figure ratios(const WanResult& result) {
+/// Nothing: it cannot be said.
+std::optional<double> over_bound(const FineHistogram& seen, Tick bound_us) {
+  if (bound_us == 0 || seen.count() == 0) return std::nullopt;
+  return static_cast<double>(seen.percentile(0.5)) / static_cast<double>(bound_us);
+}
+
+/// The same axis for all runs, so that they can be compared.
+double most_over_bound(const WanResult& result) {
+  double most = 1.1;
+  for (const WanRun& run : result.runs) {
+    for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
+      const SiteLatency& seen = run.measured.sites[site];
+      for (const FineHistogram* histogram : {&seen.commit_us, &seen.execution_us}) {
+        const auto times = over_bound(*histogram, run.bound.by_site_us[site]);
+        most = std::max(most, times.value_or(0) * 1.04);
+      }
+    }
+  }
+  return most;
+}
+
+/// A row a site: how often the bound the medians of a run take.
+Figure ratios(const WanResult& result, std::size_t run, double most) {
   const Topology& topology = result.placement.topology();
-  const std::size_t sites = topology.site_count();
-  const auto rows = static_cast<int>(result.runs.size() * (sites + 2));
+  const WanRun& shown = result.runs[run];
+  const std::string title =
+      name_of(result.placement, shown.measured.protocol, shown.measured.leader);
   Figure figure{Figure::Kind::kRatios,
-                "over-bound",
-                "",
-                "Medians of commit and execution divided by the bound, for every run and site",
+                "over-bound-" + std::to_string(run + 1),
+                title,
+                "Medians of commit and execution of " + title + " divided by the bound",
                 400,
                 {}};
   std::string tics;
-  std::string labels;
-  std::string blocks;
-  std::string plots;
-  double most = 1.1;
-  std::size_t longest_name = 0;
-  for (std::size_t run = 0; run < result.runs.size(); ++run) {
-    std::string commits;
-    std::string executions;
-    const std::size_t first = run * (sites + 2);
-    const std::string name = short_name(result, result.runs[run]);
-    longest_name = std::max(longest_name, name.size());
-    labels += "set label \"" + name + "\" at graph -0.025, first " + std::to_string(first) +
-              " right " + text_colour(run) + "\n";
-    for (std::size_t site = 0; site < sites; ++site) {
-      const std::size_t row = first + 1 + site;
-      tics += (tics.empty() ? "\"" : ", \"") + topology.site(site) + "\" " + std::to_string(row);
-      const auto bound = static_cast<double>(result.runs[run].bound.by_site_us[site]);
-      const SiteLatency& seen = result.runs[run].measured.sites[site];
-      if (bound == 0 || seen.commit_us.count() == 0 || seen.execution_us.count() == 0) continue;
-      const auto ratio = [&](const FineHistogram& histogram, std::string& points) {
-        const double times = static_cast<double>(histogram.percentile(0.5)) / bound;
-        most = std::max(most, times * 1.04);
-        points += fixed(times, 4) + " " + std::to_string(row) + "\n";
-      };
-      ratio(seen.commit_us, commits);
-      ratio(seen.execution_us, executions);
-    }
-    if (commits.empty()) continue;
-    const auto add = [&](const std::string& phase, const std::string& points, const char* style) {
-      const std::string block = phase + std::to_string(run);
-      blocks += data_block(block, points);
-      plots += (plots.empty() ? "plot $" : ", $") + block + " with points " + style + " " +
-               colour(run) + " title \"" + short_name(result, result.runs[run]) + ", " + phase +
-               "\"";
-    };
-    add("execution", executions, "pt 6 ps 1.1 lw 1.6");
-    add("commit", commits, "pt 7 ps 0.55");
+  std::string commits;
+  std::string executions;
+  for (std::size_t site = 0; site < topology.site_count(); ++site) {
+    const std::string row = std::to_string(site);
+    tics += (site == 0 ? "\"" : ", \"") + topology.site(site) + "\" " + row;
+    const SiteLatency& seen = shown.measured.sites[site];
+    const Tick bound = shown.bound.by_site_us[site];
+    const auto commit = over_bound(seen.commit_us, bound);
+    const auto execution = over_bound(seen.execution_us, bound);
+    if (commit) commits += fixed(*commit, 4) + " " + row + "\n";
+    if (execution) executions += fixed(*execution, 4) + " " + row + "\n";
   }
-  if (plots.empty()) plots = "plot 1 with dots";
-  figure.script = preamble(figure.width, 70 + 20 * rows) + "set yrange [" +
-                  std::to_string(rows - 1) + ":-1]\nset xrange [" + fixed(1 - (most - 1) / 20, 4) +
-                  ":" + fixed(most, 4) + "]\nset lmargin " + std::to_string(longest_name + 2) +
-                  "\nunset grid\nset grid x lc rgb \"#b0b0b0\" lw 0.5\n"
+  const auto rows = static_cast<int>(topology.site_count());
+  const std::string plot =
+      commits.empty() || executions.empty()
+          ? "plot 1 with dots\n"
+          : data_block("commit", commits) + data_block("execution", executions) +
+                "plot $execution with points pt 6 ps 1.1 lw 1.6 " + colour(run) +
+                " title \"execution\", $commit with points pt 7 ps 0.55 " + colour(run) +
+                " title \"commit\"\n";
+  figure.script = preamble(figure.width, 62 + 21 * rows) + "set yrange [" + std::to_string(rows) +
+                  ".0:-1]\nset xrange [" + fixed(1 - (most - 1) / 20, 4) + ":" + fixed(most, 4) +
+                  "]\nunset grid\nset grid x lc rgb \"#b0b0b0\" lw 0.5\n"
                   "set xlabel \"times the bound\" offset 0,0.4\nset ytics (" +
                   tics +
-                  ") scale 0\n"
-                  "set arrow from 1, graph 0 to 1, graph 1 nohead lw 1.2 lc rgb \"black\"\n" +
-                  labels + blocks + plots + "\n";
+                  ") scale 0\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 1.2 lc rgb "
+                  "\"black\"\n" +
+                  plot;
   return figure;
 }
 
@@ -331,7 +334,10 @@ std::vector<Figure> figures_of(const WanResult& result) {
   std::vector<Figure> figures;
   figures.push_back(bars(result, "commit", &SiteLatency::commit_us));
   figures.push_back(bars(result, "execution", &SiteLatency::execution_us));
-  figures.push_back(ratios(result));
+  const double most = most_over_bound(result);
+  for (std::size_t run = 0; run < result.runs.size(); ++run) {
+    figures.push_back(ratios(result, run, most));
+  }
   const std::size_t sites = result.placement.topology().site_count();
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(distribution(result, site));
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(tail(result, site));

@@ -22,14 +22,14 @@ struct Figure {
 
   Kind kind;
   std::string name;    ///< Of its file: "cdf-VA".
-  std::string title;   ///< Of one among several: the site.
+  std::string title;   ///< Of one among several: the site, or the run.
   std::string text;    ///< What it shows, for who cannot see it.
   int width = 0;       ///< In pixels of the page.
   std::string script;  ///< `gnuplot NAME.gp > NAME.svg` draws it.
 };
 
-/// Bars of commit and of execution, all medians over their bounds, and for every site how latency
-/// is distributed and its tail.
+/// Bars of commit and of execution, for every run the medians over their bounds, and for every site
+/// how latency is distributed and its tail.
 std::vector<Figure> figures_of(const WanResult& result);
 
 /// Where gnuplot is. Errors: unavailable - a sentence that says what to install.

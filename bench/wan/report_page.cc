@@ -114,16 +114,15 @@ std::string drawn(const DrawnFigure& one, bool titled) {
     out += "<figcaption><h3>" + markup_text(figure.title) + "</h3></figcaption>";
   }
   // A wide figure is not squeezed on a phone; it can be pushed aside.
-  const std::string width = std::to_string(figure.width) + "px";
-  return out + "<div class=\"wide\"><div style=\"min-width:" +
-         (figure.kind == Figure::Kind::kBars ? width : "0") +
-         ";max-width:" + (titled || figure.kind == Figure::Kind::kBars ? "none" : "32rem") + "\">" +
-         one.svg + "</div></div></figure>\n";
+  const std::string least =
+      figure.kind == Figure::Kind::kBars ? std::to_string(figure.width) + "px" : "0";
+  return out + "<div class=\"wide\"><div style=\"min-width:" + least + "\">" + one.svg +
+         "</div></div></figure>\n";
 }
 
 std::string section(const char* heading, const char* text, const std::vector<DrawnFigure>& figures,
                     Figure::Kind kind) {
-  const bool many = kind == Figure::Kind::kDistribution || kind == Figure::Kind::kTail;
+  const bool many = kind != Figure::Kind::kBars;
   std::string out = std::string("<section>\n<h2>") + heading + "</h2>\n<p>" + text + "</p>\n";
   const bool narrow = std::ranges::all_of(figures, [kind](const auto& one) {
     return one.figure.kind != kind || one.figure.width < 700;
@@ -169,9 +168,10 @@ std::string to_page(const WanOptions& options, const WanResult& result,
                  "Bars reach to the median, whiskers to the 99th percentile, and the line across a "
                  "bar is the bound. The site behind a protocol is where its leader is.",
                  figures, Figure::Kind::kBars);
-  out += section("Measured against what is possible",
-                 "Medians divided by the bound: full dots are commit, rings are execution.",
-                 figures, Figure::Kind::kRatios);
+  out += section(
+      "Measured against what is possible",
+      "Medians of every site divided by the bound: full dots are commit, rings are execution.",
+      figures, Figure::Kind::kRatios);
   out += section("How latency is distributed",
                  "Share of the commands that were executed within a time. The mark below the axis "
                  "is the bound. Where curves lie upon each other, "
