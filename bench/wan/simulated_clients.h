@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bench/client/load.h"
-#include "bench/wan/simulation.h"
+#include "bench/wan/recorder.h"
 #include "epaxos/sim/cluster.h"
 
 namespace epaxos::bench {
@@ -17,13 +17,12 @@ class SimulatedClients {
  public:
   /// Everything outlives it.
   SimulatedClients(sim::Cluster& cluster, const Placement& placement,
-                   const SimulationOptions& options, std::vector<SiteLatency>& sites);
+                   const SimulationOptions& options, Recorder& recorder);
   SimulatedClients(const SimulatedClients&) = delete;
   SimulatedClients& operator=(const SimulatedClients&) = delete;
 
-  /// From now on; each of them begins at some moment of the first second. Commands that are sent
-  /// in [from, to) are measured.
-  void start(Tick from, Tick to);
+  /// From now on; each of them begins at some moment of the first second.
+  void start();
   /// Measured commands that have no outcome yet.
   [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
 
@@ -38,10 +37,8 @@ class SimulatedClients {
   sim::Cluster& cluster_;
   const Placement& placement_;
   const SimulationOptions& options_;
-  std::vector<SiteLatency>& sites_;
+  Recorder& recorder_;
   std::vector<std::unique_ptr<Writes>> writes_;  // By site.
-  Tick from_ = 0;
-  Tick to_ = 0;
   std::uint64_t unfinished_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "bench/wan/simulation.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "bench/wan/simulated_clients.h"
 #include "deps/types/check.h"
@@ -13,12 +14,7 @@ namespace {
 constexpr Tick kSliceUs = 50'000;
 /// Elections and stragglers that take longer never end.
 constexpr Tick kPatienceUs = 120 * kSecond;
-
-/// What a core says of the paths that it took.
-struct Paths {
-  std::uint64_t fast = 0;
-  std::uint64_t slow = 0;
-};
+constexpr std::uint32_t kEach = 1'000'000;  // In parts per million.
 
 Paths paths_of(sim::Cluster& cluster, ReplicaId replica) {
   Paths paths;
@@ -35,13 +31,6 @@ std::vector<Paths> paths_of(sim::Cluster& cluster) {
   return paths;
 }
 
-std::optional<double> slow_share(const Paths& before, const Paths& after) {
-  const auto fast = static_cast<double>(after.fast - before.fast);
-  const auto slow = static_cast<double>(after.slow - before.slow);
-  if (fast + slow == 0) return std::nullopt;
-  return slow / (fast + slow);
-}
-
 sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId> leader,
                              const SimulationOptions& options) {
   sim::ClusterConfig config;
@@ -49,13 +38,16 @@ sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId
   config.seed = options.seed;
   config.durability = Durability::kNone;
   config.links.jitter_us = 0;
+  config.links.tail_ppm = options.links.jitter_us > 0 ? kEach : 0;
+  config.links.tail_us = options.links.jitter_us;
+  config.links.resent_ppm = static_cast<std::uint32_t>(std::lround(options.links.loss * kEach));
+  config.links.resent_us = LinkTrouble::kResentUs;
   config.links.in_order = true;
   config.never_silent = true;
   config.memory_only = true;
   config.check_executions = false;
   config.leads_first = leader;
-  config.core = timers_for(placement);
-  config.core.limit_hot_keys = options.limit_hot_keys;
+  config.core = core_of(placement, options);
   return config;
 }
 
@@ -84,6 +76,13 @@ bool run_until(sim::Cluster& cluster, Tick time, const Watch& watch, Tick begin,
 
 }  // namespace
 
+std::optional<double> slow_share(const Paths& before, const Paths& after) {
+  const auto fast = static_cast<double>(after.fast - before.fast);
+  const auto slow = static_cast<double>(after.slow - before.slow);
+  if (fast + slow == 0) return std::nullopt;
+  return slow / (fast + slow);
+}
+
 bool has_leader(const Protocol& protocol) {
   CoreConfig config;
   config.replica_count = 1;
@@ -110,11 +109,17 @@ CoreConfig timers_for(const Placement& placement) {
   return core;
 }
 
+CoreConfig core_of(const Placement& placement, const SimulationOptions& options) {
+  CoreConfig core = timers_for(placement);
+  core.limit_hot_keys = options.limit_hot_keys;
+  return core;
+}
+
 Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
                               std::optional<ReplicaId> leader, const SimulationOptions& options,
                               const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in a simulation");
-  SimulatedRun run{protocol.name, leader, {}, 0, 0, false};
+  SimulatedRun run{protocol.name, leader, {}, 0, 0, {}, false};
   run.sites.resize(placement.topology().site_count());
   sim::Cluster cluster(config_of(placement, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });
@@ -125,11 +130,13 @@ Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protoc
                                              " within two minutes of virtual time.");
   }
 
-  SimulatedClients clients(cluster, placement, options, run.sites);
+  Recorder recorder(run.sites);
+  SimulatedClients clients(cluster, placement, options, recorder);
   const Tick begin = cluster.now();
   const Tick from = begin + options.warm_up_us;
   const Tick to = from + options.measured_us;
-  clients.start(from, to);
+  recorder.measure(from, to);
+  clients.start();
   run.interrupted = !run_until(cluster, from, watch, begin, to);
   const std::vector<Paths> before = paths_of(cluster);
   run.interrupted = run.interrupted || !run_until(cluster, to, watch, begin, to);

@@ -18,6 +18,15 @@
 
 namespace epaxos::bench {
 
+/// What every link does beside taking the delay of the topology. Messages never overtake.
+struct LinkTrouble {
+  Tick jitter_us = 0;  ///< Up to so much more, evenly drawn.
+  double loss = 0;     ///< Of messages, 0 .. 1: they and all behind them are late by kResentUs.
+  std::uint64_t bytes_per_second = 0;  ///< 0: as many as come. Not in virtual time.
+
+  static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
+};
+
 struct SimulationOptions {
   std::size_t clients = 50;  ///< At each site, one command each at a time.
   Tick think_us = 0;         ///< Between an answer and the next command.
@@ -26,9 +35,18 @@ struct SimulationOptions {
   Tick warm_up_us = 5 * kSecond;
   Tick measured_us = 60 * kSecond;
   std::uint64_t seed = 1;
+  LinkTrouble links = {};
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
 };
+
+/// What core counters say of the paths that commands took.
+struct Paths {
+  std::uint64_t fast = 0;
+  std::uint64_t slow = 0;
+};
+/// None: there were neither.
+std::optional<double> slow_share(const Paths& before, const Paths& after);
 
 /// What the clients of one site saw: of the commands that they sent in the measured time.
 struct SiteLatency {
@@ -46,8 +64,10 @@ struct SimulatedRun {
   std::string protocol;
   std::optional<ReplicaId> leader;
   std::vector<SiteLatency> sites;
-  std::uint64_t events = 0;
+  std::uint64_t events = 0;      ///< In virtual time.
   std::uint64_t trace_hash = 0;  ///< Of all of them.
+  /// Of the states of all replicas that live, once they had executed everything: they are equal.
+  std::optional<std::uint64_t> digest;
   bool interrupted = false;
 
   friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;
@@ -59,7 +79,10 @@ bool has_leader(const Protocol& protocol);
 /// The timers that round trips as long as these need (docs/operation.md); defaults that fit stay.
 CoreConfig timers_for(const Placement& placement);
 
-/// Called now and then with the virtual time that has passed, of so much; false: stop.
+/// The same with what the options say of the core.
+CoreConfig core_of(const Placement& placement, const SimulationOptions& options);
+
+/// Called now and then with the time of the run that has passed, of so much; false: stop.
 using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
 
 /// `leader`: of a protocol that has one. Precondition: nobody is down.

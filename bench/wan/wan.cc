@@ -1,20 +1,30 @@
 #include "bench/wan/wan.h"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
+#include <sys/resource.h>
 #include <utility>
 
 #include "bench/report/clock.h"
 #include "bench/report/progress.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/emulation.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
 namespace {
 
+/// Of this process and those of its children that have ended.
 double cpu_seconds() {
-  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  double sum = 0;
+  for (const int whose : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage used{};
+    ::getrusage(whose, &used);
+    for (const timeval& time : {used.ru_utime, used.ru_stime}) {
+      sum += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    }
+  }
+  return sum;
 }
 
 /// Also where no protocol has a leader: a misspelt site is never what was meant.
@@ -52,7 +62,7 @@ std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string&
   return leaders;
 }
 
-/// Tells how far all runs are, in virtual time.
+/// Tells how far all runs are, in their own time.
 class Watcher {
  public:
   Watcher(std::size_t runs, bool (*stop)()) : runs_(runs), stop_(stop), progress_(0) {}
@@ -90,12 +100,21 @@ Bounds bound_of(const Placement& placement, const std::string& protocol,
   return by_leader(placement, *leader, majorities);
 }
 
+std::string to_string(WanMode mode) {
+  return mode == WanMode::kEmulated ? "emulated" : "simulated";
+}
+
 std::string name_of(const Placement& placement, const std::string& protocol,
                     std::optional<ReplicaId> leader) {
   return leader ? protocol + " led from " + placement.name_of(*leader) : protocol;
 }
 
 Result<WanPlan> plan(const WanOptions& options) {
+  if (options.mode == WanMode::kSimulated && options.simulation.links.bytes_per_second > 0) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
+  }
   Result<Places> places = places_of(options.places);
   if (!places) return fail(places.error());
   WanPlan plan{*std::move(places), {}};
@@ -127,8 +146,9 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
   const double cpu = cpu_seconds();
   for (const WanPlan::Run& run : plan.runs) {
     watcher.begin(name_of(plan.places.placement, run.protocol, run.leader));
-    Result<SimulatedRun> measured = simulate(plan.places.placement, protocol_named(run.protocol),
-                                             run.leader, options.simulation, watcher.watch());
+    const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
+    Result<SimulatedRun> measured = measure(plan.places.placement, protocol_named(run.protocol),
+                                            run.leader, options.simulation, watcher.watch());
     if (!measured) return fail(measured.error());
     result.interrupted = measured->interrupted;
     result.runs.push_back({*std::move(measured), run.bound});

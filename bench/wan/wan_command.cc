@@ -79,6 +79,8 @@ CLI::Validator gate() {
 constexpr const char* kWanFooter = R"(
 Simulated: the protocols as they run in production, in virtual time, on links with exactly the
 delays of the topology; nothing else takes time. A run is the same event by event when the seed is.
+Emulated: a process a replica on this machine, in real time, ZeroMQ over 127.0.0.1 between them, and
+what each sends is held back for the delay of the link. No root. It needs an idle machine.
 Clients are at every site and ask the nearest replica. Commands that are sent while it warms up are
 left out, and so are those after the measured time, which go on until all measured ones have ended.
 
@@ -113,13 +115,33 @@ void add_load(CLI::App& sub, SimulationOptions& o) {
   sub.add_option("--value-bytes", o.value_bytes, "Size of each value")
       ->check(number(std::size_t{0}, kv::kValueBytesMax, "a value has 0 to 65536 bytes."))
       ->capture_default_str();
-  sub.add_option("--duration", o.measured_us, "How long is measured, in virtual time (60s)")
+  sub.add_option("--duration", o.measured_us, "How long is measured (60s)")
       ->transform(duration(kSecond / 10, 3600 * kSecond, "0.1 seconds to an hour are measured."));
-  sub.add_option("--warm-up", o.warm_up_us, "Before, in virtual time (5s)")
+  sub.add_option("--warm-up", o.warm_up_us, "Before (5s)")
       ->transform(duration(kSecond, 3600 * kSecond, "warming up takes 1 second to an hour."));
   sub.add_option("--seed", o.seed, "Of all chance")
       ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "a seed is a whole number."))
       ->capture_default_str();
+}
+
+/// What `least` to `most` of the unit are in the field, as that times `factor`.
+template <class Field>
+void add_scaled(CLI::App& sub, const std::string& name, Field& field, double factor, double most,
+                const std::string& what, const std::string& sentence) {
+  sub.add_option_function<double>(
+         name, [&field, factor](double value) { field = static_cast<Field>(value * factor); }, what)
+      ->check(number(0.0, most, sentence));
+}
+
+void add_links(CLI::App& sub, LinkTrouble& o) {
+  sub.add_option("--jitter", o.jitter_us, "Up to so much on top of each delay, as 2ms (0)")
+      ->transform(duration(0, 10 * kSecond, "messages are late by 0 to 10 seconds at most."));
+  add_scaled(sub, "--loss", o.loss, 0.01, 50,
+             "Percent of messages that come 200 ms late, and all behind them with them (0)",
+             "0 to 50 percent are lost.");
+  add_scaled(sub, "--bandwidth", o.bytes_per_second, 1e6 / 8, 1e6,
+             "Mbit/s of each link in each direction; emulated only (0: any)",
+             "a link takes up to 1000000 Mbit/s; 0: as many as come.");
 }
 
 }  // namespace
@@ -129,21 +151,24 @@ void add_wan(CLI::App& app, int& status) {
   auto mode = std::make_shared<std::string>("simulated");
   auto gates = std::make_shared<std::vector<std::string>>();
   auto* const sub = app.add_subcommand("wan", "Latency at every site beside what is possible");
-  sub->add_option("--mode", *mode, "How it runs")
+  sub->add_option("--mode", *mode, "simulated: in virtual time; emulated: processes, in real time")
       ->check([](const std::string& text) {
-        return text == "simulated" ? std::string()
-                                   : "\"" + text + "\" is not accepted: the mode is simulated.";
+        const bool known = text == "simulated" || text == "emulated";
+        return known ? std::string()
+                     : "\"" + text + "\" is not accepted: the mode is simulated or emulated.";
       })
       ->capture_default_str();
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
   add_load(*sub, options->simulation);
+  add_links(*sub, options->simulation.links);
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
   sub->footer(kWanFooter);
-  sub->callback([options, gates, &status] {
+  sub->callback([options, mode, gates, &status] {
+    if (*mode == "emulated") options->mode = WanMode::kEmulated;
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
     status = run(*options);
   });
