@@ -51,11 +51,12 @@ class EmulatedClients final : public Subject {
   }
 
   void start_load() override {
-    on_loop([this] {
-      for (std::size_t site = 0; site < writes_.size(); ++site) {
-        if (group_.placement.nearest(site) == self_) start(site);
-      }
-    });
+    loading_ = true;
+    start_sites(group_.shared.begin_us, kSecond);
+  }
+  /// Clients whose replica has died come here.
+  void tick() override {
+    if (loading_ && !stopping_) start_sites(now_us(), kPauseUs);
   }
   void stop_load() override { stopping_ = true; }
   void begin_window() override {}
@@ -88,6 +89,7 @@ class EmulatedClients final : public Subject {
     for (std::size_t site = 0; site < group.placement.topology().site_count(); ++site) {
       writes_.push_back(std::make_unique<Writes>(keys_of(site, group.options)));
     }
+    started_.resize(writes_.size());
   }
 
   template <class Task>
@@ -105,12 +107,28 @@ class EmulatedClients final : public Subject {
     });
   }
 
-  void start(std::size_t site) {
-    sim::Random begins = beginnings_of(site, group_.options);
-    const Tick begin = group_.shared.begin_us;
-    for (std::size_t client = 0; client < group_.options.clients; ++client) {
-      send(site, begin + begins.below(kSecond));
+  /// All that ask this replica and are not here yet; they begin within `span` from then on.
+  void start_sites(Tick begin, Tick span) {
+    for (std::size_t site = 0; site < writes_.size(); ++site) {
+      if (group_.shared.server_of[site] != self_.value() || started_[site]) continue;
+      started_[site] = true;
+      on_loop([&] {
+        sim::Random begins = beginnings_of(site, group_.options);
+        for (std::size_t client = 0; client < group_.options.clients; ++client) {
+          send(site, begin + begins.below(span));
+        }
+      });
     }
+  }
+
+  /// From a client of the site to this replica, and back.
+  [[nodiscard]] Tick there_us(std::size_t site) const {
+    const Placement& placement = group_.placement;
+    return placement.topology().one_way_us(site, placement.site_of(self_));
+  }
+  [[nodiscard]] Tick back_us(std::size_t site) const {
+    const Placement& placement = group_.placement;
+    return placement.topology().one_way_us(placement.site_of(self_), site);
   }
 
   /// A client sends its next command then. On the node's thread.
@@ -118,7 +136,7 @@ class EmulatedClients final : public Subject {
     if (stopping_) return;
     if (is_measured(sent_at)) ++shared_.unfinished[site];
     const Bytes payload = writes_[site]->next().payload;
-    const Tick arrives = sent_at + group_.placement.to_nearest_us(site);
+    const Tick arrives = sent_at + there_us(site);
     if (arrives <= now_us()) return propose(site, sent_at, payload);
     timer_.at(arrives, [this, site, sent_at, payload] { propose(site, sent_at, payload); });
   }
@@ -136,7 +154,7 @@ class EmulatedClients final : public Subject {
 
   void ended(std::size_t site, Tick sent_at, const Outcome& outcome) {
     const Tick now = now_us();
-    const Tick back = group_.placement.from_nearest_us(site);
+    const Tick back = back_us(site);
     const bool executed = outcome.kind == OutcomeKind::kExecuted;
     const Tick latency = now - sent_at + back;
     shared_.samples.write({.sent_us = sent_at,
@@ -159,6 +177,8 @@ class EmulatedClients final : public Subject {
   enum class First { kNone, kUnderWay, kExecuted };
   std::atomic<First> first_ = First::kNone;
   std::atomic<bool> stopping_ = false;
+  bool loading_ = false;
+  std::vector<bool> started_;                    // By site: whether its clients are here.
   std::vector<std::unique_ptr<Writes>> writes_;  // By site. Of the node's thread.
   TimerThread timer_;                            // The last: it ends before what it uses.
 };

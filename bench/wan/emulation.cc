@@ -30,8 +30,9 @@ class EmulatedRun {
         shared_(shared),
         watch_(watch),
         group_{placement, protocol, leader, options, shared},
-        run_{protocol.name, leader, {}, 0, 0, {}, false},
-        recorder_(run_.sites) {
+        run_{protocol.name, leader, {}, 0, 0, {}, {}, false},
+        recorder_(run_, options),
+        world_(placement) {
     run_.sites.resize(placement.topology().site_count());
   }
 
@@ -42,19 +43,25 @@ class EmulatedRun {
     if (!run_.interrupted) {
       if (const auto ended = end(); !ended) return fail(ended.error());
     }
+    recorder_.finish(now_us());
     return std::move(run_);
   }
 
  private:
+  /// And who serves which site.
   void set_links() {
+    for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      shared_.server_of[site] = world_.placement().nearest(site).value();
+    }
     for_each_member(placement_.all(), [&](ReplicaId from) {
       for_each_member(placement_.all(), [&](ReplicaId to) {
         shared_.links.set(from, to,
-                          {.delay_us = placement_.one_way_us(from, to),
+                          {.delay_us = world_.one_way_us(from, to),
                            .jitter_us = options_.links.jitter_us,
                            .loss = options_.links.loss,
                            .loss_delay_us = LinkTrouble::kResentUs,
-                           .bytes_per_second = options_.links.bytes_per_second});
+                           .bytes_per_second = options_.links.bytes_per_second,
+                           .cut = world_.is_cut(from, to)});
       });
     });
   }
@@ -71,7 +78,7 @@ class EmulatedRun {
     shared_.begin_us = begin_;
     shared_.from_us = from_;
     shared_.to_us = to_;
-    recorder_.measure(from_, to_);
+    recorder_.measure(from_);
     const auto loading = ask(Order::kLoad);
     return loading ? Result<void>() : fail(loading.error());
   }
@@ -84,11 +91,40 @@ class EmulatedRun {
     const auto after = ask(Order::kMeasure);
     if (!after) return fail(after.error());
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
-      const std::size_t replica = placement_.nearest(site).value();
+      const ReplicaId replica = placement_.nearest(site);
+      if (!living().contains(replica)) continue;
       run_.sites[site].slow_share =
-          slow_share(paths_of((*before)[replica]), paths_of((*after)[replica]));
+          slow_share(paths_of((*before)[replica.value()]), paths_of((*after)[replica.value()]));
     }
+    world_.heal();
+    set_links();
     return {};
+  }
+
+  [[nodiscard]] ReplicaSet living() const { return world_.placement().living(); }
+
+  void apply_faults() {
+    for (; next_fault_ < options_.faults.size(); ++next_fault_) {
+      const Fault& fault = options_.faults[next_fault_];
+      if (now_us() < from_ + fault.at_us) return;
+      world_.apply(fault);
+      if (fault.kind == Fault::Kind::kKill) kill(fault.one);
+      set_links();
+    }
+  }
+
+  /// Its clients die with it; what they waited for has no known outcome.
+  void kill(ReplicaId replica) {
+    children_->kill(replica.value());
+    look();
+    const Tick now = now_us();
+    auto& unfinished = shared_.replicas[replica.value()].unfinished;
+    for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      // As if all were sent just now, if that is measured: when each was sent died with it.
+      const Sample lost{.sent_us = std::clamp(now, from_, to_ - 1),
+                        .site = static_cast<std::uint32_t>(site)};
+      for (std::int64_t left = unfinished[site].exchange(0); left > 0; --left) recorder_.add(lost);
+    }
   }
 
   static Paths paths_of(const Measurement& measurement) {
@@ -133,9 +169,11 @@ class EmulatedRun {
     while (now_us() < deadline) {
       const auto all = ask(Order::kMeasure);
       if (!all) return fail(all.error());
-      const std::uint64_t digest = all->front().digest;
-      const bool equal = std::ranges::all_of(*all, [digest](const Measurement& each) {
-        return each.in_flight == 0 && each.digest == digest;
+      const std::vector<ReplicaId> members = members_of(living());
+      const std::uint64_t digest = (*all)[members.front().value()].digest;
+      const bool equal = std::ranges::all_of(members, [&](ReplicaId each) {
+        const Measurement& said = (*all)[each.value()];
+        return said.in_flight == 0 && said.digest == digest;
       });
       if (equal) {
         run_.digest = digest;
@@ -153,9 +191,10 @@ class EmulatedRun {
     while (!run_.interrupted && now_us() < time) {
       std::this_thread::sleep_for(std::chrono::microseconds(std::min(kLookUs, time - now_us())));
       look();
-      for (std::size_t i = 0; i < static_cast<std::size_t>(placement_.replica_count()); ++i) {
+      apply_faults();
+      for (const ReplicaId replica : members_of(living())) {
         // Nothing was asked, so that this tells of an end alone.
-        const auto said = children_->answer(i, std::chrono::milliseconds(0));
+        const auto said = children_->answer(replica.value(), std::chrono::milliseconds(0));
         if (!said) return fail(said.error());
       }
       const Tick passed = std::clamp(now_us(), begin_, to_) - begin_;
@@ -182,23 +221,21 @@ class EmulatedRun {
     return {};
   }
 
-  /// Gives the order to all, and goes on looking until all have answered.
+  /// Gives the order to all that live, and goes on looking until they have answered. By replica.
   Result<std::vector<Measurement>> ask(Order order) {
-    const auto count = static_cast<std::size_t>(placement_.replica_count());
-    for (std::size_t i = 0; i < count; ++i) children_->give(i, order);
-    std::vector<Measurement> all;
+    const std::vector<ReplicaId> members = members_of(living());
+    for (const ReplicaId each : members) children_->give(each.value(), order);
+    std::vector<Measurement> all(static_cast<std::size_t>(placement_.replica_count()));
     const Tick deadline = now_us() + kPatienceUs;
-    while (all.size() < count) {
-      auto answer = children_->answer(all.size(), kLook);
+    for (std::size_t i = 0; i < members.size();) {
+      auto answer = children_->answer(members[i].value(), kLook);
       if (!answer) return fail(answer.error());
       look();
       if (*answer) {
-        all.push_back(**answer);
+        all[members[i++].value()] = **answer;
       } else if (now_us() > deadline) {
-        return fail(ErrorCode::kUnavailable,
-                    "The replica at " +
-                        placement_.name_of(ReplicaId(static_cast<std::uint16_t>(all.size()))) +
-                        " does not answer any more.");
+        return fail(ErrorCode::kUnavailable, "The replica at " + placement_.name_of(members[i]) +
+                                                 " does not answer any more.");
       }
     }
     return all;
@@ -211,6 +248,8 @@ class EmulatedRun {
   const EmulatedGroup group_;
   SimulatedRun run_;
   Recorder recorder_;
+  FaultyWorld world_;
+  std::size_t next_fault_ = 0;
   std::unique_ptr<Children> children_;
   Tick begin_ = 0;
   Tick from_ = 0;

@@ -50,7 +50,7 @@ class SampleRing {
 };
 
 struct SharedRun {
-  /// What one replica's process tells. Only it writes.
+  /// What one replica's process tells. Only it writes, while it lives.
   struct Replica {
     SampleRing samples;
     /// By site: measured commands of its clients that have not ended.
@@ -58,6 +58,8 @@ struct SharedRun {
   };
 
   net::LinkTable links;
+  /// By site: the number of the replica that its clients ask.
+  std::array<std::atomic<std::uint16_t>, kSitesMax> server_of{};
   /// On the steady clock: clients begin in the second after `begin_us`, and what they send in
   /// [from_us, to_us) is measured. Set before the load begins.
   std::atomic<Tick> begin_us{0};

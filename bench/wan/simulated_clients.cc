@@ -6,10 +6,10 @@
 
 namespace epaxos::bench {
 
-SimulatedClients::SimulatedClients(sim::Cluster& cluster, const Placement& placement,
+SimulatedClients::SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world,
                                    const SimulationOptions& options, Recorder& recorder)
-    : cluster_(cluster), placement_(placement), options_(options), recorder_(recorder) {
-  for (std::size_t site = 0; site < placement.topology().site_count(); ++site) {
+    : cluster_(cluster), world_(world), options_(options), recorder_(recorder) {
+  for (std::size_t site = 0; site < world.placement().topology().site_count(); ++site) {
     writes_.push_back(std::make_unique<Writes>(keys_of(site, options)));
   }
 }
@@ -30,28 +30,28 @@ void SimulatedClients::after(Tick us, Action action) {
 }
 
 void SimulatedClients::send(std::size_t site) {
-  const Tick sent_at = cluster_.now();
-  if (recorder_.is_measured(sent_at)) ++unfinished_;
-  after(placement_.to_nearest_us(site), [this, site, sent_at] { propose(site, sent_at); });
+  const Placement& placement = world_.placement();
+  const Asked asked{site, placement.nearest(site), cluster_.now(), placement.from_nearest_us(site)};
+  if (recorder_.is_measured(asked.sent_at)) ++unfinished_;
+  after(placement.to_nearest_us(site), [this, asked] { propose(asked); });
 }
 
-void SimulatedClients::propose(std::size_t site, Tick sent_at) {
-  cluster_.propose(
-      placement_.nearest(site), writes_[site]->next().payload,
-      [this, site, sent_at](const Outcome& outcome) { ended(site, sent_at, outcome); });
+void SimulatedClients::propose(const Asked& asked) {
+  cluster_.propose(asked.replica, writes_[asked.site]->next().payload,
+                   [this, asked](const Outcome& outcome) { ended(asked, outcome); });
 }
 
-void SimulatedClients::ended(std::size_t site, Tick sent_at, const Outcome& outcome) {
-  const Tick back = placement_.from_nearest_us(site);
+void SimulatedClients::ended(const Asked& asked, const Outcome& outcome) {
   const bool executed = outcome.kind == OutcomeKind::kExecuted;
-  const Tick latency = cluster_.now() - sent_at + back;
-  recorder_.add({.sent_us = sent_at,
+  const Tick latency = cluster_.now() - asked.sent_at + asked.back_us;
+  recorder_.add({.sent_us = asked.sent_at,
                  .execution_us = latency,
                  .commit_us = executed ? latency - outcome.execution_wait_us : 0,
-                 .site = static_cast<std::uint32_t>(site),
+                 .site = static_cast<std::uint32_t>(asked.site),
                  .executed = executed});
-  if (recorder_.is_measured(sent_at)) --unfinished_;
-  after(back + options_.think_us + (executed ? 0 : kPauseUs), [this, site] { send(site); });
+  if (recorder_.is_measured(asked.sent_at)) --unfinished_;
+  after(asked.back_us + options_.think_us + (executed ? 0 : kPauseUs),
+        [this, site = asked.site] { send(site); });
 }
 
 }  // namespace epaxos::bench

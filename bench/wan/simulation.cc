@@ -27,7 +27,9 @@ Paths paths_of(sim::Cluster& cluster, ReplicaId replica) {
 
 std::vector<Paths> paths_of(sim::Cluster& cluster) {
   std::vector<Paths> paths;
-  for (const ReplicaId replica : cluster.replicas()) paths.push_back(paths_of(cluster, replica));
+  for (const ReplicaId replica : cluster.replicas()) {
+    paths.push_back(cluster.alive(replica) ? paths_of(cluster, replica) : Paths());
+  }
   return paths;
 }
 
@@ -51,11 +53,30 @@ sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId
   return config;
 }
 
-void set_delays(const Placement& placement, sim::VirtualNetwork& network) {
-  for_each_member(placement.all(), [&](ReplicaId from) {
-    for_each_member(placement.all(), [&](ReplicaId to) {
-      network.link(from, to).delay_us = placement.one_way_us(from, to);
+void set_links(const FaultyWorld& world, sim::VirtualNetwork& network) {
+  const ReplicaSet all = world.placement().all();
+  for_each_member(all, [&](ReplicaId from) {
+    for_each_member(all, [&](ReplicaId to) {
+      network.link(from, to).delay_us = world.one_way_us(from, to);
+      network.link(from, to).cut = world.is_cut(from, to);
     });
+  });
+}
+
+/// The faults happen by themselves, and at `to` all links are well again. Everything outlives them.
+void plan_faults(const std::vector<Fault>& faults, Tick from, Tick to, FaultyWorld& world,
+                 sim::Cluster& cluster) {
+  if (faults.empty()) return;
+  for (const Fault& fault : faults) {
+    cluster.at(from + fault.at_us, [&] {
+      world.apply(fault);
+      if (fault.kind == Fault::Kind::kKill) cluster.kill(fault.one);
+      set_links(world, cluster.network());
+    });
+  }
+  cluster.at(to, [&] {
+    world.heal();
+    set_links(world, cluster.network());
   });
 }
 
@@ -119,31 +140,34 @@ Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protoc
                               std::optional<ReplicaId> leader, const SimulationOptions& options,
                               const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in a simulation");
-  SimulatedRun run{protocol.name, leader, {}, 0, 0, {}, false};
+  SimulatedRun run{protocol.name, leader, {}, 0, 0, {}, {}, false};
   run.sites.resize(placement.topology().site_count());
   sim::Cluster cluster(config_of(placement, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });
-  set_delays(placement, cluster.network());
+  FaultyWorld world(placement);
+  set_links(world, cluster.network());
   if (leader && !cluster.run_until([&] { return all_follow(cluster, *leader); }, kPatienceUs)) {
     return fail(ErrorCode::kUnavailable, protocol.name + " did not come to be led from " +
                                              placement.name_of(*leader) +
                                              " within two minutes of virtual time.");
   }
 
-  Recorder recorder(run.sites);
-  SimulatedClients clients(cluster, placement, options, recorder);
+  Recorder recorder(run, options);
+  SimulatedClients clients(cluster, world, options, recorder);
   const Tick begin = cluster.now();
   const Tick from = begin + options.warm_up_us;
   const Tick to = from + options.measured_us;
-  recorder.measure(from, to);
+  recorder.measure(from);
   clients.start();
+  plan_faults(options.faults, from, to, world, cluster);
   run.interrupted = !run_until(cluster, from, watch, begin, to);
   const std::vector<Paths> before = paths_of(cluster);
   run.interrupted = run.interrupted || !run_until(cluster, to, watch, begin, to);
   const std::vector<Paths> after = paths_of(cluster);
   for (std::size_t site = 0; site < run.sites.size(); ++site) {
-    const std::size_t replica = placement.nearest(site).value();
-    run.sites[site].slow_share = slow_share(before[replica], after[replica]);
+    const ReplicaId replica = placement.nearest(site);
+    if (!cluster.alive(replica)) continue;
+    run.sites[site].slow_share = slow_share(before[replica.value()], after[replica.value()]);
   }
   // The load goes on, so that what was sent last meets the same as what was sent before.
   const auto finished = [&clients] { return clients.unfinished() == 0; };
@@ -155,6 +179,7 @@ Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protoc
   }
   const std::vector<std::string> wrong = cluster.violations();
   if (!wrong.empty()) return fail(ErrorCode::kUnavailable, wrong.front());
+  recorder.finish(cluster.now());
   run.events = cluster.events();
   run.trace_hash = cluster.trace_hash();
   return run;

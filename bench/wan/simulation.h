@@ -1,10 +1,10 @@
 #pragma once
 
 // One protocol on one placement in virtual time: the real hosts, cores, codecs and executors over a
-// network whose links take exactly the delays of the topology, without faults, at durability none.
-// Nothing else takes time but the turns of the replicas (at most 20 us each), so that what is
-// measured differs from the bound by what the protocol does. The same seed gives the same run,
-// event by event.
+// network whose links take exactly the delays of the topology, but for faults that are asked for,
+// at durability none. Nothing else takes time but the turns of the replicas (at most 20 us each),
+// so that what is measured differs from the bound by what the protocol does. The same seed gives
+// the same run, event by event.
 
 #include <cstdint>
 #include <functional>
@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "bench/wan/faults.h"
 #include "bench/wan/placement.h"
+#include "bench/wan/timeline.h"
 #include "deps/types/histogram.h"
 #include "epaxos/contract/core.h"
 
@@ -36,6 +38,8 @@ struct SimulationOptions {
   Tick measured_us = 60 * kSecond;
   std::uint64_t seed = 1;
   LinkTrouble links = {};
+  std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
+  bool timeline = false;           ///< Kept as soon as there are faults.
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
 };
@@ -68,6 +72,7 @@ struct SimulatedRun {
   std::uint64_t trace_hash = 0;  ///< Of all of them.
   /// Of the states of all replicas that live, once they had executed everything: they are equal.
   std::optional<std::uint64_t> digest;
+  std::optional<Timeline> timeline;  ///< When it was asked for.
   bool interrupted = false;
 
   friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;

@@ -117,8 +117,12 @@ Result<WanPlan> plan(const WanOptions& options) {
   }
   Result<Places> places = places_of(options.places);
   if (!places) return fail(places.error());
-  WanPlan plan{*std::move(places), {}};
+  WanPlan plan{*std::move(places), {}, {}};
   const Placement& placement = plan.places.placement;
+  Result<std::vector<Fault>> faults =
+      faults_from(options.faults, placement, options.simulation.measured_us);
+  if (!faults) return fail(faults.error());
+  plan.faults = *std::move(faults);
   for (const std::string& name : options.leaders) {
     const auto checked = check_leader(placement, name);
     if (!checked) return fail(checked.error());
@@ -144,11 +148,14 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
   WanResult result{plan.places.placement, {}, 0, false};
   Watcher watcher(plan.runs.size(), stop);
   const double cpu = cpu_seconds();
+  SimulationOptions run_options = options.simulation;
+  run_options.faults = plan.faults;
+  run_options.timeline = !options.series.empty();
   for (const WanPlan::Run& run : plan.runs) {
     watcher.begin(name_of(plan.places.placement, run.protocol, run.leader));
     const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
     Result<SimulatedRun> measured = measure(plan.places.placement, protocol_named(run.protocol),
-                                            run.leader, options.simulation, watcher.watch());
+                                            run.leader, run_options, watcher.watch());
     if (!measured) return fail(measured.error());
     result.interrupted = measured->interrupted;
     result.runs.push_back({*std::move(measured), run.bound});

@@ -27,9 +27,11 @@ struct WanOptions {
   std::vector<std::string> protocols = {"epaxos", "raft", "multipaxos"};
   std::vector<std::string> leaders = {"best"};  ///< "best", "worst", "all", or names of sites.
   SimulationOptions simulation = {};
+  std::vector<std::string> faults = {};
   std::vector<Gate> gates = {};
   std::string csv = {};
   std::string json = {};
+  std::string series = {};
 };
 
 /// One protocol with one leader, and what the clients of each site could see at best.
@@ -54,6 +56,7 @@ struct WanPlan {
     Bounds bound;
   };
   std::vector<Run> runs;
+  std::vector<Fault> faults;
 };
 /// Errors: invalid argument - a sentence that names the option and the remedy.
 Result<WanPlan> plan(const WanOptions& options);

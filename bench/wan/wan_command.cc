@@ -10,6 +10,7 @@
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/programs/child_process.h"
 #include "epaxos/programs/duration.h"
@@ -30,16 +31,20 @@ int run(const WanOptions& options) {
   }
   ResultFile csv("--csv");
   ResultFile json("--json");
-  for (const auto& opened : {csv.open(options.csv), json.open(options.json)}) {
+  ResultFile series("--series");
+  for (const auto& opened :
+       {csv.open(options.csv), json.open(options.json), series.open(options.series)}) {
     if (!opened) return complain("wan", opened.error().message);
   }
   catch_interrupts();
   const Result<WanResult> result = run_wan(options, *planned, interrupted);
   if (!result) return complain("wan", result.error().message);
   std::fputs(to_text(options, *result).c_str(), stdout);
+  std::fputs(gaps_text(*planned, *result).c_str(), stdout);
   std::fflush(stdout);
   for (const auto& written :
-       {csv.write(to_csv(options, *result)), json.write(to_json(options, *result))}) {
+       {csv.write(to_csv(options, *result)), json.write(to_json(options, *result)),
+        series.write(to_series(*planned, *result))}) {
     if (!written) return complain("wan", written.error().message);
   }
   if (result->interrupted) {
@@ -83,6 +88,14 @@ Emulated: a process a replica on this machine, in real time, ZeroMQ over 127.0.0
 what each sends is held back for the delay of the link. No root. It needs an idle machine.
 Clients are at every site and ask the nearest replica. Commands that are sent while it warms up are
 left out, and so are those after the measured time, which go on until all measured ones have ended.
+
+--fault may be given more than once. Times count from the beginning of the measured time:
+  'at 30s kill JP'                for good; its clients go on at the nearest replica that lives
+  'at 40s partition EU|*'         parts separated by |, sites by commas, * the others
+  'at 60s slow OR 5x'             whatever the site sends and gets takes five times as long
+  'at 70s latency CA-JP +50ms'    in each direction
+  'at 80s heal'                   all links are as they were
+At the end of the measured time all links are healed, so that what is under way can end.
 
 --assert may be given more than once; it is asked about every site of every run:
   --assert 'p50<=1.01*bound+1ms' --assert 'execution p99<400ms'
@@ -164,8 +177,12 @@ void add_wan(CLI::App& app, int& status) {
   add_links(*sub, options->simulation.links);
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());
+  sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
+      ->check(refuse_empty);
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
+  sub->add_option("--series", options->series, "A file for commands and latency second by second")
+      ->check(refuse_empty);
   sub->footer(kWanFooter);
   sub->callback([options, mode, gates, &status] {
     if (*mode == "emulated") options->mode = WanMode::kEmulated;

@@ -79,16 +79,17 @@ std::string conditions(const WanOptions& options, const WanResult& result) {
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
   out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
-  out += ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-         std::to_string(s.clients) + " clients a site, closed loop, " +
-         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) +
-         ", writes of " + std::to_string(s.value_bytes) + " bytes,\n" +
-         std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
-         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
-         std::to_string(s.seed) +
-         ". Durability none, one command an instance,\nreplies after execution, no faults, " +
-         text_of(s.links) +
-         ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  out +=
+      ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+      std::to_string(s.clients) + " clients a site, closed loop, " +
+      (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", writes of " +
+      std::to_string(s.value_bytes) + " bytes,\n" + std::to_string(s.conflict_percent) +
+      " % of them on one key that all share; " + seconds(s.measured_us) + " after " +
+      seconds(s.warm_up_us) + " of warm-up, seed " + std::to_string(s.seed) +
+      ". Durability none, one command an instance,\nreplies after execution, " +
+      (options.faults.empty() ? "no faults" : std::to_string(options.faults.size()) + " faults") +
+      ", " + text_of(s.links) +
+      ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (s.conflict_percent > 0) out += slow_path_text(options, result);
   return out + "\n";
 }
@@ -244,6 +245,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"jitter_us", s.links.jitter_us},
             {"loss", s.links.loss},
             {"bytes_per_second", s.links.bytes_per_second},
+            {"faults", options.faults},
             {"durability", "none"},
             {"batch", 1},
             {"interrupted", result.interrupted}};
