@@ -28,6 +28,7 @@ SimulatedRun merged(const std::vector<SimulatedRun>& runs) {
       all.sites[site].failed += runs[i].sites[site].failed;
     }
     all.events += runs[i].events;
+    all.digest.reset();
     all.interrupted = all.interrupted || runs[i].interrupted;
   }
   for (std::size_t site = 0; site < all.sites.size(); ++site) {

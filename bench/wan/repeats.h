@@ -13,7 +13,8 @@ namespace epaxos::bench {
 using Histograms = const FineHistogram SiteLatency::*;
 
 /// All runs as one: histograms, failures and events added, and of the shares of slow paths the
-/// median. Precondition: there is one at least, and all are of one protocol, leader and placement.
+/// median. What happened over time is that of the first run. Precondition: there is one at least,
+/// and all are of one protocol, leader and placement.
 SimulatedRun merged(const std::vector<SimulatedRun>& runs);
 
 /// One percentile of every run by itself.

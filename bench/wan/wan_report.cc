@@ -70,6 +70,19 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
                     : ".\n");
 }
 
+/// What the links do beside taking their delays.
+std::string text_of(const LinkTrouble& links) {
+  std::string out = links.jitter_us == 0 ? "no jitter" : "jitter up to " + seconds(links.jitter_us);
+  if (links.loss > 0) {
+    out += ", " + fixed(links.loss * 100, 2) + " % of messages late by " +
+           seconds(LinkTrouble::kResentUs);
+  }
+  if (links.bytes_per_second > 0) {
+    out += ", " + fixed(static_cast<double>(links.bytes_per_second) * 8 / 1e6, 1) + " Mbit/s";
+  }
+  return out;
+}
+
 std::uint64_t failures(const WanResult& result) {
   std::uint64_t failed = 0;
   for (const WanRun& run : result.runs) failed += together(run.measured).failed;
@@ -148,11 +161,14 @@ Json json_of(const WanRun& run, const Placement& placement) {
   Json json{{"protocol", run.measured.protocol}};
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
   if (run.measured.interrupted) json["interrupted"] = true;
-  json["events"] = run.measured.events;
-  json["trace_hash"] = Json::array();
-  for (const SimulatedRun& one : run.repeats) {
-    json["trace_hash"].push_back(hash_text(one.trace_hash));
+  if (run.measured.events > 0) {
+    json["events"] = run.measured.events;
+    json["trace_hash"] = Json::array();
+    for (const SimulatedRun& one : run.repeats) {
+      json["trace_hash"].push_back(hash_text(one.trace_hash));
+    }
   }
+  if (run.measured.digest) json["digest"] = hash_text(*run.measured.digest);
   json["sites"] = Json::array();
   for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
     const SiteLatency& seen = run.measured.sites[site];
@@ -177,16 +193,19 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
   const Topology& topology = result.placement.topology();
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
-  out += "\n\nSimulated: replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-         std::to_string(s.clients) + " clients a site, closed loop, " +
-         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) +
-         ", writes of " + std::to_string(s.value_bytes) + " bytes,\n" +
-         std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
-         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
-         std::to_string(s.seed) +
-         (options.repeat > 1 ? " and the next, " + std::to_string(options.repeat) + " runs" : "") +
-         ". Durability none, one command an instance,\nreplies after execution, no faults, no "
-         "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
+  out +=
+      ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+      std::to_string(s.clients) + " clients a site, closed loop, " +
+      (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", writes of " +
+      std::to_string(s.value_bytes) + " bytes,\n" + std::to_string(s.conflict_percent) +
+      " % of them on one key that all share; " + seconds(s.measured_us) + " after " +
+      seconds(s.warm_up_us) + " of warm-up, seed " + std::to_string(s.seed) +
+      (options.repeat > 1 ? " and the next, " + std::to_string(options.repeat) + " runs" : "") +
+      ". Durability none, one command an instance,\nreplies after execution, " +
+      (options.faults.empty() ? "no faults" : std::to_string(options.faults.size()) + " faults") +
+      ", " + text_of(s.links) +
+      ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (options.repeat > 1) {
     out +=
         "Percentiles are those of all runs as one; the last columns have the median of each run's "
@@ -250,7 +269,8 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
 std::string to_csv(const WanOptions& options, const WanResult& result) {
   std::string out =
       "topology,mode,protocol,leader,site,replica,clients,think_ms,conflicts_percent,value_bytes,"
-      "warm_up_s,measured_s,seed,bound_ms,commands,failed,slow_share";
+      "warm_up_s,measured_s,seed,jitter_ms,loss_percent,mbit_per_s,bound_ms,commands,failed,slow_"
+      "share";
   for (const char* phase : {"commit", "execution"}) {
     for (const auto& [name, share] : kPercentiles) {
       out += "," + std::string(phase) + "_" + name + "_ms";
@@ -270,7 +290,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
-      out += topology.name() + ",simulated," + run.measured.protocol + "," +
+      out += topology.name() + "," + to_string(options.mode) + "," + run.measured.protocol + "," +
              (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
              topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
              "," + std::to_string(s.clients) + "," +
@@ -278,7 +298,10 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
              std::to_string(s.conflict_percent) + "," + std::to_string(s.value_bytes) + "," +
              fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) + "," +
              fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
-             "," + fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
+             "," + fixed(static_cast<double>(s.links.jitter_us) / 1000, 3) + "," +
+             fixed(s.links.loss * 100, 3) + "," +
+             fixed(static_cast<double>(s.links.bytes_per_second) * 8 / 1e6, 3) + "," +
+             fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
              std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
              (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
              csv_of(seen.execution_us) + "," + std::to_string(run.repeats.size()) +
@@ -298,7 +321,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
   }
   Json json{{"benchmark", "wan"},
             {"version", version_line("epaxos-bench")},
-            {"mode", "simulated"},
+            {"mode", to_string(options.mode)},
             {"topology", topology.name()},
             {"source", topology.source()},
             {"sites", topology.sites()},
@@ -315,6 +338,10 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"seed", s.seed},
             {"repeat", options.repeat},
             {"hot_key_limit", s.limit_hot_keys},
+            {"jitter_us", s.links.jitter_us},
+            {"loss", s.links.loss},
+            {"bytes_per_second", s.links.bytes_per_second},
+            {"faults", options.faults},
             {"durability", "none"},
             {"batch", 1},
             {"interrupted", result.interrupted}};

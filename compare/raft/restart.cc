@@ -126,7 +126,7 @@ void RaftCore::start(Tick now, Effects& out) {
   born_in_ = config_.unsafe_rejoin ? Term(kTermMax) : current_term_;
   send(others_, Hello{current_term_, config_.life, born_in_}, out);
   wait_for_leader(now);
-  if (n_ == 1 && voting_) election_due_ = now;
+  if (voting_) election_due_ = n_ == 1 ? now : election_due_ + config_.first_election_us;
 }
 
 }  // namespace epaxos::compare::raft
