@@ -9,6 +9,7 @@
 #include "bench/report/result_file.h"
 #include "bench/wan/report_figures.h"
 #include "bench/wan/report_page.h"
+#include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
 
 namespace epaxos::bench {
@@ -93,16 +94,18 @@ Result<void> ReportDirectory::open(const std::string& path) {
   return {};
 }
 
-Result<std::string> ReportDirectory::write(const WanOptions& options,
+Result<std::string> ReportDirectory::write(const WanOptions& options, const WanPlan& plan,
                                            const WanResult& result) const {
   if (path_.empty()) return std::string();
   const fs::path directory(path_);
   remove_rest(directory);
-  const std::vector<Figure> figures = figures_of(result);
-  for (const auto& written : {write_file(directory / "results.json", to_json(options, result)),
-                              write_file(directory / "results.csv", to_csv(options, result)),
-                              write_file(directory / "summary.txt", to_text(options, result)),
-                              write_histograms(directory / "histograms", result)}) {
+  const std::vector<Figure> figures = figures_of(result, plan.faults);
+  for (const auto& written :
+       {write_file(directory / "results.json", to_json(options, result)),
+        write_file(directory / "results.csv", to_csv(options, result)),
+        write_file(directory / "summary.txt", to_text(options, result) + gaps_text(plan, result)),
+        write_file(directory / "series.csv", to_series(plan, result)),
+        write_histograms(directory / "histograms", result)}) {
     if (!written) return fail(written.error());
   }
   for (const Figure& figure : figures) {

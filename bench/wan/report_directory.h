@@ -1,7 +1,8 @@
 #pragma once
 
-// `--out DIRECTORY`: a report as files. summary.txt, results.csv and results.json; histograms/ with
-// two files a run and site; figures/ with a script of gnuplot a figure; and report.html.
+// `--out DIRECTORY`: a report as files. summary.txt, results.csv, results.json and series.csv;
+// histograms/ with two files a run and site; figures/ with a script of gnuplot a figure; and
+// report.html.
 
 #include <string>
 
@@ -18,7 +19,8 @@ class ReportDirectory {
 
   /// In place of an earlier report. What could not be drawn is told by the text, which is empty
   /// when all is there. Errors: io - something could not be written.
-  [[nodiscard]] Result<std::string> write(const WanOptions& options, const WanResult& result) const;
+  [[nodiscard]] Result<std::string> write(const WanOptions& options, const WanPlan& plan,
+                                          const WanResult& result) const;
 
  private:
   std::string path_;

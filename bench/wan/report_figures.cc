@@ -328,9 +328,61 @@ Figure ratios(const WanResult& result, std::size_t run, double most) {
   return figure;
 }
 
+/// Labels of faults stand in rows above the plot, so that those of one moment can be read.
+constexpr std::size_t kFaultRows = 3;
+
+std::string fault_marks(const std::vector<Fault>& faults) {
+  std::string out;
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    const std::string at = fixed(static_cast<double>(faults[i].at_us) / 1e6, 3);
+    const double top = 1.05 + 0.1 * static_cast<double>(i % kFaultRows);
+    out += "set arrow from " + at + ", graph 0 to " + at + ", graph " + fixed(top, 2) +
+           " nohead lw 0.8 dt (3,3) lc rgb \"black\"\nset label \"" + faults[i].text + "\" at " +
+           at + ", graph " + fixed(top, 2) + " offset char 0.3,0 front\n";
+  }
+  return out;
+}
+
+/// One value of every second, all sites together.
+Figure over_time(const WanResult& result, const std::vector<Fault>& faults, const std::string& name,
+                 const std::string& title, const std::string& scale,
+                 const std::function<double(const Second&)>& value) {
+  Figure figure{Figure::Kind::kOverTime,
+                "over-time-" + name,
+                title,
+                title + " of all sites together, second by second, with the faults",
+                560,
+                {}};
+  std::string blocks;
+  std::string curves;
+  std::string labels;
+  const std::size_t runs = result.runs.size();
+  for (std::size_t run = 0; run < runs; ++run) {
+    const std::optional<Timeline>& timeline = result.runs[run].measured.timeline;
+    if (!timeline || timeline->all.size() < 2) continue;
+    std::string points;
+    for (std::size_t second = 0; second < timeline->all.size(); ++second) {
+      points += std::to_string(second) + ".5 " + fixed(value(timeline->all[second]), 3) + "\n";
+    }
+    const std::string block = "run" + std::to_string(run);
+    blocks += data_block(block, points);
+    curves += (curves.empty() ? "plot $" : ", $") + block + " with lines " + colour(run) +
+              line_style(run, runs) + " title \"" + short_name(result, result.runs[run]) + "\"";
+    // At the right, one below the other.
+    labels += "set label \"" + short_name(result, result.runs[run]) + "\" at graph 1.01, graph " +
+              fixed(0.95 - 0.9 * static_cast<double>(run) / static_cast<double>(runs), 3) +
+              " front " + text_colour(run) + "\n";
+  }
+  if (curves.empty()) return figure;
+  figure.script = preamble(figure.width, 270) + "set rmargin 17\nset tmargin " +
+                  (faults.empty() ? "1" : "4") + "\n" + scale + "set xlabel \"s\" offset 0,0.4\n" +
+                  fault_marks(faults) + labels + blocks + curves + "\n";
+  return figure;
+}
+
 }  // namespace
 
-std::vector<Figure> figures_of(const WanResult& result) {
+std::vector<Figure> figures_of(const WanResult& result, const std::vector<Fault>& faults) {
   std::vector<Figure> figures;
   figures.push_back(bars(result, "commit", &SiteLatency::commit_us));
   figures.push_back(bars(result, "execution", &SiteLatency::execution_us));
@@ -341,6 +393,13 @@ std::vector<Figure> figures_of(const WanResult& result) {
   const std::size_t sites = result.placement.topology().site_count();
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(distribution(result, site));
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(tail(result, site));
+  figures.push_back(over_time(result, faults, "throughput", "Commands executed a second",
+                              "set yrange [0:*]\n",
+                              [](const Second& at) { return static_cast<double>(at.executed); }));
+  figures.push_back(
+      over_time(result, faults, "p99", "99th percentile of execution, ms", "set logscale y\n",
+                [](const Second& at) { return static_cast<double>(at.p99_us) / 1000; }));
+  std::erase_if(figures, [](const Figure& figure) { return figure.script.empty(); });
   return figures;
 }
 

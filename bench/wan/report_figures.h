@@ -18,7 +18,7 @@ inline constexpr std::array<const char*, 6> kFigureColours = {"#0072b2", "#d55e0
                                                               "#cc79a7", "#e69f00", "#56b4e9"};
 
 struct Figure {
-  enum class Kind { kBars, kRatios, kDistribution, kTail };
+  enum class Kind { kBars, kRatios, kDistribution, kTail, kOverTime };
 
   Kind kind;
   std::string name;    ///< Of its file: "cdf-VA".
@@ -29,8 +29,9 @@ struct Figure {
 };
 
 /// Bars of commit and of execution, for every run the medians over their bounds, and for every site
-/// how latency is distributed and its tail.
-std::vector<Figure> figures_of(const WanResult& result);
+/// how latency is distributed and its tail; and where it was recorded, all sites together second by
+/// second, with the faults.
+std::vector<Figure> figures_of(const WanResult& result, const std::vector<Fault>& faults);
 
 /// Where gnuplot is. Errors: unavailable - a sentence that says what to install.
 Result<std::string> gnuplot_program();

@@ -115,21 +115,23 @@ std::string drawn(const DrawnFigure& one, bool titled) {
   }
   // A wide figure is not squeezed on a phone; it can be pushed aside.
   const std::string least =
-      figure.kind == Figure::Kind::kBars ? std::to_string(figure.width) + "px" : "0";
+      figure.kind == Figure::Kind::kBars || figure.kind == Figure::Kind::kOverTime
+          ? std::to_string(figure.width) + "px"
+          : "0";
   return out + "<div class=\"wide\"><div style=\"min-width:" + least + "\">" + one.svg +
          "</div></div></figure>\n";
 }
 
 std::string section(const char* heading, const char* text, const std::vector<DrawnFigure>& figures,
                     Figure::Kind kind) {
-  const bool many = kind != Figure::Kind::kBars;
+  const bool many = kind != Figure::Kind::kBars && kind != Figure::Kind::kOverTime;
   std::string out = std::string("<section>\n<h2>") + heading + "</h2>\n<p>" + text + "</p>\n";
   const bool narrow = std::ranges::all_of(figures, [kind](const auto& one) {
     return one.figure.kind != kind || one.figure.width < 700;
   });
   out += many ? "<div class=\"many\">\n" : narrow ? "<div class=\"two\">\n" : "<div>\n";
   for (const DrawnFigure& one : figures) {
-    if (one.figure.kind == kind) out += drawn(one, many);
+    if (one.figure.kind == kind) out += drawn(one, kind != Figure::Kind::kBars);
   }
   return out + "</div>\n</section>\n";
 }
@@ -181,6 +183,14 @@ std::string to_page(const WanOptions& options, const WanResult& result,
                  "Share of the commands that took longer: solid until executed, dotted until "
                  "committed.",
                  figures, Figure::Kind::kTail);
+  const bool recorded = std::ranges::any_of(
+      figures, [](const auto& one) { return one.figure.kind == Figure::Kind::kOverTime; });
+  if (recorded) {
+    out += section("Over time",
+                   "All sites together, second by second, from the beginning of the measured time. "
+                   "Dashed lines are faults. Of runs that were repeated, the first is shown.",
+                   figures, Figure::Kind::kOverTime);
+  }
   out += "<section>\n<h2>Round trips, ms</h2>\n" + matrix(topology) + "</section>\n";
   return out + "<p class=\"soft\">" + markup_text(version_line("epaxos-bench")) +
          ". results.json has every parameter and all histograms.</p>\n</body>\n</html>\n";

@@ -52,7 +52,7 @@ int run(const WanOptions& options) {
         series.write(to_series(*planned, *result))}) {
     if (!written) return complain("wan", written.error().message);
   }
-  const Result<std::string> missing = report.write(options, *result);
+  const Result<std::string> missing = report.write(options, *planned, *result);
   if (!missing) return complain("wan", missing.error().message);
   if (!missing->empty()) complain("wan", *missing);
   if (result->interrupted) {

@@ -81,8 +81,8 @@ TEST(WanReport, ThePageNeedsNothingElse) {
 
   EXPECT_EQ(run.status, 3) << "the gate cannot hold";
   const std::string page = text_of(out / "report.html");
-  EXPECT_EQ(times(page, "role=\"img\""), 2u + 3 + 3 + 3)
-      << "bars, runs over bounds, and two figures a site";
+  EXPECT_EQ(times(page, "role=\"img\""), 2u + 3 + 3 + 3 + 2)
+      << "bars, runs over bounds, two figures a site, and two over time";
   EXPECT_EQ(times(page, "<svg"), times(page, "</svg>"));
   EXPECT_THAT(page, AllOf(HasSubstr("prefers-color-scheme: dark"), HasSubstr("@media print"),
                           HasSubstr(">multipaxos VA<"), HasSubstr("p99&lt;1ms does not hold")));
@@ -92,6 +92,22 @@ TEST(WanReport, ThePageNeedsNothingElse) {
   for (const char* fixed_colour : {"rgb(", "\"black\"", "'black'", "\"white\""}) {
     EXPECT_THAT(page, Not(HasSubstr(fixed_colour))) << "it cannot be read on any page";
   }
+}
+
+TEST(WanReport, FaultsAreMarkedOverTime) {
+  const Scratch scratch;
+  const auto out = scratch.path() / "report";
+
+  const Finished run = bench(
+      "wan --topology sosp13-3 --clients 2 --protocols epaxos --warm-up 1s --duration 4s"
+      " --fault 'at 2s kill EU' --out " +
+      out.string());
+
+  ASSERT_EQ(run.status, 0) << run.out;
+  EXPECT_THAT(text_of(out / "report.html"),
+              AllOf(HasSubstr("<h2>Over time</h2>"), HasSubstr(">at 2s kill EU<")));
+  EXPECT_THAT(text_of(out / "summary.txt"), HasSubstr("longest time without a commit"));
+  EXPECT_THAT(text_of(out / "series.csv"), HasSubstr("at 2s kill EU"));
 }
 
 TEST(WanReport, AnEarlierOneIsReplacedAsAWhole) {
@@ -140,7 +156,7 @@ TEST(WanReport, WithoutGnuplotAllButThePageIsThereAndASentenceSaysWhy) {
   const std::string path = before == nullptr ? "" : before;
   ::setenv("PATH", scratch.path().c_str(), 1);
 
-  const std::string missing = must(report.write(small.options, result));
+  const std::string missing = must(report.write(small.options, *small.planned, result));
 
   ::setenv("PATH", path.c_str(), 1);
   EXPECT_THAT(missing, HasSubstr("Install it with: apt-get install gnuplot-nox."));
@@ -158,7 +174,7 @@ TEST(WanReport, FiguresAreDrawnOfNothingMeasured) {
   ReportDirectory report;
   ASSERT_TRUE(report.open(scratch.path()));
 
-  EXPECT_EQ(must(report.write(small.options, result)), "");
+  EXPECT_EQ(must(report.write(small.options, *small.planned, result)), "");
 }
 
 TEST(PercentileText, GetsCloserTogetherTowardsTheEnd) {
