@@ -23,5 +23,7 @@ void add_demo(CLI::App& app, int& status);
 void add_predict(CLI::App& app, int& status);
 /// `wan`: protocols on such a matrix, and what was measured beside what is possible.
 void add_wan(CLI::App& app, int& status);
+/// `wan-diff`: what changed between two results of it.
+void add_wan_diff(CLI::App& app, int& status);
 
 }  // namespace epaxos::bench

@@ -55,7 +55,7 @@ Result<Placement> Placement::without(const std::vector<std::string>& down) const
     lost.add(*replica);
   }
   if (all().without(lost).size() >= majority_of(replica_count())) {
-    return Placement(*topology_, replica_sites_, lost);
+    return without(lost);
   }
   return fail(ErrorCode::kInvalidArgument,
               "With " + names_of(*this, lost) + " down, no majority of the " +

@@ -25,6 +25,11 @@ class Placement {
   /// left.
   [[nodiscard]] Result<Placement> without(const std::vector<std::string>& down) const;
 
+  /// The same with these replicas down. Precondition: one is left.
+  [[nodiscard]] Placement without(ReplicaSet down) const {
+    return Placement(*topology_, replica_sites_, down);
+  }
+
   [[nodiscard]] const Topology& topology() const { return *topology_; }
   [[nodiscard]] int replica_count() const { return static_cast<int>(replica_sites_.size()); }
   [[nodiscard]] ReplicaSet all() const { return ReplicaSet::all(replica_count()); }

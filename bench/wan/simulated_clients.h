@@ -8,40 +8,45 @@
 #include <vector>
 
 #include "bench/client/load.h"
-#include "bench/wan/simulation.h"
+#include "bench/wan/faults.h"
+#include "bench/wan/recorder.h"
 #include "epaxos/sim/cluster.h"
 
 namespace epaxos::bench {
 
 class SimulatedClients {
  public:
-  /// Everything outlives it.
-  SimulatedClients(sim::Cluster& cluster, const Placement& placement,
-                   const SimulationOptions& options, std::vector<SiteLatency>& sites);
+  /// Everything outlives it. Clients ask whom `world` says.
+  SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world,
+                   const SimulationOptions& options, Recorder& recorder);
   SimulatedClients(const SimulatedClients&) = delete;
   SimulatedClients& operator=(const SimulatedClients&) = delete;
 
-  /// From now on; each of them begins at some moment of the first second. Commands that are sent
-  /// in [from, to) are measured.
-  void start(Tick from, Tick to);
+  /// From now on; each of them begins at some moment of the first second.
+  void start();
   /// Measured commands that have no outcome yet.
   [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
 
  private:
   void send(std::size_t site);
-  void propose(std::size_t site, Tick sent_at);
-  void ended(std::size_t site, Tick sent_at, const Outcome& outcome);
+  /// A command on its way.
+  struct Asked {
+    std::size_t site = 0;
+    ReplicaId replica;
+    Tick sent_at = 0;
+    Tick back_us = 0;
+  };
+  void propose(const Asked& asked);
+  void ended(const Asked& asked, const Outcome& outcome);
   /// Runs `action` after this time, or at once.
   template <class Action>
   void after(Tick us, Action action);
 
   sim::Cluster& cluster_;
-  const Placement& placement_;
+  const FaultyWorld& world_;
   const SimulationOptions& options_;
-  std::vector<SiteLatency>& sites_;
+  Recorder& recorder_;
   std::vector<std::unique_ptr<Writes>> writes_;  // By site.
-  Tick from_ = 0;
-  Tick to_ = 0;
   std::uint64_t unfinished_ = 0;
 };
 

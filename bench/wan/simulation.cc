@@ -1,6 +1,7 @@
 #include "bench/wan/simulation.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "bench/wan/simulated_clients.h"
 #include "deps/types/check.h"
@@ -13,12 +14,7 @@ namespace {
 constexpr Tick kSliceUs = 50'000;
 /// Elections and stragglers that take longer never end.
 constexpr Tick kPatienceUs = 120 * kSecond;
-
-/// What a core says of the paths that it took.
-struct Paths {
-  std::uint64_t fast = 0;
-  std::uint64_t slow = 0;
-};
+constexpr std::uint32_t kEach = 1'000'000;  // In parts per million.
 
 Paths paths_of(sim::Cluster& cluster, ReplicaId replica) {
   Paths paths;
@@ -31,15 +27,10 @@ Paths paths_of(sim::Cluster& cluster, ReplicaId replica) {
 
 std::vector<Paths> paths_of(sim::Cluster& cluster) {
   std::vector<Paths> paths;
-  for (const ReplicaId replica : cluster.replicas()) paths.push_back(paths_of(cluster, replica));
+  for (const ReplicaId replica : cluster.replicas()) {
+    paths.push_back(cluster.alive(replica) ? paths_of(cluster, replica) : Paths());
+  }
   return paths;
-}
-
-std::optional<double> slow_share(const Paths& before, const Paths& after) {
-  const auto fast = static_cast<double>(after.fast - before.fast);
-  const auto slow = static_cast<double>(after.slow - before.slow);
-  if (fast + slow == 0) return std::nullopt;
-  return slow / (fast + slow);
 }
 
 sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId> leader,
@@ -49,21 +40,43 @@ sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId
   config.seed = options.seed;
   config.durability = Durability::kNone;
   config.links.jitter_us = 0;
+  config.links.tail_ppm = options.links.jitter_us > 0 ? kEach : 0;
+  config.links.tail_us = options.links.jitter_us;
+  config.links.resent_ppm = static_cast<std::uint32_t>(std::lround(options.links.loss * kEach));
+  config.links.resent_us = LinkTrouble::kResentUs;
   config.links.in_order = true;
   config.never_silent = true;
   config.memory_only = true;
   config.check_executions = false;
   config.leads_first = leader;
-  config.core = timers_for(placement);
-  config.core.limit_hot_keys = options.limit_hot_keys;
+  config.core = core_of(placement, options);
   return config;
 }
 
-void set_delays(const Placement& placement, sim::VirtualNetwork& network) {
-  for_each_member(placement.all(), [&](ReplicaId from) {
-    for_each_member(placement.all(), [&](ReplicaId to) {
-      network.link(from, to).delay_us = placement.one_way_us(from, to);
+void set_links(const FaultyWorld& world, sim::VirtualNetwork& network) {
+  const ReplicaSet all = world.placement().all();
+  for_each_member(all, [&](ReplicaId from) {
+    for_each_member(all, [&](ReplicaId to) {
+      network.link(from, to).delay_us = world.one_way_us(from, to);
+      network.link(from, to).cut = world.is_cut(from, to);
     });
+  });
+}
+
+/// The faults happen by themselves, and at `to` all links are well again. Everything outlives them.
+void plan_faults(const std::vector<Fault>& faults, Tick from, Tick to, FaultyWorld& world,
+                 sim::Cluster& cluster) {
+  if (faults.empty()) return;
+  for (const Fault& fault : faults) {
+    cluster.at(from + fault.at_us, [&] {
+      world.apply(fault);
+      if (fault.kind == Fault::Kind::kKill) cluster.kill(fault.one);
+      set_links(world, cluster.network());
+    });
+  }
+  cluster.at(to, [&] {
+    world.heal();
+    set_links(world, cluster.network());
   });
 }
 
@@ -83,6 +96,13 @@ bool run_until(sim::Cluster& cluster, Tick time, const Watch& watch, Tick begin,
 }
 
 }  // namespace
+
+std::optional<double> slow_share(const Paths& before, const Paths& after) {
+  const auto fast = static_cast<double>(after.fast - before.fast);
+  const auto slow = static_cast<double>(after.slow - before.slow);
+  if (fast + slow == 0) return std::nullopt;
+  return slow / (fast + slow);
+}
 
 bool has_leader(const Protocol& protocol) {
   CoreConfig config;
@@ -110,33 +130,44 @@ CoreConfig timers_for(const Placement& placement) {
   return core;
 }
 
+CoreConfig core_of(const Placement& placement, const SimulationOptions& options) {
+  CoreConfig core = timers_for(placement);
+  core.limit_hot_keys = options.limit_hot_keys;
+  return core;
+}
+
 Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
                               std::optional<ReplicaId> leader, const SimulationOptions& options,
                               const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in a simulation");
-  SimulatedRun run{protocol.name, leader, {}, 0, 0, false};
+  SimulatedRun run{protocol.name, leader, {}, 0, 0, {}, {}, false};
   run.sites.resize(placement.topology().site_count());
   sim::Cluster cluster(config_of(placement, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });
-  set_delays(placement, cluster.network());
+  FaultyWorld world(placement);
+  set_links(world, cluster.network());
   if (leader && !cluster.run_until([&] { return all_follow(cluster, *leader); }, kPatienceUs)) {
     return fail(ErrorCode::kUnavailable, protocol.name + " did not come to be led from " +
                                              placement.name_of(*leader) +
                                              " within two minutes of virtual time.");
   }
 
-  SimulatedClients clients(cluster, placement, options, run.sites);
+  Recorder recorder(run, options);
+  SimulatedClients clients(cluster, world, options, recorder);
   const Tick begin = cluster.now();
   const Tick from = begin + options.warm_up_us;
   const Tick to = from + options.measured_us;
-  clients.start(from, to);
+  recorder.measure(from);
+  clients.start();
+  plan_faults(options.faults, from, to, world, cluster);
   run.interrupted = !run_until(cluster, from, watch, begin, to);
   const std::vector<Paths> before = paths_of(cluster);
   run.interrupted = run.interrupted || !run_until(cluster, to, watch, begin, to);
   const std::vector<Paths> after = paths_of(cluster);
   for (std::size_t site = 0; site < run.sites.size(); ++site) {
-    const std::size_t replica = placement.nearest(site).value();
-    run.sites[site].slow_share = slow_share(before[replica], after[replica]);
+    const ReplicaId replica = placement.nearest(site);
+    if (!cluster.alive(replica)) continue;
+    run.sites[site].slow_share = slow_share(before[replica.value()], after[replica.value()]);
   }
   // The load goes on, so that what was sent last meets the same as what was sent before.
   const auto finished = [&clients] { return clients.unfinished() == 0; };
@@ -148,6 +179,7 @@ Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protoc
   }
   const std::vector<std::string> wrong = cluster.violations();
   if (!wrong.empty()) return fail(ErrorCode::kUnavailable, wrong.front());
+  recorder.finish(cluster.now());
   run.events = cluster.events();
   run.trace_hash = cluster.trace_hash();
   return run;

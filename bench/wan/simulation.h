@@ -1,10 +1,10 @@
 #pragma once
 
 // One protocol on one placement in virtual time: the real hosts, cores, codecs and executors over a
-// network whose links take exactly the delays of the topology, without faults, at durability none.
-// Nothing else takes time but the turns of the replicas (at most 20 us each), so that what is
-// measured differs from the bound by what the protocol does. The same seed gives the same run,
-// event by event.
+// network whose links take exactly the delays of the topology, but for faults that are asked for,
+// at durability none. Nothing else takes time but the turns of the replicas (at most 20 us each),
+// so that what is measured differs from the bound by what the protocol does. The same seed gives
+// the same run, event by event.
 
 #include <cstdint>
 #include <functional>
@@ -12,11 +12,22 @@
 #include <string>
 #include <vector>
 
+#include "bench/wan/faults.h"
 #include "bench/wan/placement.h"
+#include "bench/wan/timeline.h"
 #include "deps/types/histogram.h"
 #include "epaxos/contract/core.h"
 
 namespace epaxos::bench {
+
+/// What every link does beside taking the delay of the topology. Messages never overtake.
+struct LinkTrouble {
+  Tick jitter_us = 0;  ///< Up to so much more, evenly drawn.
+  double loss = 0;     ///< Of messages, 0 .. 1: they and all behind them are late by kResentUs.
+  std::uint64_t bytes_per_second = 0;  ///< 0: as many as come. Not in virtual time.
+
+  static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
+};
 
 struct SimulationOptions {
   std::size_t clients = 50;  ///< At each site, one command each at a time.
@@ -26,9 +37,20 @@ struct SimulationOptions {
   Tick warm_up_us = 5 * kSecond;
   Tick measured_us = 60 * kSecond;
   std::uint64_t seed = 1;
+  LinkTrouble links = {};
+  std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
+  bool timeline = false;           ///< Kept as soon as there are faults.
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
 };
+
+/// What core counters say of the paths that commands took.
+struct Paths {
+  std::uint64_t fast = 0;
+  std::uint64_t slow = 0;
+};
+/// None: there were neither.
+std::optional<double> slow_share(const Paths& before, const Paths& after);
 
 /// What the clients of one site saw: of the commands that they sent in the measured time.
 struct SiteLatency {
@@ -46,8 +68,11 @@ struct SimulatedRun {
   std::string protocol;
   std::optional<ReplicaId> leader;
   std::vector<SiteLatency> sites;
-  std::uint64_t events = 0;
+  std::uint64_t events = 0;      ///< In virtual time.
   std::uint64_t trace_hash = 0;  ///< Of all of them.
+  /// Of the states of all replicas that live, once they had executed everything: they are equal.
+  std::optional<std::uint64_t> digest;
+  std::optional<Timeline> timeline;  ///< When it was asked for.
   bool interrupted = false;
 
   friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;
@@ -59,7 +84,10 @@ bool has_leader(const Protocol& protocol);
 /// The timers that round trips as long as these need (docs/operation.md); defaults that fit stay.
 CoreConfig timers_for(const Placement& placement);
 
-/// Called now and then with the virtual time that has passed, of so much; false: stop.
+/// The same with what the options say of the core.
+CoreConfig core_of(const Placement& placement, const SimulationOptions& options);
+
+/// Called now and then with the time of the run that has passed, of so much; false: stop.
 using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
 
 /// `leader`: of a protocol that has one. Precondition: nobody is down.

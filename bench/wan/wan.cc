@@ -1,20 +1,31 @@
 #include "bench/wan/wan.h"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
+#include <sys/resource.h>
 #include <utility>
 
 #include "bench/report/clock.h"
 #include "bench/report/progress.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/emulation.h"
+#include "bench/wan/repeats.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
 namespace {
 
+/// Of this process and those of its children that have ended.
 double cpu_seconds() {
-  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  double sum = 0;
+  for (const int whose : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage used{};
+    ::getrusage(whose, &used);
+    for (const timeval& time : {used.ru_utime, used.ru_stime}) {
+      sum += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    }
+  }
+  return sum;
 }
 
 /// Also where no protocol has a leader: a misspelt site is never what was meant.
@@ -52,7 +63,7 @@ std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string&
   return leaders;
 }
 
-/// Tells how far all runs are, in virtual time.
+/// Tells how far all runs are, in their own time.
 class Watcher {
  public:
   Watcher(std::size_t runs, bool (*stop)()) : runs_(runs), stop_(stop), progress_(0) {}
@@ -90,16 +101,29 @@ Bounds bound_of(const Placement& placement, const std::string& protocol,
   return by_leader(placement, *leader, majorities);
 }
 
+std::string to_string(WanMode mode) {
+  return mode == WanMode::kEmulated ? "emulated" : "simulated";
+}
+
 std::string name_of(const Placement& placement, const std::string& protocol,
                     std::optional<ReplicaId> leader) {
   return leader ? protocol + " led from " + placement.name_of(*leader) : protocol;
 }
 
 Result<WanPlan> plan(const WanOptions& options) {
+  if (options.mode == WanMode::kSimulated && options.simulation.links.bytes_per_second > 0) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
+  }
   Result<Places> places = places_of(options.places);
   if (!places) return fail(places.error());
-  WanPlan plan{*std::move(places), {}};
+  WanPlan plan{*std::move(places), {}, {}};
   const Placement& placement = plan.places.placement;
+  Result<std::vector<Fault>> faults =
+      faults_from(options.faults, placement, options.simulation.measured_us);
+  if (!faults) return fail(faults.error());
+  plan.faults = *std::move(faults);
   for (const std::string& name : options.leaders) {
     const auto checked = check_leader(placement, name);
     if (!checked) return fail(checked.error());
@@ -122,18 +146,31 @@ Result<WanPlan> plan(const WanOptions& options) {
 }
 
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)()) {
-  WanResult result{plan.places.placement, {}, 0, false};
-  Watcher watcher(plan.runs.size(), stop);
+  const Placement& placement = plan.places.placement;
+  WanResult result{placement, {}, 0, false};
+  Watcher watcher(plan.runs.size() * options.repeat, stop);
   const double cpu = cpu_seconds();
+  SimulationOptions run_options = options.simulation;
+  run_options.faults = plan.faults;
+  run_options.timeline = !options.series.empty() || !options.out.empty();
+  const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
   for (const WanPlan::Run& run : plan.runs) {
-    watcher.begin(name_of(plan.places.placement, run.protocol, run.leader));
-    Result<SimulatedRun> measured = simulate(plan.places.placement, protocol_named(run.protocol),
-                                             run.leader, options.simulation, watcher.watch());
-    if (!measured) return fail(measured.error());
-    result.interrupted = measured->interrupted;
-    result.runs.push_back({*std::move(measured), run.bound});
+    WanRun all{{}, run.bound, {}};
+    for (std::size_t repeat = 0; repeat < options.repeat && !result.interrupted; ++repeat) {
+      watcher.begin(name_of(placement, run.protocol, run.leader) +
+                    (options.repeat > 1 ? ", run " + std::to_string(repeat + 1) : ""));
+      SimulationOptions once = run_options;
+      once.seed += repeat;
+      Result<SimulatedRun> measured =
+          measure(placement, protocol_named(run.protocol), run.leader, once, watcher.watch());
+      if (!measured) return fail(measured.error());
+      result.interrupted = measured->interrupted;
+      all.repeats.push_back(*std::move(measured));
+      watcher.ended();
+    }
+    all.measured = merged(all.repeats);
+    result.runs.push_back(std::move(all));
     if (result.interrupted) break;
-    watcher.ended();
   }
   result.cpu_s = cpu_seconds() - cpu;
   return result;

@@ -14,26 +14,39 @@
 
 namespace epaxos::bench {
 
+enum class WanMode {
+  kSimulated,  ///< In virtual time, in this process.
+  kEmulated,   ///< In real time, a process a replica.
+};
+/// "simulated", "emulated".
+std::string to_string(WanMode mode);
+
 struct WanOptions {
+  WanMode mode = WanMode::kSimulated;
   PlaceOptions places = {};
   std::vector<std::string> protocols = {"epaxos", "raft", "multipaxos"};
   std::vector<std::string> leaders = {"best"};  ///< "best", "worst", "all", or names of sites.
   SimulationOptions simulation = {};
+  std::size_t repeat = 1;  ///< Runs of each, with seed, seed + 1, ...
+  std::vector<std::string> faults = {};
   std::vector<Gate> gates = {};
   std::string csv = {};
   std::string json = {};
+  std::string series = {};
+  std::string out = {};  ///< A directory for a report.
 };
 
 /// One protocol with one leader, and what the clients of each site could see at best.
 struct WanRun {
-  SimulatedRun measured;
+  SimulatedRun measured;  ///< All repeats as one.
   Bounds bound;
+  std::vector<SimulatedRun> repeats = {};  ///< Each alone.
 };
 
 struct WanResult {
   Placement placement;
   std::vector<WanRun> runs;
-  double cpu_s = 0;  ///< Of this process, for all of them.
+  double cpu_s = 0;  ///< For all of them, of this process and those that it made.
   bool interrupted = false;
 };
 
@@ -46,12 +59,13 @@ struct WanPlan {
     Bounds bound;
   };
   std::vector<Run> runs;
+  std::vector<Fault> faults;
 };
 /// Errors: invalid argument - a sentence that names the option and the remedy.
 Result<WanPlan> plan(const WanOptions& options);
 
 /// Runs it; the plan outlives the result. Ends early when `stop` says so; the last run then holds
-/// what was measured until there. Errors: as simulate().
+/// what was measured until there. Errors: as simulate() and emulate().
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)());
 
 /// The bound of a protocol that can be measured. `leader`: if it has one.

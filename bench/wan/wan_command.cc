@@ -10,6 +10,8 @@
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/report_directory.h"
+#include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/programs/child_process.h"
 #include "epaxos/programs/duration.h"
@@ -30,18 +32,29 @@ int run(const WanOptions& options) {
   }
   ResultFile csv("--csv");
   ResultFile json("--json");
-  for (const auto& opened : {csv.open(options.csv), json.open(options.json)}) {
+  ResultFile series("--series");
+  for (const auto& opened :
+       {csv.open(options.csv), json.open(options.json), series.open(options.series)}) {
     if (!opened) return complain("wan", opened.error().message);
+  }
+  ReportDirectory report;
+  if (const auto opened = report.open(options.out); !opened) {
+    return complain("wan", opened.error().message);
   }
   catch_interrupts();
   const Result<WanResult> result = run_wan(options, *planned, interrupted);
   if (!result) return complain("wan", result.error().message);
   std::fputs(to_text(options, *result).c_str(), stdout);
+  std::fputs(gaps_text(*planned, *result).c_str(), stdout);
   std::fflush(stdout);
   for (const auto& written :
-       {csv.write(to_csv(options, *result)), json.write(to_json(options, *result))}) {
+       {csv.write(to_csv(options, *result)), json.write(to_json(options, *result)),
+        series.write(to_series(*planned, *result))}) {
     if (!written) return complain("wan", written.error().message);
   }
+  const Result<std::string> missing = report.write(options, *planned, *result);
+  if (!missing) return complain("wan", missing.error().message);
+  if (!missing->empty()) complain("wan", *missing);
   if (result->interrupted) {
     complain("wan", "interrupted: the last run holds what was measured until then.");
     return kInterrupted;
@@ -79,8 +92,18 @@ CLI::Validator gate() {
 constexpr const char* kWanFooter = R"(
 Simulated: the protocols as they run in production, in virtual time, on links with exactly the
 delays of the topology; nothing else takes time. A run is the same event by event when the seed is.
+Emulated: a process a replica on this machine, in real time, ZeroMQ over 127.0.0.1 between them, and
+what each sends is held back for the delay of the link. No root. It needs an idle machine.
 Clients are at every site and ask the nearest replica. Commands that are sent while it warms up are
 left out, and so are those after the measured time, which go on until all measured ones have ended.
+
+--fault may be given more than once. Times count from the beginning of the measured time:
+  'at 30s kill JP'                for good; its clients go on at the nearest replica that lives
+  'at 40s partition EU|*'         parts separated by |, sites by commas, * the others
+  'at 60s slow OR 5x'             whatever the site sends and gets takes five times as long
+  'at 70s latency CA-JP +50ms'    in each direction
+  'at 80s heal'                   all links are as they were
+At the end of the measured time all links are healed, so that what is under way can end.
 
 --assert may be given more than once; it is asked about every site of every run:
   --assert 'p50<=1.01*bound+1ms' --assert 'execution p99<400ms'
@@ -113,13 +136,33 @@ void add_load(CLI::App& sub, SimulationOptions& o) {
   sub.add_option("--value-bytes", o.value_bytes, "Size of each value")
       ->check(number(std::size_t{0}, kv::kValueBytesMax, "a value has 0 to 65536 bytes."))
       ->capture_default_str();
-  sub.add_option("--duration", o.measured_us, "How long is measured, in virtual time (60s)")
+  sub.add_option("--duration", o.measured_us, "How long is measured (60s)")
       ->transform(duration(kSecond / 10, 3600 * kSecond, "0.1 seconds to an hour are measured."));
-  sub.add_option("--warm-up", o.warm_up_us, "Before, in virtual time (5s)")
+  sub.add_option("--warm-up", o.warm_up_us, "Before (5s)")
       ->transform(duration(kSecond, 3600 * kSecond, "warming up takes 1 second to an hour."));
   sub.add_option("--seed", o.seed, "Of all chance")
       ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "a seed is a whole number."))
       ->capture_default_str();
+}
+
+/// What `least` to `most` of the unit are in the field, as that times `factor`.
+template <class Field>
+void add_scaled(CLI::App& sub, const std::string& name, Field& field, double factor, double most,
+                const std::string& what, const std::string& sentence) {
+  sub.add_option_function<double>(
+         name, [&field, factor](double value) { field = static_cast<Field>(value * factor); }, what)
+      ->check(number(0.0, most, sentence));
+}
+
+void add_links(CLI::App& sub, LinkTrouble& o) {
+  sub.add_option("--jitter", o.jitter_us, "Up to so much on top of each delay, as 2ms (0)")
+      ->transform(duration(0, 10 * kSecond, "messages are late by 0 to 10 seconds at most."));
+  add_scaled(sub, "--loss", o.loss, 0.01, 50,
+             "Percent of messages that come 200 ms late, and all behind them with them (0)",
+             "0 to 50 percent are lost.");
+  add_scaled(sub, "--bandwidth", o.bytes_per_second, 1e6 / 8, 1e6,
+             "Mbit/s of each link in each direction; emulated only (0: any)",
+             "a link takes up to 1000000 Mbit/s; 0: as many as come.");
 }
 
 }  // namespace
@@ -129,21 +172,33 @@ void add_wan(CLI::App& app, int& status) {
   auto mode = std::make_shared<std::string>("simulated");
   auto gates = std::make_shared<std::vector<std::string>>();
   auto* const sub = app.add_subcommand("wan", "Latency at every site beside what is possible");
-  sub->add_option("--mode", *mode, "How it runs")
+  sub->add_option("--mode", *mode, "simulated: in virtual time; emulated: processes, in real time")
       ->check([](const std::string& text) {
-        return text == "simulated" ? std::string()
-                                   : "\"" + text + "\" is not accepted: the mode is simulated.";
+        const bool known = text == "simulated" || text == "emulated";
+        return known ? std::string()
+                     : "\"" + text + "\" is not accepted: the mode is simulated or emulated.";
       })
       ->capture_default_str();
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
   add_load(*sub, options->simulation);
+  sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
+      ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
+      ->capture_default_str();
+  add_links(*sub, options->simulation.links);
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());
+  sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
+      ->check(refuse_empty);
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
+  sub->add_option("--series", options->series, "A file for commands and latency second by second")
+      ->check(refuse_empty);
+  sub->add_option("--out", options->out, "A directory for a report with figures")
+      ->check(refuse_empty);
   sub->footer(kWanFooter);
-  sub->callback([options, gates, &status] {
+  sub->callback([options, mode, gates, &status] {
+    if (*mode == "emulated") options->mode = WanMode::kEmulated;
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
     status = run(*options);
   });

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "bench/report/latency.h"
+#include "bench/wan/repeats.h"
 #include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
 
@@ -17,6 +18,15 @@ std::string ms_text(double us) {
 
 std::string percentile(const FineHistogram& seen, double share) {
   return seen.count() == 0 ? "-" : ms_text(static_cast<double>(seen.percentile(share)));
+}
+
+/// "85.1 (85.0..85.2)": the median and the range, or one number where they do not differ.
+std::string range_text(const Spread& spread) {
+  if (spread.values_us.empty()) return "-";
+  const std::string least = ms_text(spread.least_us());
+  const std::string most = ms_text(spread.most_us());
+  if (least == most) return least;
+  return ms_text(spread.median_us()) + " (" + least + ".." + most + ")";
 }
 
 std::string ratio(const FineHistogram& seen, Tick bound_us) {
@@ -60,22 +70,17 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
                     : ".\n");
 }
 
-std::string conditions(const WanOptions& options, const WanResult& result) {
-  const SimulationOptions& s = options.simulation;
-  const Topology& topology = result.placement.topology();
-  std::string out = topology.name();
-  if (!topology.source().empty()) out += ": " + topology.source();
-  out += "\n\nSimulated: replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-         std::to_string(s.clients) + " clients a site, closed loop, " +
-         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) +
-         ", writes of " + std::to_string(s.value_bytes) + " bytes,\n" +
-         std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
-         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
-         std::to_string(s.seed) +
-         ". Durability none, one command an instance,\nreplies after execution, no faults, no "
-         "jitter. Bound: when only messages take time, and for EPaxos on the fast path.\n";
-  if (s.conflict_percent > 0) out += slow_path_text(options, result);
-  return out + "\n";
+/// What the links do beside taking their delays.
+std::string text_of(const LinkTrouble& links) {
+  std::string out = links.jitter_us == 0 ? "no jitter" : "jitter up to " + seconds(links.jitter_us);
+  if (links.loss > 0) {
+    out += ", " + fixed(links.loss * 100, 2) + " % of messages late by " +
+           seconds(LinkTrouble::kResentUs);
+  }
+  if (links.bytes_per_second > 0) {
+    out += ", " + fixed(static_cast<double>(links.bytes_per_second) * 8 / 1e6, 1) + " Mbit/s";
+  }
+  return out;
 }
 
 std::uint64_t failures(const WanResult& result) {
@@ -104,6 +109,21 @@ std::string csv_of(const FineHistogram& seen) {
   return out;
 }
 
+std::string csv_of(const WanRun& run, std::size_t site, Histograms histograms) {
+  std::string out;
+  for (const double share : {0.5, 0.99}) {
+    const Spread spread = spread_of(run.repeats, site, histograms, share);
+    if (spread.values_us.empty()) {
+      out += ",,,";
+      continue;
+    }
+    for (const double us : {spread.median_us(), spread.least_us(), spread.most_us()}) {
+      out += "," + fixed(us / 1000, 3);
+    }
+  }
+  return out;
+}
+
 Json json_of(const FineHistogram& seen) {
   Json json{{"count", seen.count()}, {"mean_ms", seen.mean() / 1000}};
   for (const auto& [name, share] : kPercentiles) {
@@ -114,12 +134,41 @@ Json json_of(const FineHistogram& seen) {
   return json;
 }
 
+/// The percentiles of each run alone, for whoever wants to know how they vary.
+void add_repeats(Json& json, const WanRun& run, std::size_t site, Histograms histograms) {
+  for (const auto& [name, share] : kPercentiles) {
+    Json& values = json["of_each_run"][std::string(name) + "_ms"] = Json::array();
+    for (const double us : spread_of(run.repeats, site, histograms, share).values_us) {
+      values.push_back(us / 1000);
+    }
+  }
+}
+
+/// A row a site it comes from.
+Json delays_of(const Topology& topology) {
+  Json rows = Json::array();
+  for (std::size_t from = 0; from < topology.site_count(); ++from) {
+    Json row = Json::array();
+    for (std::size_t to = 0; to < topology.site_count(); ++to) {
+      row.push_back(topology.one_way_us(from, to));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 Json json_of(const WanRun& run, const Placement& placement) {
   Json json{{"protocol", run.measured.protocol}};
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
   if (run.measured.interrupted) json["interrupted"] = true;
-  json["events"] = run.measured.events;
-  json["trace_hash"] = hash_text(run.measured.trace_hash);
+  if (run.measured.events > 0) {
+    json["events"] = run.measured.events;
+    json["trace_hash"] = Json::array();
+    for (const SimulatedRun& one : run.repeats) {
+      json["trace_hash"].push_back(hash_text(one.trace_hash));
+    }
+  }
+  if (run.measured.digest) json["digest"] = hash_text(*run.measured.digest);
   json["sites"] = Json::array();
   for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
     const SiteLatency& seen = run.measured.sites[site];
@@ -130,6 +179,8 @@ Json json_of(const WanRun& run, const Placement& placement) {
     one["slow_share"] = seen.slow_share ? Json(*seen.slow_share) : Json();
     one["commit"] = json_of(seen.commit_us);
     one["execution"] = json_of(seen.execution_us);
+    add_repeats(one["commit"], run, site, &SiteLatency::commit_us);
+    add_repeats(one["execution"], run, site, &SiteLatency::execution_us);
     json["sites"].push_back(std::move(one));
   }
   return json;
@@ -137,28 +188,78 @@ Json json_of(const WanRun& run, const Placement& placement) {
 
 }  // namespace
 
-std::string to_text(const WanOptions& options, const WanResult& result) {
-  TextTable table({"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
-                   ">exec p99", ">p99.9", ">slow path", ">commands"});
+std::string conditions_text(const WanOptions& options, const WanResult& result) {
+  const SimulationOptions& s = options.simulation;
+  const Topology& topology = result.placement.topology();
+  std::string out = topology.name();
+  if (!topology.source().empty()) out += ": " + topology.source();
+  out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
+  out +=
+      ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+      std::to_string(s.clients) + " clients a site, closed loop, " +
+      (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", writes of " +
+      std::to_string(s.value_bytes) + " bytes,\n" + std::to_string(s.conflict_percent) +
+      " % of them on one key that all share; " + seconds(s.measured_us) + " after " +
+      seconds(s.warm_up_us) + " of warm-up, seed " + std::to_string(s.seed) +
+      (options.repeat > 1 ? " and the next, " + std::to_string(options.repeat) + " runs" : "") +
+      ". Durability none, one command an instance,\nreplies after execution, " +
+      (options.faults.empty() ? "no faults" : std::to_string(options.faults.size()) + " faults") +
+      ", " + text_of(s.links) +
+      ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  if (options.repeat > 1) {
+    out +=
+        "Percentiles are those of all runs as one; the last columns have the median of each run's "
+        "own and, in brackets, their range.\n";
+  }
+  if (s.conflict_percent > 0) out += slow_path_text(options, result);
+  return out;
+}
+
+SiteTable table_of(const WanResult& result) {
+  SiteTable table{{"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
+                   ">exec p99", ">p99.9", ">slow path", ">commands"},
+                  {}};
+  const bool repeated =
+      std::ranges::any_of(result.runs, [](const WanRun& run) { return run.repeats.size() > 1; });
+  if (repeated) table.names.insert(table.names.end(), {">exec p50 a run", ">exec p99 a run"});
   const Topology& topology = result.placement.topology();
   for (const WanRun& run : result.runs) {
-    if (table.rows() > 0) table.add_gap();
     const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
       const Tick bound = run.bound.by_site_us[site];
-      table.add({name, topology.site(site), ms_text(static_cast<double>(bound)),
-                 percentile(seen.commit_us, 0.5), ratio(seen.commit_us, bound),
-                 percentile(seen.execution_us, 0.5), ratio(seen.execution_us, bound),
-                 percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
-                 percent(seen.slow_share), grouped(seen.execution_us.count())});
+      table.rows.push_back(
+          {{name, topology.site(site), ms_text(static_cast<double>(bound)),
+            percentile(seen.commit_us, 0.5), ratio(seen.commit_us, bound),
+            percentile(seen.execution_us, 0.5), ratio(seen.execution_us, bound),
+            percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
+            percent(seen.slow_share), grouped(seen.execution_us.count())},
+           site == 0});
+      if (!repeated) continue;
+      for (const double share : {0.5, 0.99}) {
+        table.rows.back().cells.push_back(
+            range_text(spread_of(run.repeats, site, &SiteLatency::execution_us, share)));
+      }
     }
     const SiteLatency all = together(run.measured);
-    table.add({name, "all", "", percentile(all.commit_us, 0.5), "",
-               percentile(all.execution_us, 0.5), "", percentile(all.execution_us, 0.99),
-               percentile(all.execution_us, 0.999), "", grouped(all.execution_us.count())});
+    table.rows.push_back(
+        {{name, "all", "", percentile(all.commit_us, 0.5), "", percentile(all.execution_us, 0.5),
+          "", percentile(all.execution_us, 0.99), percentile(all.execution_us, 0.999), "",
+          grouped(all.execution_us.count())},
+         false});
+    if (repeated) table.rows.back().cells.resize(table.names.size());
   }
-  std::string out = conditions(options, result) + table.text();
+  return table;
+}
+
+std::string to_text(const WanOptions& options, const WanResult& result) {
+  const SiteTable sites = table_of(result);
+  TextTable table(sites.names);
+  for (const SiteTable::Row& row : sites.rows) {
+    if (row.first_of_run && table.rows() > 0) table.add_gap();
+    table.add(row.cells);
+  }
+  std::string out = conditions_text(options, result) + "\n" + table.text();
   if (const std::uint64_t failed = failures(result); failed > 0) {
     out += "\n" + grouped(failed) + " commands were refused or have no known outcome.\n";
   }
@@ -168,10 +269,19 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
 std::string to_csv(const WanOptions& options, const WanResult& result) {
   std::string out =
       "topology,mode,protocol,leader,site,replica,clients,think_ms,conflicts_percent,value_bytes,"
-      "warm_up_s,measured_s,seed,bound_ms,commands,failed,slow_share";
+      "warm_up_s,measured_s,seed,jitter_ms,loss_percent,mbit_per_s,bound_ms,commands,failed,slow_"
+      "share";
   for (const char* phase : {"commit", "execution"}) {
     for (const auto& [name, share] : kPercentiles) {
       out += "," + std::string(phase) + "_" + name + "_ms";
+    }
+  }
+  out += ",repeats";
+  for (const char* phase : {"commit", "execution"}) {
+    for (const char* name : {"p50", "p99"}) {
+      for (const char* of : {"median", "least", "most"}) {
+        out += "," + std::string(phase) + "_" + name + "_" + of + "_ms";
+      }
     }
   }
   out += "\n";
@@ -180,7 +290,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
-      out += topology.name() + ",simulated," + run.measured.protocol + "," +
+      out += topology.name() + "," + to_string(options.mode) + "," + run.measured.protocol + "," +
              (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
              topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
              "," + std::to_string(s.clients) + "," +
@@ -188,10 +298,15 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
              std::to_string(s.conflict_percent) + "," + std::to_string(s.value_bytes) + "," +
              fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) + "," +
              fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
-             "," + fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
+             "," + fixed(static_cast<double>(s.links.jitter_us) / 1000, 3) + "," +
+             fixed(s.links.loss * 100, 3) + "," +
+             fixed(static_cast<double>(s.links.bytes_per_second) * 8 / 1e6, 3) + "," +
+             fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
              std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
              (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
-             csv_of(seen.execution_us) + "\n";
+             csv_of(seen.execution_us) + "," + std::to_string(run.repeats.size()) +
+             csv_of(run, site, &SiteLatency::commit_us) +
+             csv_of(run, site, &SiteLatency::execution_us) + "\n";
     }
   }
   return out;
@@ -206,11 +321,14 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
   }
   Json json{{"benchmark", "wan"},
             {"version", version_line("epaxos-bench")},
-            {"mode", "simulated"},
+            {"mode", to_string(options.mode)},
             {"topology", topology.name()},
             {"source", topology.source()},
             {"sites", topology.sites()},
             {"replicas", std::move(replicas)},
+            {"one_way_us", delays_of(topology)},
+            {"protocols", options.protocols},
+            {"leaders", options.leaders},
             {"clients", s.clients},
             {"think_us", s.think_us},
             {"conflicts_percent", s.conflict_percent},
@@ -218,7 +336,12 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"warm_up_us", s.warm_up_us},
             {"measured_us", s.measured_us},
             {"seed", s.seed},
+            {"repeat", options.repeat},
             {"hot_key_limit", s.limit_hot_keys},
+            {"jitter_us", s.links.jitter_us},
+            {"loss", s.links.loss},
+            {"bytes_per_second", s.links.bytes_per_second},
+            {"faults", options.faults},
             {"durability", "none"},
             {"batch", 1},
             {"interrupted", result.interrupted}};

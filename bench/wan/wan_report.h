@@ -3,12 +3,27 @@
 // What was measured beside what is possible: for people, as CSV and as JSON.
 
 #include <string>
+#include <vector>
 
 #include "bench/wan/wan.h"
 
 namespace epaxos::bench {
 
-/// Conditions, and a table: every site of every run, and all sites together.
+/// What was run, and under which conditions; lines that end with a newline.
+std::string conditions_text(const WanOptions& options, const WanResult& result);
+
+/// The table: what its columns are called, in the manner of TextTable, and its cells.
+struct SiteTable {
+  struct Row {
+    std::vector<std::string> cells;
+    bool first_of_run = false;
+  };
+  std::vector<std::string> names;
+  std::vector<Row> rows;  ///< Every site of every run, and after each run all sites together.
+};
+SiteTable table_of(const WanResult& result);
+
+/// Conditions, and the table.
 std::string to_text(const WanOptions& options, const WanResult& result);
 /// A line a run and site.
 std::string to_csv(const WanOptions& options, const WanResult& result);

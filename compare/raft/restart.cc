@@ -131,7 +131,7 @@ void RaftCore::start(Tick now, Effects& out) {
   wait_for_leader(now);
   // What was promised in an earlier life may still bind.
   static_cast<void>(promise_to_leader());
-  if (n_ == 1 && voting_) election_due_ = now;
+  if (voting_) election_due_ = n_ == 1 ? now : election_due_ + config_.first_election_us;
 }
 
 }  // namespace epaxos::compare::raft

@@ -69,6 +69,8 @@ struct CoreConfig {
   std::size_t recoveries_max = 1024;   ///< At once.
   // Of protocols with a leader:
   Tick election_us = 300'000;  ///< Without a leader's word for so long or up to twice: an election.
+  /// On top of that after a start, unless a leader or a candidate is heard: for who is not to lead.
+  Tick first_election_us = 0;
   Tick heartbeat_us = 50'000;  ///< Between the words of a leader that has nothing to say.
   Reads reads = Reads::kLog;   ///< Of commands that only read.
   /// So many known instances that are not executed make the image of a peer worth a question.

@@ -23,8 +23,8 @@ std::int64_t skew(const ClusterConfig& config, std::uint64_t replica) {
   return static_cast<std::int64_t>(random.below(2 * config.session_ttl_us / 16 + 1)) - most;
 }
 
-/// So many times as long as the one who is to lead the others wait before they stand for election.
-constexpr Tick kElectionsOfPatience = 100;
+/// So much longer than the one who is to lead the others wait before they stand for election.
+constexpr Tick kFirstElectionUs = 60 * kSecond;
 
 }  // namespace
 
@@ -58,7 +58,7 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.pauses_in_turns = config.pauses_in_turns;
     replica.core = config.core;
     const bool waits = config.leads_first && *config.leads_first != replica.self;
-    if (waits) replica.core.election_us *= kElectionsOfPatience;
+    if (waits) replica.core.first_election_us = kFirstElectionUs;
     replica.session_ttl_us = config.session_ttl_us;
     replica.image_log_bytes = config.image_log_bytes;
     replica.image_turn_bytes = config.image_turn_bytes;

@@ -51,7 +51,7 @@ struct ClusterConfig {
   bool memory_only = false;
   /// Watches what is executed, which costs time and memory with every command.
   bool check_executions = true;
-  /// Of protocols with a leader: this replica stands for election long before all others.
+  /// Of protocols with a leader: this replica stands for election long before all others at first.
   std::optional<ReplicaId> leads_first = std::nullopt;
   CoreConfig core;  ///< A template: who it is for is filled in.
 };

@@ -58,6 +58,7 @@ Tick VirtualNetwork::draw_delay(Link& link) {
   const LinkConditions& conditions = link.conditions;
   Tick delay = conditions.delay_us + link.random.exponential(conditions.jitter_us);
   if (link.random.chance(conditions.tail_ppm)) delay += link.random.below(conditions.tail_us + 1);
+  if (link.random.chance(conditions.resent_ppm)) delay += conditions.resent_us;
   return delay;
 }
 

@@ -22,6 +22,8 @@ struct LinkConditions {
   std::uint32_t tail_ppm = 0;  ///< This share is late by up to tail_us more.
   Tick tail_us = 0;
   std::uint32_t loss_ppm = 0;
+  std::uint32_t resent_ppm = 0;  ///< This share is late by resent_us, as what TCP sends again is.
+  Tick resent_us = 200'000;
   std::uint32_t duplicate_ppm = 0;  ///< This share arrives a second time, up to ... later.
   Tick duplicate_after_us = 1'000'000;
   /// The sender of this share is told that it was dropped. Half of it arrives nevertheless.

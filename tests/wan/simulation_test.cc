@@ -16,14 +16,7 @@ namespace {
 using testing::any_topology;
 using testing::must;
 using testing::shipped;
-
-SimulationOptions short_run() {
-  SimulationOptions options;
-  options.clients = 3;
-  options.warm_up_us = kSecond;
-  options.measured_us = kSecond;
-  return options;
-}
+using testing::short_run;
 
 /// Runs a protocol, led from each site if it has a leader, and holds every site to its bound.
 void expect_bounds(const Placement& placement, const std::string& name,
@@ -139,6 +132,31 @@ TEST(Simulation, ThinkingClientsSendLess) {
 
   // One each 1.085 s, of three clients.
   EXPECT_NEAR(static_cast<double>(run.sites[0].execution_us.count()), 27.6, 3);
+}
+
+// Jitter is drawn evenly, so that half of it comes on top of a way, and of two ways more often than
+// not more; and who waits for the answers of two replicas waits for the later one.
+TEST(Simulation, JitterAndLossComeOnTopOfTheDelays) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 20 * kSecond;
+  options.links.jitter_us = 10'000;
+  const SimulatedRun jitter = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  options.links = {.loss = 0.2};
+  const SimulatedRun loss = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  const Bounds bound = bound_of(placement, "epaxos", {});
+  for (std::size_t site = 0; site < jitter.sites.size(); ++site) {
+    const Tick least = bound.by_site_us[site];
+    const FineHistogram& late = jitter.sites[site].execution_us;
+    EXPECT_GE(late.percentile(0), least);
+    EXPECT_GE(late.percentile(0.5), least + 5'000);
+    EXPECT_LE(late.max(), least + 30'000);
+    const FineHistogram& lost = loss.sites[site].execution_us;
+    EXPECT_GE(lost.percentile(0), least);
+    EXPECT_GE(lost.percentile(0.95), least + LinkTrouble::kResentUs / 2);
+  }
 }
 
 TEST(Simulation, StopsWhenItIsTold) {

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bench/wan/simulation.h"
 #include "bench/wan/topology.h"
 
 namespace epaxos::bench::testing {
@@ -31,6 +32,15 @@ inline std::string text_of(const std::filesystem::path& path) {
 
 inline Topology shipped(const std::string& name) {
   return must(Topology::load(name));
+}
+
+/// Three clients a site; a second is measured after a second.
+inline SimulationOptions short_run() {
+  SimulationOptions options;
+  options.clients = 3;
+  options.warm_up_us = kSecond;
+  options.measured_us = kSecond;
+  return options;
 }
 
 /// Sites S0, S1, ... with any delays up to `most_us`, different in the two directions, and within

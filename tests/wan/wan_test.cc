@@ -62,7 +62,7 @@ TEST(WanProgram, TheFilesHoldWhatTheTableShows) {
   EXPECT_EQ(std::ranges::count(rows, '\n'), 1 + 2 * 3);
   EXPECT_THAT(rows, AllOf(HasSubstr("topology,mode,protocol,leader,site,"),
                           HasSubstr("sosp13-3,simulated,raft,EU,CA,CA,3,0.000,50,16,1.000,2.000,7,"
-                                    "246.000,")));
+                                    "0.000,0.000,0.000,246.000,")));
 }
 
 TEST(WanProgram, TheSameSeedWritesTheSameFile) {
@@ -136,7 +136,11 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
       {"--topology sosp13-5 --replicas VA,CA,OR --leaders JP", "There is no replica at JP."},
       {"--topology sosp13-5 --protocols epaxos,epaxos", "--protocols names epaxos twice."},
       {"--topology sosp13-5 --protocols paxos", "what can be measured is one of epaxos"},
-      {"--topology sosp13-5 --mode real", "the mode is simulated"},
+      {"--topology sosp13-5 --mode real", "the mode is simulated or emulated"},
+      {"--topology sosp13-5 --bandwidth 10", "--bandwidth needs --mode emulated"},
+      {"--topology sosp13-5 --bandwidth -1", "0: as many as come"},
+      {"--topology sosp13-5 --loss 51", "0 to 50 percent are lost"},
+      {"--topology sosp13-5 --jitter 1h", "0 to 10 seconds at most"},
       {"--topology sosp13-5 --clients 0", "1 to 10000 clients are at a site"},
       {"--topology sosp13-5 --conflicts 101", "from 0 to 100"},
       {"--topology sosp13-5 --duration 10ms", "0.1 seconds to an hour are measured"},

@@ -36,6 +36,23 @@ TEST(VirtualLeader, IsTheOneThatIsToStandFirst) {
   }
 }
 
+// Whoever waits longer at the start does not when the first leader is gone.
+TEST(VirtualLeader, IsReplacedAsSoonAsAnyOther) {
+  sim::ClusterConfig config;
+  config.leads_first = ReplicaId(0);
+  sim::Cluster cluster(config, raft(), machines());
+  ASSERT_TRUE(cluster.run_until([&] { return all_follow(cluster, ReplicaId(0)); }, 2 * kSecond));
+
+  cluster.kill(ReplicaId(0));
+
+  EXPECT_TRUE(cluster.run_until(
+      [&] {
+        const std::optional<ReplicaId> leader = cluster.status(ReplicaId(1)).leader;
+        return leader && leader != ReplicaId(0) && cluster.status(ReplicaId(2)).leader == leader;
+      },
+      5 * kSecond));
+}
+
 TEST(VirtualLeader, GivesTheLeadToAnother) {
   sim::ClusterConfig config;
   config.leads_first = ReplicaId(0);

@@ -1,0 +1,273 @@
+#include "bench/wan/emulation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "bench/report/clock.h"
+#include "bench/throughput/children.h"
+#include "bench/wan/emulated_clients.h"
+#include "deps/types/check.h"
+
+namespace epaxos::bench {
+namespace {
+
+/// Between two looks at what the replicas tell.
+constexpr Tick kLookUs = 10'000;
+constexpr auto kLook = std::chrono::milliseconds(kLookUs / 1000);
+/// From the order to begin until the first client may.
+constexpr Tick kHeadStartUs = 200'000;
+/// Stragglers that take longer never end, and states that differ for longer never become equal.
+constexpr Tick kPatienceUs = 30 * kSecond;
+
+class EmulatedRun {
+ public:
+  EmulatedRun(const Placement& placement, const Protocol& protocol, std::optional<ReplicaId> leader,
+              const SimulationOptions& options, SharedRun& shared, const Watch& watch)
+      : placement_(placement),
+        options_(options),
+        shared_(shared),
+        watch_(watch),
+        group_{placement, protocol, leader, options, shared},
+        run_{protocol.name, leader, {}, 0, 0, {}, {}, false},
+        recorder_(run_, options),
+        world_(placement) {
+    run_.sites.resize(placement.topology().site_count());
+  }
+
+  Result<SimulatedRun> run() {
+    set_links();
+    if (const auto started = start(); !started) return fail(started.error());
+    if (const auto measured = measure(); !measured) return fail(measured.error());
+    if (!run_.interrupted) {
+      if (const auto ended = end(); !ended) return fail(ended.error());
+    }
+    recorder_.finish(now_us());
+    return std::move(run_);
+  }
+
+ private:
+  /// And who serves which site.
+  void set_links() {
+    for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      shared_.server_of[site] = world_.placement().nearest(site).value();
+    }
+    for_each_member(placement_.all(), [&](ReplicaId from) {
+      for_each_member(placement_.all(), [&](ReplicaId to) {
+        shared_.links.set(from, to,
+                          {.delay_us = world_.one_way_us(from, to),
+                           .jitter_us = options_.links.jitter_us,
+                           .loss = options_.links.loss,
+                           .loss_delay_us = LinkTrouble::kResentUs,
+                           .bytes_per_second = options_.links.bytes_per_second,
+                           .cut = world_.is_cut(from, to)});
+      });
+    });
+  }
+
+  Result<void> start() {
+    GroupOptions group;
+    group.replicas = placement_.replica_count();
+    auto children = Children::start(emulated_clients(group_), group, "");
+    if (!children) return fail(children.error());
+    children_ = *std::move(children);
+    begin_ = now_us() + kHeadStartUs;
+    from_ = begin_ + options_.warm_up_us;
+    to_ = from_ + options_.measured_us;
+    shared_.begin_us = begin_;
+    shared_.from_us = from_;
+    shared_.to_us = to_;
+    recorder_.measure(from_);
+    const auto loading = ask(Order::kLoad);
+    return loading ? Result<void>() : fail(loading.error());
+  }
+
+  Result<void> measure() {
+    if (const auto warmed_up = run_until(from_); !warmed_up) return warmed_up;
+    const auto before = ask(Order::kMeasure);
+    if (!before) return fail(before.error());
+    if (const auto passed = run_until(to_); !passed) return passed;
+    const auto after = ask(Order::kMeasure);
+    if (!after) return fail(after.error());
+    for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      const ReplicaId replica = placement_.nearest(site);
+      if (!living().contains(replica)) continue;
+      run_.sites[site].slow_share =
+          slow_share(paths_of((*before)[replica.value()]), paths_of((*after)[replica.value()]));
+    }
+    world_.heal();
+    set_links();
+    return {};
+  }
+
+  [[nodiscard]] ReplicaSet living() const { return world_.placement().living(); }
+
+  void apply_faults() {
+    for (; next_fault_ < options_.faults.size(); ++next_fault_) {
+      const Fault& fault = options_.faults[next_fault_];
+      if (now_us() < from_ + fault.at_us) return;
+      world_.apply(fault);
+      if (fault.kind == Fault::Kind::kKill) kill(fault.one);
+      set_links();
+    }
+  }
+
+  /// Its clients die with it; what they waited for has no known outcome.
+  void kill(ReplicaId replica) {
+    children_->kill(replica.value());
+    look();
+    const Tick now = now_us();
+    auto& unfinished = shared_.replicas[replica.value()].unfinished;
+    for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      // As if all were sent just now, if that is measured: when each was sent died with it.
+      const Sample lost{.sent_us = std::clamp(now, from_, to_ - 1),
+                        .site = static_cast<std::uint32_t>(site)};
+      for (std::int64_t left = unfinished[site].exchange(0); left > 0; --left) recorder_.add(lost);
+    }
+  }
+
+  static Paths paths_of(const Measurement& measurement) {
+    return {measurement.totals.fast_path, measurement.totals.slow_path};
+  }
+
+  /// The load goes on until what was measured has ended; then all replicas come to one state.
+  Result<void> end() {
+    if (const auto waited = wait_for_stragglers(); !waited || run_.interrupted) return waited;
+    if (const auto stopped = ask(Order::kStopLoad); !stopped) return fail(stopped.error());
+    if (const auto equal = wait_for_equal_states(); !equal) return equal;
+    if (const auto quit = ask(Order::kQuit); !quit) return fail(quit.error());
+    children_.reset();
+    return {};
+  }
+
+  Result<void> wait_for_stragglers() {
+    const Tick deadline = now_us() + kPatienceUs;
+    while (unfinished() > 0 && !run_.interrupted) {
+      if (now_us() > deadline) {
+        return fail(ErrorCode::kUnavailable,
+                    std::to_string(unfinished()) + " commands of " + run_.protocol +
+                        " had no outcome 30 seconds after the measured time. Ask for fewer "
+                        "--clients or more --think.");
+      }
+      if (const auto passed = run_until(now_us() + kLookUs); !passed) return passed;
+    }
+    look();
+    return {};
+  }
+
+  [[nodiscard]] std::int64_t unfinished() const {
+    std::int64_t sum = 0;
+    for (const SharedRun::Replica& replica : shared_.replicas) {
+      for (const auto& count : replica.unfinished) sum += count;
+    }
+    return sum;
+  }
+
+  Result<void> wait_for_equal_states() {
+    const Tick deadline = now_us() + kPatienceUs;
+    while (now_us() < deadline) {
+      const auto all = ask(Order::kMeasure);
+      if (!all) return fail(all.error());
+      const std::vector<ReplicaId> members = members_of(living());
+      const std::uint64_t digest = (*all)[members.front().value()].digest;
+      const bool equal = std::ranges::all_of(members, [&](ReplicaId each) {
+        const Measurement& said = (*all)[each.value()];
+        return said.in_flight == 0 && said.digest == digest;
+      });
+      if (equal) {
+        run_.digest = digest;
+        return {};
+      }
+      std::this_thread::sleep_for(kLook);
+    }
+    return fail(ErrorCode::kUnavailable,
+                "The replicas of " + run_.protocol +
+                    " did not come to one state within 30 seconds after the load.");
+  }
+
+  /// Until then, or until told to stop. Errors: unavailable - a replica has ended.
+  Result<void> run_until(Tick time) {
+    while (!run_.interrupted && now_us() < time) {
+      std::this_thread::sleep_for(std::chrono::microseconds(std::min(kLookUs, time - now_us())));
+      look();
+      apply_faults();
+      for (const ReplicaId replica : members_of(living())) {
+        // Nothing was asked, so that this tells of an end alone.
+        const auto said = children_->answer(replica.value(), std::chrono::milliseconds(0));
+        if (!said) return fail(said.error());
+      }
+      const Tick passed = std::clamp(now_us(), begin_, to_) - begin_;
+      run_.interrupted = watch_ && !watch_(passed, to_ - begin_);
+    }
+    return lost_nothing();
+  }
+
+  /// Takes what the clients have told.
+  void look() {
+    for (SharedRun::Replica& replica : shared_.replicas) {
+      replica.samples.read([this](const Sample& sample) { recorder_.add(sample); });
+    }
+  }
+
+  [[nodiscard]] Result<void> lost_nothing() const {
+    for (const SharedRun::Replica& replica : shared_.replicas) {
+      if (replica.samples.lost() > 0) {
+        return fail(ErrorCode::kUnavailable,
+                    "This machine does not keep up: commands ended faster than they were counted. "
+                    "Ask for fewer --clients or more --think.");
+      }
+    }
+    return {};
+  }
+
+  /// Gives the order to all that live, and goes on looking until they have answered. By replica.
+  Result<std::vector<Measurement>> ask(Order order) {
+    const std::vector<ReplicaId> members = members_of(living());
+    for (const ReplicaId each : members) children_->give(each.value(), order);
+    std::vector<Measurement> all(static_cast<std::size_t>(placement_.replica_count()));
+    const Tick deadline = now_us() + kPatienceUs;
+    for (std::size_t i = 0; i < members.size();) {
+      auto answer = children_->answer(members[i].value(), kLook);
+      if (!answer) return fail(answer.error());
+      look();
+      if (*answer) {
+        all[members[i++].value()] = **answer;
+      } else if (now_us() > deadline) {
+        return fail(ErrorCode::kUnavailable, "The replica at " + placement_.name_of(members[i]) +
+                                                 " does not answer any more.");
+      }
+    }
+    return all;
+  }
+
+  const Placement& placement_;
+  const SimulationOptions& options_;
+  SharedRun& shared_;
+  const Watch& watch_;
+  const EmulatedGroup group_;
+  SimulatedRun run_;
+  Recorder recorder_;
+  FaultyWorld world_;
+  std::size_t next_fault_ = 0;
+  std::unique_ptr<Children> children_;
+  Tick begin_ = 0;
+  Tick from_ = 0;
+  Tick to_ = 0;
+};
+
+}  // namespace
+
+Result<SimulatedRun> emulate(const Placement& placement, const Protocol& protocol,
+                             std::optional<ReplicaId> leader, const SimulationOptions& options,
+                             const Watch& watch) {
+  check(placement.down().size() == 0, "every replica runs in an emulation");
+  const SharedRunPointer shared = make_shared_run();
+  if (shared == nullptr) {
+    return fail(ErrorCode::kUnavailable,
+                "There is no memory left that the processes of the replicas could share.");
+  }
+  return EmulatedRun(placement, protocol, leader, options, *shared, watch).run();
+}
+
+}  // namespace epaxos::bench

@@ -1,0 +1,20 @@
+#pragma once
+
+// One protocol on one placement in real time: a process a replica on this machine, ZeroMQ over
+// loopback between them, and what each sends is held back for as long as the link takes.
+// Durability none. What is measured differs from simulate() by what real processes, sockets and
+// this machine add.
+
+#include "bench/wan/simulation.h"
+
+namespace epaxos::bench {
+
+/// As simulate(). Besides, once everything has ended: all replicas have the same state.
+/// Precondition: the calling process has a single thread.
+/// Errors: unavailable - no process or port is left, a replica has ended, there is no leader,
+/// commands never end, this machine does not keep up, or states differ.
+Result<SimulatedRun> emulate(const Placement& placement, const Protocol& protocol,
+                             std::optional<ReplicaId> leader, const SimulationOptions& options,
+                             const Watch& watch = {});
+
+}  // namespace epaxos::bench

@@ -1,0 +1,47 @@
+#pragma once
+
+// What became of the commands of a run, gathered by site. One command after the other, in any
+// order: simulated clients tell at once, those in other processes a little later.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "bench/wan/simulation.h"
+
+namespace epaxos::bench {
+
+/// A command that has ended, as its client saw it. Times in microseconds, of the clock of the run.
+struct Sample {
+  Tick sent_us = 0;
+  Tick execution_us = 0;  ///< Until the reply, or the news that it failed.
+  Tick commit_us = 0;     ///< Until the commit, and the way back. Of executed ones.
+  std::uint32_t site = 0;
+  bool executed = false;  ///< Else rejected, or without a known outcome.
+};
+
+class Recorder {
+ public:
+  /// Both outlive it; `run` has its sites.
+  Recorder(SimulatedRun& run, const SimulationOptions& options) : run_(run), options_(options) {}
+
+  /// Commands that are sent in the measured time after this are measured. Before the first sample.
+  void measure(Tick from_us);
+  [[nodiscard]] bool is_measured(Tick sent_us) const { return sent_us >= from_ && sent_us < to_; }
+
+  void add(const Sample& sample);
+
+  /// All samples are there, or all until now. Completes the run.
+  void finish(Tick now_us);
+
+ private:
+  void add_to_timeline(const Sample& sample);
+
+  SimulatedRun& run_;
+  const SimulationOptions& options_;
+  std::optional<TimelineRecorder> timeline_;
+  Tick from_ = 0;
+  Tick to_ = 0;
+};
+
+}  // namespace epaxos::bench

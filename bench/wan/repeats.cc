@@ -1,0 +1,70 @@
+#include "bench/wan/repeats.h"
+
+#include <algorithm>
+
+#include "deps/types/check.h"
+
+namespace epaxos::bench {
+namespace {
+
+std::optional<double> middle_share(const std::vector<SimulatedRun>& runs, std::size_t site) {
+  std::vector<double> shares;
+  for (const SimulatedRun& run : runs) {
+    if (run.sites[site].slow_share) shares.push_back(*run.sites[site].slow_share);
+  }
+  if (shares.empty()) return std::nullopt;
+  return median_of(std::move(shares));
+}
+
+}  // namespace
+
+SimulatedRun merged(const std::vector<SimulatedRun>& runs) {
+  check(!runs.empty(), "there is something to merge");
+  SimulatedRun all = runs.front();
+  for (std::size_t i = 1; i < runs.size(); ++i) {
+    for (std::size_t site = 0; site < all.sites.size(); ++site) {
+      all.sites[site].commit_us.merge(runs[i].sites[site].commit_us);
+      all.sites[site].execution_us.merge(runs[i].sites[site].execution_us);
+      all.sites[site].failed += runs[i].sites[site].failed;
+    }
+    all.events += runs[i].events;
+    all.digest.reset();
+    all.interrupted = all.interrupted || runs[i].interrupted;
+  }
+  for (std::size_t site = 0; site < all.sites.size(); ++site) {
+    all.sites[site].slow_share = middle_share(runs, site);
+  }
+  return all;
+}
+
+double Spread::median_us() const {
+  return median_of(values_us);
+}
+
+double Spread::least_us() const {
+  return *std::ranges::min_element(values_us);
+}
+
+double Spread::most_us() const {
+  return *std::ranges::max_element(values_us);
+}
+
+Spread spread_of(const std::vector<SimulatedRun>& runs, std::size_t site, Histograms histograms,
+                 double share) {
+  Spread spread;
+  for (const SimulatedRun& run : runs) {
+    const FineHistogram& seen = run.sites[site].*histograms;
+    if (seen.count() == 0) continue;
+    spread.values_us.push_back(static_cast<double>(seen.percentile(share)));
+  }
+  return spread;
+}
+
+double median_of(std::vector<double> values) {
+  check(!values.empty(), "there is a median");
+  std::ranges::sort(values);
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+}  // namespace epaxos::bench

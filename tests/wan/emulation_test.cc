@@ -1,0 +1,163 @@
+// Emulated runs: real processes and sockets. On a busy machine only what cannot be is certain:
+// nothing comes before its bound, everything is counted once, and all states are equal in the end.
+
+#include "bench/wan/emulation.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "bench/report/clock.h"
+#include "bench/throughput/protocols.h"
+#include "bench/wan/timer_thread.h"
+#include "bench/wan/wan.h"
+#include "tests/bench/bench_program.h"
+#include "tests/wan/wan_support.h"
+
+namespace epaxos::bench {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::must;
+using testing::short_run;
+using testing::text_of;
+
+/// Three replicas, and a site D without one, next to C. Clients of A are 1 ms from their replica.
+Topology near() {
+  return {"near",
+          "",
+          {"A", "B", "C", "D"},
+          {500, 4'000, 9'000, 20'000,  //
+           6'000, 0, 7'000, 30'000,    //
+           11'000, 8'000, 0, 2'000,    //
+           25'000, 35'000, 3'000, 0}};
+}
+
+/// One value less than which nothing was measured: exact up to the steps of the histogram.
+void expect_nothing_below(const SiteLatency& seen, Tick bound, const std::string& where) {
+  ASSERT_GT(seen.execution_us.count(), 0u) << where;
+  EXPECT_EQ(seen.execution_us.count(), seen.commit_us.count()) << where;
+  EXPECT_GE(seen.execution_us.percentile(0), bound) << where;
+  EXPECT_GE(seen.commit_us.percentile(0), bound) << where;
+  EXPECT_EQ(seen.failed, 0u) << where;
+}
+
+TEST(Emulation, NothingIsFasterThanItsBoundAndAllStatesAreEqual) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  for (const std::string& name : measured_protocols()) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(1)) : std::nullopt;
+
+    const SimulatedRun run = must(emulate(placement, protocol, leader, short_run()));
+
+    const Bounds bound = bound_of(placement, name, leader);
+    ASSERT_EQ(run.sites.size(), 4u);
+    for (std::size_t site = 0; site < run.sites.size(); ++site) {
+      const std::string where = name + " at " + topology.site(site);
+      expect_nothing_below(run.sites[site], bound.by_site_us[site], where);
+      // A client sends no sooner than it has its answer, so that so many fit in the second.
+      EXPECT_LE(run.sites[site].execution_us.count(), 3 * (kSecond / bound.by_site_us[site] + 1))
+          << where;
+      EXPECT_EQ(run.sites[site].slow_share.has_value(), !leader) << where;
+    }
+    EXPECT_TRUE(run.digest.has_value()) << name;
+    EXPECT_FALSE(run.interrupted) << name;
+  }
+}
+
+TEST(Emulation, ConflictsJitterAndLossStillEndInOneState) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  SimulationOptions options = short_run();
+  options.conflict_percent = 100;
+  options.think_us = 1'000;
+  options.links = {.jitter_us = 3'000, .loss = 0.01, .bytes_per_second = 10'000'000};
+
+  const SimulatedRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
+
+  EXPECT_TRUE(run.digest.has_value());
+  EXPECT_GT(run.sites[1].slow_share.value_or(0), 0.0) << "everything conflicts";
+  for (const SiteLatency& seen : run.sites) {
+    EXPECT_GE(seen.execution_us.percentile(0.5), seen.commit_us.percentile(0.5));
+  }
+}
+
+TEST(Emulation, StopsWhenItIsToldAndKeepsWhatItHas) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  const auto watch = [](Tick passed, Tick of) {
+    EXPECT_EQ(of, 2 * kSecond);
+    return passed < kSecond * 3 / 2;
+  };
+
+  const SimulatedRun run =
+      must(emulate(placement, protocol_named("epaxos"), {}, short_run(), watch));
+
+  EXPECT_TRUE(run.interrupted);
+  EXPECT_GT(run.sites[1].execution_us.count(), 0u);
+  EXPECT_FALSE(run.digest.has_value());
+}
+
+TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {
+  const Scratch scratch;
+  const std::string csv = scratch.path() / "out.csv";
+  const std::string json_path = scratch.path() / "out.json";
+
+  const Finished run = bench(
+      "wan --mode emulated --topology sosp13-3 --protocols epaxos,raft --leaders EU --clients 2"
+      " --warm-up 1s --duration 1s --jitter 1ms --bandwidth 100 --assert 'p50<1ms' --csv " +
+      csv + " --json " + json_path);
+
+  EXPECT_EQ(run.status, 3) << run.out;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("Emulated: replicas at CA, VA, EU"),
+                             HasSubstr("jitter up to 0.001 s, 100.0 Mbit/s"),
+                             HasSubstr("raft led from EU  CA    246.0"),
+                             HasSubstr("p50<1ms does not hold for the commit of epaxos at CA")));
+  const auto json = nlohmann::json::parse(text_of(json_path));
+  EXPECT_EQ(json["mode"], "emulated");
+  EXPECT_EQ(json["runs"].size(), 2u);
+  EXPECT_FALSE(json["runs"][0].contains("trace_hash"));
+  EXPECT_TRUE(json["runs"][0].contains("digest"));
+  EXPECT_THAT(text_of(csv), HasSubstr("\nsosp13-3,emulated,raft,EU,VA,VA,2,"));
+}
+
+TEST(WanProgram, CtrlCEndsTheReplicasOfAnEmulationAndPrintsWhatWasMeasured) {
+  const Finished run =
+      interrupted_bench({"wan", "--mode", "emulated", "--topology", "sosp13-3", "--protocols",
+                         "epaxos", "--clients", "1", "--duration", "1h"});
+
+  EXPECT_EQ(run.status, 130);
+  EXPECT_THAT(run.out, HasSubstr("Emulated: replicas at CA, VA, EU"));
+}
+
+TEST(TimerThread, RunsWhatIsDueInItsOrderAndForgetsTheRest) {
+  std::vector<int> ran;
+  std::mutex mutex;
+  std::condition_variable last;
+  const auto note = [&](int number) {
+    const std::scoped_lock lock(mutex);
+    ran.push_back(number);
+    last.notify_one();
+  };
+  {
+    TimerThread timer;
+    const Tick now = now_us();
+    timer.at(now + 20'000, [&] { note(2); });
+    timer.at(now + 3600 * kSecond, [&] { note(4); });
+    timer.at(now + 10'000, [&] {
+      note(1);
+      timer.at(now + 30'000, [&] {
+        EXPECT_GE(now_us(), now + 30'000);
+        note(3);
+      });
+    });
+    std::unique_lock lock(mutex);
+    last.wait(lock, [&] { return ran.size() == 3; });
+  }
+  EXPECT_THAT(ran, ::testing::ElementsAre(1, 2, 3));
+}
+
+}  // namespace
+}  // namespace epaxos::bench
