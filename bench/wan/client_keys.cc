@@ -15,6 +15,7 @@ KeyChoice keys_of(std::size_t site, const SimulationOptions& options) {
   keys.prefix = "site" + std::to_string(site) + "-";
   keys.hot_percent = options.conflict_percent;
   keys.value_bytes = options.value_bytes;
+  keys.increments = options.check_linearizability;
   keys.own_keys = kKeysOfAClient * options.clients;
   keys.seed = sim::stream(options.seed, sim::Purpose::kWorkload, site).next();
   return keys;

@@ -30,6 +30,7 @@ void SimulatedClients::after(Tick us, Action action) {
 }
 
 void SimulatedClients::send(std::size_t site) {
+  if (stopped_) return;
   const Placement& placement = world_.placement();
   const Asked asked{site, placement.nearest(site), cluster_.now(), placement.from_nearest_us(site)};
   if (recorder_.is_measured(asked.sent_at)) ++unfinished_;

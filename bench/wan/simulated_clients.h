@@ -24,6 +24,8 @@ class SimulatedClients {
 
   /// From now on; each of them begins at some moment of the first second.
   void start();
+  /// Sends nothing any more.
+  void stop() { stopped_ = true; }
   /// Measured commands that have no outcome yet.
   [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
 
@@ -48,6 +50,7 @@ class SimulatedClients {
   Recorder& recorder_;
   std::vector<std::unique_ptr<Writes>> writes_;  // By site.
   std::uint64_t unfinished_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace epaxos::bench

@@ -40,6 +40,9 @@ struct SimulationOptions {
   LinkTrouble links = {};
   std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
   bool timeline = false;           ///< Kept as soon as there are faults.
+  /// Whether clients could tell the group from one machine is judged in the end. They increment
+  /// counters instead of putting values, as the answers to these show the order. In virtual time.
+  bool check_linearizability = false;
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
 };
@@ -73,6 +76,8 @@ struct SimulatedRun {
   /// Of the states of all replicas that live, once they had executed everything: they are equal.
   std::optional<std::uint64_t> digest;
   std::optional<Timeline> timeline;  ///< When it was asked for.
+  /// So many commands were judged, warm-up and all, and are linearizable.
+  std::optional<std::uint64_t> linearizable;
   bool interrupted = false;
 
   friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;
@@ -91,7 +96,8 @@ CoreConfig core_of(const Placement& placement, const SimulationOptions& options)
 using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
 
 /// `leader`: of a protocol that has one. Precondition: nobody is down.
-/// Errors: unavailable - it does not come to lead, or commands never end.
+/// Errors: unavailable - it does not come to lead, commands never end, states differ in the end, or
+/// the history is not linearizable.
 Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
                               std::optional<ReplicaId> leader, const SimulationOptions& options,
                               const Watch& watch = {});

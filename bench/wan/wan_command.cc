@@ -162,6 +162,7 @@ void add_links(CLI::App& sub, LinkTrouble& o) {
 void add_wan(CLI::App& app, int& status) {
   auto options = std::make_shared<WanOptions>();
   auto mode = std::make_shared<std::string>("simulated");
+  auto check = std::make_shared<std::string>();
   auto gates = std::make_shared<std::vector<std::string>>();
   auto* const sub = app.add_subcommand("wan", "Latency at every site beside what is possible");
   sub->add_option("--mode", *mode, "simulated: in virtual time; emulated: processes, in real time")
@@ -175,6 +176,12 @@ void add_wan(CLI::App& app, int& status) {
   add_contenders(*sub, *options);
   add_load(*sub, options->simulation);
   add_links(*sub, options->simulation.links);
+  sub->add_option("--check", *check, "linearizability: of the whole history of each run, simulated")
+      ->check([](const std::string& text) {
+        return text == "linearizability"
+                   ? std::string()
+                   : "\"" + text + "\" is not accepted: what can be checked is linearizability.";
+      });
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());
   sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
@@ -184,7 +191,8 @@ void add_wan(CLI::App& app, int& status) {
   sub->add_option("--series", options->series, "A file for commands and latency second by second")
       ->check(refuse_empty);
   sub->footer(kWanFooter);
-  sub->callback([options, mode, gates, &status] {
+  sub->callback([options, mode, check, gates, &status] {
+    options->simulation.check_linearizability = !check->empty();
     if (*mode == "emulated") options->mode = WanMode::kEmulated;
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
     status = run(*options);

@@ -79,17 +79,18 @@ std::string conditions(const WanOptions& options, const WanResult& result) {
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
   out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
-  out +=
-      ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-      std::to_string(s.clients) + " clients a site, closed loop, " +
-      (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", writes of " +
-      std::to_string(s.value_bytes) + " bytes,\n" + std::to_string(s.conflict_percent) +
-      " % of them on one key that all share; " + seconds(s.measured_us) + " after " +
-      seconds(s.warm_up_us) + " of warm-up, seed " + std::to_string(s.seed) +
-      ". Durability none, one command an instance,\nreplies after execution, " +
-      (options.faults.empty() ? "no faults" : std::to_string(options.faults.size()) + " faults") +
-      ", " + text_of(s.links) +
-      ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  out += ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+         std::to_string(s.clients) + " clients a site, closed loop, " +
+         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", ";
+  out += s.check_linearizability ? "increments of counters"
+                                 : "writes of " + std::to_string(s.value_bytes) + " bytes";
+  out += ",\n" + std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
+         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
+         std::to_string(s.seed) +
+         ". Durability none, one command an instance,\nreplies after execution, ";
+  out += options.faults.empty() ? "no faults" : std::to_string(options.faults.size()) + " faults";
+  out += ", " + text_of(s.links) +
+         ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (s.conflict_percent > 0) out += slow_path_text(options, result);
   return out + "\n";
 }
@@ -98,6 +99,15 @@ std::uint64_t failures(const WanResult& result) {
   std::uint64_t failed = 0;
   for (const WanRun& run : result.runs) failed += together(run.measured).failed;
   return failed;
+}
+
+/// Empty unless histories were judged.
+std::string judged_text(const WanResult& result) {
+  std::uint64_t commands = 0;
+  for (const WanRun& run : result.runs) commands += run.measured.linearizable.value_or(0);
+  if (commands == 0) return {};
+  return "Linearizable: the history of every run that ended, " + grouped(commands) +
+         " commands with those of the warm-up.\n";
 }
 
 std::string hash_text(std::uint64_t hash) {
@@ -138,6 +148,7 @@ Json json_of(const WanRun& run, const Placement& placement) {
     json["events"] = run.measured.events;
     json["trace_hash"] = hash_text(run.measured.trace_hash);
   }
+  if (run.measured.linearizable) json["linearizable_commands"] = *run.measured.linearizable;
   if (run.measured.digest) json["digest"] = hash_text(*run.measured.digest);
   json["sites"] = Json::array();
   for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
@@ -181,6 +192,7 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
   if (const std::uint64_t failed = failures(result); failed > 0) {
     out += "\n" + grouped(failed) + " commands were refused or have no known outcome.\n";
   }
+  if (const std::string judged = judged_text(result); !judged.empty()) out += "\n" + judged;
   return out + "\nThis took " + fixed(result.cpu_s, 1) + " s of CPU.\n";
 }
 

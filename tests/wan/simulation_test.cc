@@ -159,6 +159,50 @@ TEST(Simulation, JitterAndLossComeOnTopOfTheDelays) {
   }
 }
 
+TEST(Simulation, JudgesTheHistoryOfTheRunItself) {
+  const Topology topology = shipped("sosp13-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 5 * kSecond;
+  options.conflict_percent = 50;
+  options.check_linearizability = true;
+  options.faults = must(
+      faults_from({"at 1s kill OR", "at 2s partition EU|*", "at 3s heal"}, placement, 5 * kSecond));
+  for (const std::string& name : measured_protocols()) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(2)) : std::nullopt;
+
+    const SimulatedRun run = must(simulate(placement, protocol, leader, options));
+
+    std::uint64_t executed = 0;
+    for (const SiteLatency& seen : run.sites) executed += seen.execution_us.count();
+    EXPECT_GT(executed, 0u) << name;
+    EXPECT_GE(run.linearizable.value_or(0), executed) << name;
+    EXPECT_TRUE(run.digest.has_value()) << name;
+  }
+}
+
+// Every replica decides alone, as if it were the only one.
+TEST(Simulation, FailsWhenReplicasDiffer) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.conflict_percent = 100;
+  options.think_us = 100'000;  // Alone, nothing else takes time.
+  const Protocol epaxos = protocol_named("epaxos");
+  Protocol alone = epaxos;
+  alone.make_core = [&epaxos](CoreConfig config) {
+    config.self = ReplicaId(0);
+    config.replica_count = 1;
+    return epaxos.make_core(config);
+  };
+
+  const auto run = simulate(placement, alone, {}, options);
+
+  ASSERT_FALSE(run.has_value());
+  EXPECT_THAT(run.error().message, ::testing::HasSubstr("did not come to one state"));
+}
+
 TEST(Simulation, StopsWhenItIsTold) {
   const Topology topology = shipped("sosp13-3");
   const Placement placement = must(Placement::at(topology, {}));

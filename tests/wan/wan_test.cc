@@ -65,6 +65,16 @@ TEST(WanProgram, TheFilesHoldWhatTheTableShows) {
                                     "0.000,0.000,0.000,246.000,")));
 }
 
+TEST(WanProgram, SaysThatTheHistoriesAreLinearizable) {
+  const Finished run = bench(
+      "wan --topology sosp13-3 --clients 2 --conflicts 50 --warm-up 1s --duration 1s"
+      " --check linearizability");
+
+  EXPECT_EQ(run.status, 0) << run.out;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("increments of counters"),
+                             HasSubstr("Linearizable: the history of every run")));
+}
+
 TEST(WanProgram, TheSameSeedWritesTheSameFile) {
   const Scratch scratch;
   std::string files[3];
@@ -139,6 +149,9 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
       {"--topology sosp13-5 --mode real", "the mode is simulated or emulated"},
       {"--topology sosp13-5 --bandwidth 10", "--bandwidth needs --mode emulated"},
       {"--topology sosp13-5 --bandwidth -1", "0: as many as come"},
+      {"--topology sosp13-5 --check serializability", "what can be checked is linearizability"},
+      {"--topology sosp13-5 --check linearizability --mode emulated", "needs --mode simulated"},
+      {"--topology sosp13-5 --check linearizability --value-bytes 64", "Leave --value-bytes out"},
       {"--topology sosp13-5 --loss 51", "0 to 50 percent are lost"},
       {"--topology sosp13-5 --jitter 1h", "0 to 10 seconds at most"},
       {"--topology sosp13-5 --clients 0", "1 to 10000 clients are at a site"},
