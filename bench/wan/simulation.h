@@ -29,9 +29,19 @@ struct LinkTrouble {
   static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
 };
 
+/// Commands are sent at their times, whatever became of those before.
+struct OpenLoop {
+  double rate = 0;                     ///< Commands/s at each site; 0: there is none.
+  bool poisson = true;                 ///< Else one as long after the other.
+  std::size_t in_flight_max = 10'000;  ///< At each site; beyond it commands stay unsent.
+
+  [[nodiscard]] bool is_on() const { return rate > 0; }
+};
+
 struct SimulationOptions {
   std::size_t clients = 50;  ///< At each site, one command each at a time.
   Tick think_us = 0;         ///< Between an answer and the next command.
+  OpenLoop open = {};        ///< In place of these clients, if it has a rate. In virtual time.
   unsigned conflict_percent = 0;
   std::size_t value_bytes = 16;
   Tick warm_up_us = 5 * kSecond;
@@ -60,6 +70,7 @@ struct SiteLatency {
   FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
   FineHistogram execution_us;  ///< Until the reply.
   std::uint64_t failed = 0;    ///< Rejected, or without a known outcome.
+  std::uint64_t unsent = 0;    ///< Of an open loop: there were too many without an answer.
   /// Of the commands that their replica decided in the measured time; none: the protocol has no
   /// paths, or nothing was decided.
   std::optional<double> slow_share;

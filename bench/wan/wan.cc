@@ -129,6 +129,10 @@ Result<WanPlan> plan(const WanOptions& options) {
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
   }
+  if (options.mode == WanMode::kEmulated && options.simulation.open.is_on()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--rate needs --mode simulated: an emulated run has --clients and --think.");
+  }
   if (const auto checked = check_linearizability_options(options); !checked) {
     return fail(checked.error());
   }

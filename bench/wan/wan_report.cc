@@ -35,6 +35,7 @@ SiteLatency together(const SimulatedRun& run) {
     all.commit_us.merge(site.commit_us);
     all.execution_us.merge(site.execution_us);
     all.failed += site.failed;
+    all.unsent += site.unsent;
   }
   return all;
 }
@@ -73,6 +74,15 @@ std::string text_of(const LinkTrouble& links) {
   return out;
 }
 
+std::string load_text(const SimulationOptions& s) {
+  if (s.open.is_on()) {
+    return fixed(s.open.rate, 1) + " commands/s a site, open loop, " +
+           (s.open.poisson ? "Poisson" : "evenly");
+  }
+  return std::to_string(s.clients) + " clients a site, closed loop, " +
+         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us));
+}
+
 std::string conditions(const WanOptions& options, const WanResult& result) {
   const SimulationOptions& s = options.simulation;
   const Topology& topology = result.placement.topology();
@@ -80,8 +90,7 @@ std::string conditions(const WanOptions& options, const WanResult& result) {
   if (!topology.source().empty()) out += ": " + topology.source();
   out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
   out += ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-         std::to_string(s.clients) + " clients a site, closed loop, " +
-         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", ";
+         load_text(s) + ", ";
   out += s.check_linearizability ? "increments of counters"
                                  : "writes of " + std::to_string(s.value_bytes) + " bytes";
   out += ",\n" + std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
@@ -95,10 +104,11 @@ std::string conditions(const WanOptions& options, const WanResult& result) {
   return out + "\n";
 }
 
-std::uint64_t failures(const WanResult& result) {
-  std::uint64_t failed = 0;
-  for (const WanRun& run : result.runs) failed += together(run.measured).failed;
-  return failed;
+/// Over all runs and sites.
+std::uint64_t count_of(const WanResult& result, std::uint64_t SiteLatency::*counter) {
+  std::uint64_t sum = 0;
+  for (const WanRun& run : result.runs) sum += together(run.measured).*counter;
+  return sum;
 }
 
 /// Empty unless histories were judged.
@@ -156,7 +166,8 @@ Json json_of(const WanRun& run, const Placement& placement) {
     Json one{{"site", placement.topology().site(site)},
              {"replica", placement.name_of(placement.nearest(site))},
              {"bound_ms", static_cast<double>(run.bound.by_site_us[site]) / 1000},
-             {"failed", seen.failed}};
+             {"failed", seen.failed},
+             {"unsent", seen.unsent}};
     one["slow_share"] = seen.slow_share ? Json(*seen.slow_share) : Json();
     one["commit"] = json_of(seen.commit_us);
     one["execution"] = json_of(seen.execution_us);
@@ -189,8 +200,13 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
                percentile(all.execution_us, 0.999), "", grouped(all.execution_us.count())});
   }
   std::string out = conditions(options, result) + table.text();
-  if (const std::uint64_t failed = failures(result); failed > 0) {
+  if (const std::uint64_t failed = count_of(result, &SiteLatency::failed); failed > 0) {
     out += "\n" + grouped(failed) + " commands were refused or have no known outcome.\n";
+  }
+  if (const std::uint64_t unsent = count_of(result, &SiteLatency::unsent); unsent > 0) {
+    out += "\n" + grouped(unsent) + " commands were not sent: more than " +
+           grouped(options.simulation.open.in_flight_max) +
+           " of their site had no answer. The latencies leave them out.\n";
   }
   if (const std::string judged = judged_text(result); !judged.empty()) out += "\n" + judged;
   return out + "\nThis took " + fixed(result.cpu_s, 1) + " s of CPU.\n";
@@ -198,7 +214,8 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
 
 std::string to_csv(const WanOptions& options, const WanResult& result) {
   std::string out =
-      "topology,mode,protocol,leader,site,replica,clients,think_ms,conflicts_percent,value_bytes,"
+      "topology,mode,protocol,leader,site,replica,clients,think_ms,rate,conflicts_percent,value_"
+      "bytes,"
       "warm_up_s,measured_s,seed,jitter_ms,loss_percent,mbit_per_s,bound_ms,commands,failed,slow_"
       "share";
   for (const char* phase : {"commit", "execution"}) {
@@ -212,21 +229,21 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
-      out += topology.name() + "," + to_string(options.mode) + "," + run.measured.protocol + "," +
-             (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
-             topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
-             "," + std::to_string(s.clients) + "," +
-             fixed(static_cast<double>(s.think_us) / 1000, 3) + "," +
-             std::to_string(s.conflict_percent) + "," + std::to_string(s.value_bytes) + "," +
-             fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) + "," +
-             fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
-             "," + fixed(static_cast<double>(s.links.jitter_us) / 1000, 3) + "," +
-             fixed(s.links.loss * 100, 3) + "," +
-             fixed(static_cast<double>(s.links.bytes_per_second) * 8 / 1e6, 3) + "," +
-             fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
-             std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
-             (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
-             csv_of(seen.execution_us) + "\n";
+      out +=
+          topology.name() + "," + to_string(options.mode) + "," + run.measured.protocol + "," +
+          (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
+          topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
+          "," + std::to_string(s.clients) + "," + fixed(static_cast<double>(s.think_us) / 1000, 3) +
+          "," + fixed(s.open.rate, 3) + "," + std::to_string(s.conflict_percent) + "," +
+          std::to_string(s.value_bytes) + "," + fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) +
+          "," + fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
+          "," + fixed(static_cast<double>(s.links.jitter_us) / 1000, 3) + "," +
+          fixed(s.links.loss * 100, 3) + "," +
+          fixed(static_cast<double>(s.links.bytes_per_second) * 8 / 1e6, 3) + "," +
+          fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
+          std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
+          std::to_string(seen.unsent) + "," + (seen.slow_share ? fixed(*seen.slow_share, 6) : "") +
+          csv_of(seen.commit_us) + csv_of(seen.execution_us) + "\n";
     }
   }
   return out;
@@ -248,6 +265,9 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"replicas", std::move(replicas)},
             {"clients", s.clients},
             {"think_us", s.think_us},
+            {"rate", s.open.rate},
+            {"arrival", s.open.poisson ? "poisson" : "fixed"},
+            {"in_flight_max", s.open.in_flight_max},
             {"conflicts_percent", s.conflict_percent},
             {"value_bytes", s.value_bytes},
             {"warm_up_us", s.warm_up_us},
