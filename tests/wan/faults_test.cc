@@ -124,17 +124,20 @@ TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
 
   const SimulatedRun epaxos = must(simulate(placement, protocol_named("epaxos"), {}, options));
   const SimulatedRun raft = must(simulate(placement, protocol_named("raft"), kOR, options));
+  const SimulatedRun paxos = must(simulate(placement, protocol_named("multipaxos"), kOR, options));
 
-  ASSERT_TRUE(epaxos.timeline && raft.timeline);
+  ASSERT_TRUE(epaxos.timeline && raft.timeline && paxos.timeline);
   for (const ReplicaId site : {kVA, kCA, kJP, kEU}) {
     EXPECT_LT(epaxos.timeline->gap_us[0][site.value()], 300'000u) << placement.name_of(site);
     EXPECT_GT(raft.timeline->gap_us[0][site.value()], 600'000u) << placement.name_of(site);
+    EXPECT_GT(paxos.timeline->gap_us[0][site.value()], 600'000u) << placement.name_of(site);
   }
-  for (const SimulatedRun& run : {epaxos, raft}) {
-    EXPECT_GT(run.sites[kOR.value()].failed, 0u) << "what was under way there";
-    EXPECT_EQ(run.sites[kOR.value()].slow_share, std::nullopt);
-    for (const auto& seconds : run.timeline->by_site) {
-      EXPECT_GT(seconds.back().executed, 0u) << "also its own clients, at another replica";
+  for (const SimulatedRun* run : {&epaxos, &raft, &paxos}) {
+    EXPECT_GT(run->sites[kOR.value()].failed, 0u) << "what was under way there";
+    EXPECT_EQ(run->sites[kOR.value()].slow_share, std::nullopt);
+    for (const auto& seconds : run->timeline->by_site) {
+      EXPECT_GT(seconds.back().executed, 0u)
+          << run->protocol << " goes on, also the clients of the dead at another replica";
     }
   }
   EXPECT_EQ(epaxos, must(simulate(placement, protocol_named("epaxos"), {}, options)));
