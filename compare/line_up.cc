@@ -8,8 +8,12 @@
 namespace epaxos::compare {
 
 std::vector<Protocol> line_up() {
-  return {protocol::epaxos(), raft::raft(), multipaxos::multipaxos(),
-          multipaxos::multipaxos({.learn_from_all = true}), paxos::paxos()};
+  return {protocol::epaxos(),
+          raft::raft(),
+          raft::raft({.learn_from_all = true}),
+          multipaxos::multipaxos(),
+          multipaxos::multipaxos({.learn_from_all = true}),
+          paxos::paxos()};
 }
 
 }  // namespace epaxos::compare

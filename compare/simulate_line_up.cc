@@ -7,8 +7,12 @@
 namespace epaxos::compare {
 
 std::vector<SimulatedProtocol> simulated_line_up() {
-  return {simulated_epaxos(), raft::simulated_raft(), multipaxos::simulated_multipaxos(),
-          multipaxos::simulated_multipaxos({.learn_from_all = true}), paxos::simulated_paxos()};
+  return {simulated_epaxos(),
+          raft::simulated_raft(),
+          raft::simulated_raft({.learn_from_all = true}),
+          multipaxos::simulated_multipaxos(),
+          multipaxos::simulated_multipaxos({.learn_from_all = true}),
+          paxos::simulated_paxos()};
 }
 
 }  // namespace epaxos::compare

@@ -83,6 +83,10 @@ class StateMachine {
   /// Precondition: admit() accepted each of them, at some replica.
   virtual void apply(std::span<const Command> batch, Replies& replies) = 0;
 
+  /// The same for commands that only read, between two batches: other replicas run them at other
+  /// places or not at all. Unless overridden: apply().
+  virtual void read(std::span<const Command> batch, Replies& replies) { apply(batch, replies); }
+
   /// Writes and reads the whole state. Equal states write equal bytes, however they came about.
   /// load() replaces what is there, or fails and leaves it.
   [[nodiscard]] virtual Result<void> save(const Sink& sink) const = 0;

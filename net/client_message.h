@@ -30,8 +30,10 @@ enum class RequestKind : std::uint16_t {
   kSnapshot = 5,  ///< Make an image of the state now; answered at once, with nothing.
   kTransferLeadership = 6,  ///< To the replica that the payload names, 2 bytes, little-endian;
                             ///< answered at once, with nothing.
+  kChangeMembers = 7,       ///< A replica joins or leaves the members: 2 bytes, which one, and 2
+                            ///< bytes, 0 to add it and 1 to remove it; answered at once, likewise.
 };
-inline constexpr std::uint16_t kRequestKinds = 7;
+inline constexpr std::uint16_t kRequestKinds = 8;
 
 /// Names a request between one client and one replica, in whatever way the client likes. 0 is none.
 using RequestToken = std::uint64_t;

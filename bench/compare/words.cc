@@ -26,6 +26,10 @@ constexpr std::array kWords = {
           "write: "
           "the leader\n  sends while it writes. AppendEntries are pipelined, and encoded once for "
           "followers that are\n  equally far."},
+    Words{"raft-all",
+          "as raft, but followers tell everybody how far their logs are on disk, and each replica "
+          "counts for\n  itself: half a round trip less where the leader is not, for more "
+          "messages."},
     Words{
         "multipaxos",
         "the leader orders all, after one phase 1 for the whole log; the others forward, and "
@@ -60,7 +64,8 @@ std::string differences(const CompareOptions& options) {
   std::string out =
       "All: the same host, transport, store and key-value machine; group commit, one bundle a peer "
       "and turn;\n  the reply is given at the replica that was asked, when the command is executed "
-      "there; reads go through\n  the protocol.\n";
+      "there; with a leader\n  reads take no place in the log, and there is no lease; in epaxos "
+      "they are decided like the rest.\n";
   for (const Words& words : kWords) {
     if (std::ranges::count(options.protocols, words.protocol) == 0) continue;
     out += std::string(words.protocol) + ": " + words.text + "\n";

@@ -108,7 +108,7 @@ Bounds bound_of(const Placement& placement, const std::string& protocol,
                 std::optional<ReplicaId> leader) {
   if (!leader) return epaxos_fast_path(placement);
   const auto majorities = compare::paxos::Quorums::majorities(placement.replica_count());
-  if (protocol == "multipaxos-all") {
+  if (protocol == "multipaxos-all" || protocol == "raft-all") {
     return by_leader_learning_from_all(placement, *leader, majorities);
   }
   return by_leader(placement, *leader, majorities);

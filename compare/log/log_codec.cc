@@ -44,6 +44,40 @@ bool decode(Bytes body, int, Wanted& out) {
   });
 }
 
+Slice encode(const ReadIndex& message, Effects& out) {
+  using S = schema::ReadIndex;
+  return codec::build<S>(out, words_of<S>(), [&](S::Builder to) {
+    to.setLife(message.life);
+    to.setNumber(message.number);
+  });
+}
+
+bool decode(Bytes body, int, ReadIndex& out) {
+  using S = schema::ReadIndex;
+  return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out = {from.getLife(), from.getNumber()};
+    return words == words_of<S>() && out.life > 0 && out.number > 0;
+  });
+}
+
+Slice encode(const ReadIndexReply& message, Effects& out) {
+  using S = schema::ReadIndexReply;
+  return codec::build<S>(out, words_of<S>(), [&](S::Builder to) {
+    to.setLife(message.life);
+    to.setNumber(message.number);
+    to.setIndex(message.index.value());
+  });
+}
+
+bool decode(Bytes body, int, ReadIndexReply& out) {
+  using S = schema::ReadIndexReply;
+  return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out = {from.getLife(), from.getNumber(), Slot(from.getIndex())};
+    return words == words_of<S>() && out.life > 0 && out.number > 0 &&
+           out.index.value() <= kLogSlotMax;
+  });
+}
+
 void encode(const LogCoverage& coverage, std::vector<std::byte>& out) {
   using S = schema::LogCoverage;
   const auto n = static_cast<unsigned>(coverage.configuration.replica_count);
@@ -52,6 +86,7 @@ void encode(const LogCoverage& coverage, std::vector<std::byte>& out) {
     to.setSlot(coverage.slot.value());
     to.setRound(coverage.round);
     to.setEpoch(coverage.configuration.epoch.value());
+    to.setMembers(static_cast<std::uint32_t>(packed(coverage.members)));
     auto lives = to.initLives(n);
     auto sequences = to.initSequences(n);
     for (unsigned i = 0; i < n; ++i) {
@@ -79,7 +114,9 @@ Result<LogCoverage> decode_log_coverage(Bytes bytes) {
       if ((lives[i] == 0) != (sequences[i] == 0)) return false;
       coverage.executed.set(replica_at(i), {lives[i], sequences[i]});
     }
-    return words == words_of<S>() + 2 * n && coverage.slot.value() <= kLogSlotMax;
+    const std::uint32_t members = from.getMembers();
+    return words == words_of<S>() + 2 * n && coverage.slot.value() <= kLogSlotMax &&
+           (members == 0 || unpack(members, static_cast<int>(n), coverage.members));
   });
   if (decodes) return coverage;
   return fail(ErrorCode::kMalformed, "what an image says that it covers makes no sense");

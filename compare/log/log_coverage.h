@@ -6,13 +6,14 @@
 
 #include <vector>
 
+#include "compare/log/members.h"
 #include "compare/log/origin_table.h"
 #include "deps/types/ids.h"
 #include "deps/types/result.h"
 
 namespace epaxos::compare {
 
-/// Who belongs to the group.
+/// How many replicas the group has; all stand in its cluster file.
 struct Configuration {
   Epoch epoch;
   int replica_count = 0;
@@ -25,6 +26,7 @@ struct LogCoverage {
   std::uint64_t round = 0;  ///< Of the entry at `slot`: its term, or the ballot of its decision.
   Configuration configuration;
   OriginTable executed;
+  Members members{};  ///< Who of them belongs to it there; nobody where that cannot change.
 
   friend bool operator==(const LogCoverage&, const LogCoverage&) = default;
 };

@@ -17,10 +17,22 @@ struct Wanted {
   sequence @1 :UInt64;
 }
 
+struct ReadIndex {
+  life @0 :UInt64;
+  number @1 :UInt64;
+}
+
+struct ReadIndexReply {
+  life @0 :UInt64;
+  number @1 :UInt64;
+  index @2 :UInt64;
+}
+
 struct LogCoverage {
   slot @0 :UInt64;
   round @1 :UInt64;
   epoch @2 :UInt32;
   lives @3 :List(UInt64);
   sequences @4 :List(UInt64);
+  members @5 :UInt32;  # See members.h; 0: they cannot change.
 }

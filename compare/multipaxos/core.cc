@@ -12,16 +12,19 @@ constexpr std::size_t kTurnBytesMax = std::size_t{64} * 1024 * 1024;
 /// Whoever has forgotten what it promised may still ask, and bring commands.
 bool promises_nothing(net::FrameType type) {
   return type == static_cast<net::FrameType>(MessageType::kFetch) ||
-         type == static_cast<net::FrameType>(LogMessage::kForward);
+         type == static_cast<net::FrameType>(LogMessage::kForward) ||
+         type == static_cast<net::FrameType>(LogMessage::kReadIndex);
 }
 
 }  // namespace
 
 Protocol multipaxos(const Options& options) {
   const char* const name = options.learn_from_all ? "multipaxos-all" : "multipaxos";
-  return {name, [options](const CoreConfig& config) -> std::unique_ptr<Core> {
+  return {name,
+          [options](const CoreConfig& config) -> std::unique_ptr<Core> {
             return std::make_unique<MultiPaxosCore>(config, options);
-          }};
+          },
+          Reads::kIndex};
 }
 
 MultiPaxosCore::MultiPaxosCore(const CoreConfig& config, const Options& options)
@@ -36,6 +39,7 @@ MultiPaxosCore::MultiPaxosCore(const CoreConfig& config, const Options& options)
       own_(config.self, config.life,
            {.resend_us = config.retransmit_us, .resend_max_us = config.retransmit_max_us}),
       reports_(static_cast<std::size_t>(config.replica_count)),
+      reads_(config),
       random_(mix64(config.seed + config.self.value())) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
@@ -76,6 +80,9 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
       return decoded<Nack>(frame, [&](const Nack& m) { on_nack(m, out); });
     case MessageType::kHeartbeat:
       return decoded<Heartbeat>(frame, [&](const Heartbeat& m) { on_heartbeat(from, m, out); });
+    case MessageType::kHeartbeatOk:
+      return decoded<HeartbeatOk>(frame,
+                                  [&](const HeartbeatOk& m) { on_heartbeat_ok(from, m, out); });
     case MessageType::kFetch:
       return decoded<Fetch>(frame, [&](const Fetch& m) { on_fetch(from, m, out); });
     case MessageType::kLearn:
@@ -88,6 +95,11 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
   switch (static_cast<LogMessage>(frame.type)) {
     case LogMessage::kForward:
       return decoded<Forward>(frame, [&](const Forward& m) { on_forward(from, m, out); });
+    case LogMessage::kReadIndex:
+      return decoded<ReadIndex>(frame, [&](const ReadIndex& m) { on_read_index(from, m); });
+    case LogMessage::kReadIndexReply:
+      return decoded<ReadIndexReply>(frame,
+                                     [&](const ReadIndexReply& m) { on_read_index_reply(m); });
     case LogMessage::kWanted:
       return decoded<Wanted>(frame, [&](const Wanted& m) { on_wanted(m, out.now); });
   }
@@ -115,14 +127,17 @@ void MultiPaxosCore::durable(BatchNumber batch, Effects& out) {
   advance();
 }
 
-void MultiPaxosCore::applied(std::uint64_t position, Effects&) {
+void MultiPaxosCore::applied(std::uint64_t position, Effects& out) {
   executor_.applied(position);
+  serve_reads(out);
 }
 
 // --- A turn ------------------------------------------------------------------------------------
 
 void MultiPaxosCore::tick(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
+  promise_.tick(now);
+  use_lease(out);
   if (election_due_ <= now) election_due(out);
   if (heartbeat_due_ <= now) send_heartbeat(out);
   if (resend_due_ <= now) resend_due(out);
@@ -133,18 +148,23 @@ void MultiPaxosCore::tick(Tick now, Effects& out) {
 Tick MultiPaxosCore::next_deadline() const {
   if (executor_.executed_up_to() < decided_up_to_) return 0;
   if (image_before_ > erased_ && records_.has_erased() && !storage_full_) return 0;
+  if (promise_.is_new() || round_is_due()) return 0;
   Tick next = std::min({election_due_, heartbeat_due_, resend_due_, ask_due_});
   // Without a leader to send to there is nothing to send again.
   if (leader()) next = std::min(next, own_.due());
+  if (leader() && role_ != Role::kPreparing) next = std::min(next, reads_.due());
   return next;
 }
 
 void MultiPaxosCore::end_of_turn(Effects& out) {
   add(Count::kSkipped, executor_.walk(log_, decided_up_to_, self_, own_, out));
   drain_own(out);
+  ask_for_reads(out);
   flush_accepts(out);
   answer_wanted(out);
+  begin_read_round(out);
   if (role_ == Role::kLeader && (has_news_ || heartbeat_due_ == kNever)) send_heartbeat(out);
+  serve_reads(out);
   drop_some(out);
   log_decided(out);
   follow_up(out);
@@ -159,6 +179,7 @@ void MultiPaxosCore::storage_full(bool full) {
     role_ = Role::kFollower;
     adopted_.clear();
     wants_.fill(0);
+    stop_reads();
     heartbeat_due_ = resend_due_ = kNever;
     election_due_ = 0;  // The next tick says when.
   }
@@ -220,6 +241,7 @@ void MultiPaxosCore::status(CoreStatus& out) const {
   out.memory = held_memory();
   counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"own_blocks", own_.size()});
+  out.counters.push_back({"own_reads_waiting", reads_.size()});
   out.counters.push_back({"log_window_bytes", log_.memory_bytes()});
 }
 

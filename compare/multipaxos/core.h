@@ -4,7 +4,8 @@
 // that opens its ballot once for the whole log. Per slot it is the acceptor and the learner of
 // compare/paxos; here stands what many slots share. core.cc is the contract, vote.cc the acceptor,
 // lead.cc the leader, learn.cc decisions and catch-up, propose.cc the way of commands to the
-// leader, restart.cc records and images. Source: Lamport, "Paxos Made Simple", 3.
+// leader, read.cc reads that take no slot, restart.cc records and images. Source: Lamport, "Paxos
+// Made Simple", 3.
 
 #include <algorithm>
 #include <array>
@@ -20,6 +21,9 @@
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
+#include "compare/log/read_lease.h"
+#include "compare/log/read_queue.h"
+#include "compare/log/read_rounds.h"
 #include "compare/multipaxos/counters.h"
 #include "compare/multipaxos/message.h"
 #include "compare/multipaxos/options.h"
@@ -160,6 +164,24 @@ class MultiPaxosCore final : public Core {
   void drain_own(Effects& out);
   void answer_wanted(Effects& out);
 
+  // read.cc: reads that take no slot.
+  void ask_for_reads(Effects& out);
+  void on_read_index(ReplicaId from, const ReadIndex& message);
+  void on_read_index_reply(const ReadIndexReply& message);
+  void begin_read_round(Effects& out);
+  void use_lease(Effects& out);
+  void answer_heartbeat(ReplicaId to, const Heartbeat& message, Effects& out);
+  void on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message, Effects& out);
+  void confirm_reads(Effects& out);
+  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, Slot index, Effects& out);
+  void serve_reads(Effects& out);
+  void stop_reads();
+  [[nodiscard]] Slot read_index() const;
+  [[nodiscard]] bool round_is_due() const;
+  [[nodiscard]] bool wants_answers() const;
+  [[nodiscard]] std::uint32_t promise_to(std::optional<ReplicaId> leader);
+  [[nodiscard]] bool is_leased_to_another(ReplicaId from, Tick now) const;
+
   // restart.cc
   Result<void> restore_entry(Slot slot, Bytes value);
   void log_decided(Effects& out);
@@ -217,6 +239,16 @@ class MultiPaxosCore final : public Core {
   // By proposer: the life that is to go on; 0: none.
   std::array<std::uint64_t, kReplicasMax> wants_{};
   bool has_news_ = false;  // Decisions that followers have not been told.
+
+  ReadQueue reads_;
+  ReadRounds read_rounds_;  // Of a leader, as the following.
+  ReadLease lease_;
+  Slot read_from_;                                 // Up to here others may have decided.
+  std::array<Tick, kReplicasMax> confirmed_at_{};  // What was sent then a peer has answered ...
+  std::array<Tick, kReplicasMax> leased_until_{};  // ... and promised no other ballot.
+  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
+  LeasePromise promise_;            // Of an acceptor ...
+  std::optional<ReplicaId> lease_holder_;  // ... to this one; or nobody knows any more.
 
   Tick election_due_ = kNever;
   unsigned attempts_ = 0;

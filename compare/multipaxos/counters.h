@@ -47,6 +47,11 @@ enum class Count : std::uint8_t {
   kTurnFull,             ///< Dropped because the turn has gathered enough already.
   kNotVoting,            ///< A vote was asked of a replica that must not vote.
   kPeerForgot,           ///< A message of a replica whose disk has lost promises.
+  kReadsAnswered,
+  kReadRounds,      ///< In which a leader made sure that it leads.
+  kReadsByLease,    ///< Questions that needed none; own ones too.
+  kReadsNotLeader,  ///< A question for a leader that this replica is not.
+  kBallotsLeased,   ///< Not promised, as another one's lease may run.
   kCount,
 };
 
@@ -91,6 +96,11 @@ inline constexpr Counters::Names kCountNames{
     "refused_turn_full",
     "refused_not_voting",
     "refused_peer_forgot",
+    "reads_answered",
+    "read_rounds",
+    "reads_by_lease",
+    "reads_not_leader",
+    "ballots_leased",
 };
 
 }  // namespace epaxos::compare::multipaxos

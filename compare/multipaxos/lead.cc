@@ -31,6 +31,7 @@ void MultiPaxosCore::step_down(Tick now) {
   role_ = Role::kFollower;
   adopted_.clear();
   wants_.fill(0);
+  stop_reads();
   has_news_ = false;
   heartbeat_due_ = resend_due_ = kNever;
   election_due_ = now + election_patience();
@@ -38,7 +39,7 @@ void MultiPaxosCore::step_down(Tick now) {
 
 void MultiPaxosCore::election_due(Effects& out) {
   election_due_ = out.now + election_patience();
-  if (!voting_ || storage_full_) return;
+  if (!voting_ || storage_full_ || promise_.binds(out.now)) return;
   if (image_needed_ > decided_up_to_) {
     if (++attempts_ <= kAttemptsMax) return;
     // Whoever has the image may be gone for good. If it is not, its promise says so again.
@@ -52,6 +53,7 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   ballot_ = paxos::next_ballot(std::max({heard_, promised_, told_.ballot}), self_);
   heard_ = promised_ = ballot_;
   role_ = Role::kPreparing;
+  stop_reads();
   reports_.assign(static_cast<std::size_t>(n_), {decided_up_to_.next(), false});
   prepared_ = {};
   adopted_.clear();
@@ -133,6 +135,8 @@ void MultiPaxosCore::lead(Effects& out) {
   if (!has_gap()) count_origins();
   told_ = {ballot_, decided_up_to_, {}};
   own_.begin_again(out.now);
+  reads_.begin_again();
+  read_from_ = Slot(next_slot_.value() - 1);
   resends_ = 0;
   decided_at_resend_ = decided_up_to_;
   last_at_resend_ = Slot(next_slot_.value() - 1);
@@ -188,7 +192,8 @@ void MultiPaxosCore::flush_accepts(Effects& out) {
   send_accepts(others_, first_unsent_, Slot(next_slot_.value() - 1), ~std::size_t{0}, out);
   first_unsent_ = next_slot_;
   has_news_ = false;
-  heartbeat_due_ = out.now + config_.heartbeat_us;
+  // A lease is renewed by heartbeats.
+  if (config_.reads != Reads::kLease) heartbeat_due_ = out.now + config_.heartbeat_us;
 }
 
 void MultiPaxosCore::send_accepts(ReplicaSet to, Slot first, Slot last, std::size_t bytes_max,
@@ -210,7 +215,9 @@ void MultiPaxosCore::send_heartbeat(Effects& out) {
   has_news_ = false;
   heartbeat_due_ = out.now + config_.heartbeat_us;
   const Slot last = std::max(decided_up_to_, Slot(next_slot_.value() - 1));
-  send(others_, Heartbeat{ballot_, decided_up_to_, last}, out, Release::kNow);
+  const Tick sent_at = wants_answers() ? out.now : 0;
+  if (sent_at > 0) question_sent_at_ = sent_at;
+  send(others_, Heartbeat{ballot_, decided_up_to_, last, sent_at}, out, Release::kNow);
 }
 
 void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects&) {

@@ -43,6 +43,13 @@ struct Heartbeat {
   ballot @0 : UInt64;
   decidedUpTo @1 : UInt64;
   last @2 : UInt64;
+  sentAt @3 : UInt64;
+}
+
+struct HeartbeatOk {
+  ballot @0 : UInt64;
+  sentAt @1 : UInt64;
+  promised @2 : UInt32;
 }
 
 struct Range {

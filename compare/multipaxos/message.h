@@ -22,6 +22,7 @@ enum class MessageType : net::FrameType {
   kLearn = 8,
   kTruncated = 9,
   kForgot = 10,
+  kHeartbeatOk = 11,
 };
 
 /// "Vote at no lower ballot any more, in the whole log, and say what you last voted for from this
@@ -79,7 +80,16 @@ struct Heartbeat {
   static constexpr MessageType kType = MessageType::kHeartbeat;
   Ballot ballot;
   Slot decided_up_to;
-  Slot last;  ///< The highest slot that the leader has proposed in.
+  Slot last;         ///< The highest slot that the leader has proposed in.
+  Tick sent_at = 0;  ///< On the leader's clock, if an answer is wanted, which repeats it.
+};
+
+/// "I have promised no higher ballot so far." Acceptor -> leader.
+struct HeartbeatOk {
+  static constexpr MessageType kType = MessageType::kHeartbeatOk;
+  Ballot ballot;
+  Tick sent_at = 0;
+  std::uint32_t promised_us = 0;  ///< So long, from now on, it promises none to another one.
 };
 
 /// "What is decided in these slots?" Also the first word of whoever starts, so that those who
@@ -117,6 +127,7 @@ Slice encode(const Accept& message, Effects& out);
 Slice encode(const Accepted& message, Effects& out);
 Slice encode(const Nack& message, Effects& out);
 Slice encode(const Heartbeat& message, Effects& out);
+Slice encode(const HeartbeatOk& message, Effects& out);
 Slice encode(const Fetch& message, Effects& out);
 Slice encode(const Learn& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
@@ -131,6 +142,7 @@ bool decode(Bytes body, int replicas, Accept& out);
 bool decode(Bytes body, int replicas, Accepted& out);
 bool decode(Bytes body, int replicas, Nack& out);
 bool decode(Bytes body, int replicas, Heartbeat& out);
+bool decode(Bytes body, int replicas, HeartbeatOk& out);
 bool decode(Bytes body, int replicas, Fetch& out);
 bool decode(Bytes body, int replicas, Learn& out);
 bool decode(Bytes body, int replicas, Truncated& out);

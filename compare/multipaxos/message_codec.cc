@@ -176,15 +176,36 @@ Slice encode(const Heartbeat& message, Effects& out) {
     to.setBallot(message.ballot.packed());
     to.setDecidedUpTo(message.decided_up_to.value());
     to.setLast(message.last.value());
+    to.setSentAt(message.sent_at);
   });
 }
 
 bool decode(Bytes body, int replicas, Heartbeat& out) {
   using S = schema::Heartbeat;
   return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out.sent_at = from.getSentAt();
     return words == words_of<S>() && get_ballot(from.getBallot(), replicas, out.ballot) &&
            get_slot(from.getDecidedUpTo(), out.decided_up_to) &&
            get_slot(from.getLast(), out.last) && out.decided_up_to <= out.last;
+  });
+}
+
+Slice encode(const HeartbeatOk& message, Effects& out) {
+  using S = schema::HeartbeatOk;
+  return build<S>(out, words_of<S>(), [&](S::Builder to) {
+    to.setBallot(message.ballot.packed());
+    to.setSentAt(message.sent_at);
+    to.setPromised(message.promised_us);
+  });
+}
+
+bool decode(Bytes body, int replicas, HeartbeatOk& out) {
+  using S = schema::HeartbeatOk;
+  return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out.sent_at = from.getSentAt();
+    out.promised_us = from.getPromised();
+    return words == words_of<S>() && get_ballot(from.getBallot(), replicas, out.ballot) &&
+           out.sent_at > 0;
   });
 }
 

@@ -7,7 +7,7 @@ namespace epaxos::compare::multipaxos {
 
 void MultiPaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
   if (!voting_) return out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
-  add(Count::kProposedCommands, own_.take(proposals, config_, out).commands);
+  add(Count::kProposedCommands, own_.take(reads_.take(proposals, out), config_, out).commands);
 }
 
 /// To the leader, or into the log if this replica leads.

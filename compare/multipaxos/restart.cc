@@ -66,6 +66,8 @@ void MultiPaxosCore::start(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
   heard_ = promised_;
   election_due_ = n_ == 1 ? now : now + election_patience() + config_.first_election_us;
+  // What was promised in an earlier life may still bind.
+  static_cast<void>(promise_to(std::nullopt));
   const Slot next = decided_up_to_.next();
   send(others_, Fetch{next, next}, out, Release::kNow);
 }

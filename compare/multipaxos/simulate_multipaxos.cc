@@ -9,9 +9,10 @@
 namespace epaxos::compare::multipaxos {
 namespace {
 
-constexpr MessageType kTargets[] = {
-    MessageType::kPrepare,  MessageType::kPromise,  MessageType::kAccept,   MessageType::kAccept,
-    MessageType::kAccepted, MessageType::kAccepted, MessageType::kHeartbeat};
+constexpr MessageType kTargets[] = {MessageType::kPrepare,   MessageType::kPromise,
+                                    MessageType::kAccept,    MessageType::kAccept,
+                                    MessageType::kAccepted,  MessageType::kAccepted,
+                                    MessageType::kHeartbeat, MessageType::kHeartbeatOk};
 
 constexpr const char* kMarks[] = {"ballots_opened",
                                   "stepped_down",
@@ -27,7 +28,12 @@ constexpr const char* kMarks[] = {"ballots_opened",
                                   "truncated_sent",
                                   "images_installed",
                                   "refused_not_voting",
-                                  "session_duplicates"};
+                                  "session_duplicates",
+                                  "reads_answered",
+                                  "read_rounds",
+                                  "reads_by_lease",
+                                  "reads_not_leader",
+                                  "ballots_leased"};
 
 // What no replica does to another one.
 constexpr const char* kAlwaysZero[] = {
@@ -73,6 +79,9 @@ std::string told(const Nack& m, int) {
 std::string told(const Heartbeat& m, int) {
   return "Heartbeat " + to_string(m.ballot) + " decided " + range(m.decided_up_to, m.last);
 }
+std::string told(const HeartbeatOk& m, int) {
+  return "HeartbeatOk " + to_string(m.ballot);
+}
 std::string told(const Fetch& m, int) {
   return "Fetch " + range(m.from, m.to);
 }
@@ -99,9 +108,17 @@ std::string told(const Wanted& m, int) {
   return "Wanted " + std::to_string(m.sequence) + " of life " + std::to_string(m.life);
 }
 
+std::string told(const ReadIndex& m, int) {
+  return "ReadIndex " + std::to_string(m.number) + " of life " + std::to_string(m.life);
+}
+std::string told(const ReadIndexReply& m, int) {
+  return "ReadIndexReply " + std::to_string(m.number) + " of life " + std::to_string(m.life) +
+         " index " + std::to_string(m.index.value());
+}
+
 std::string words_of_frame(const net::Frame& frame, int replicas) {
-  return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, Fetch, Learn, Truncated,
-                 Forgot, Forward, Wanted>(
+  return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, HeartbeatOk, Fetch, Learn,
+                 Truncated, Forgot, Forward, Wanted, ReadIndex, ReadIndexReply>(
       frame, replicas, [replicas](const auto& message) { return told(message, replicas); });
 }
 
@@ -141,13 +158,14 @@ SimulatedProtocol simulated_multipaxos(const Options& options) {
   swarm.zero_when_calm = {"skipped_repetitions"};
   swarm.spins_max = 1'000;
   swarm.never_silent = true;
+  swarm.limits.reads = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
-  simulated.mutants = {Mutant::kAdoptsFirstVote,       Mutant::kBallotsWithoutReplica,
-                       Mutant::kLearnerMixesBallots,   Mutant::kAcceptedIsChosen,
-                       Mutant::kAnswersCountedTwice,   Mutant::kAcceptIgnoresPromise,
-                       Mutant::kAcceptOkBeforeDurable, Mutant::kPromiseNotDurable,
-                       Mutant::kForgetfulVotes,        Mutant::kInstallsOlderImages};
+  simulated.mutants = {
+      Mutant::kAdoptsFirstVote,       Mutant::kBallotsWithoutReplica, Mutant::kLearnerMixesBallots,
+      Mutant::kAcceptedIsChosen,      Mutant::kAnswersCountedTwice,   Mutant::kAcceptIgnoresPromise,
+      Mutant::kAcceptOkBeforeDurable, Mutant::kPromiseNotDurable,     Mutant::kForgetfulVotes,
+      Mutant::kInstallsOlderImages,   Mutant::kPaxosLeaseWallClock};
   return simulated;
 }
 

@@ -32,6 +32,8 @@ void MultiPaxosCore::on_prepare(ReplicaId from, const Prepare& message, Effects&
   if (!paxos::owns(from, message.ballot)) return add(Count::kNotTheBallotsOwner);
   if (storage_full_) return add(Count::kStorageFull);
   if (!voting_) return add(Count::kNotVoting);
+  // Whoever prepares asks again, and leases end.
+  if (is_leased_to_another(from, out.now)) return add(Count::kBallotsLeased);
   // What is promised here is promised in every slot, also in those that nobody has heard of.
   paxos::Acceptor<Value> any_slot(promised_, std::nullopt);
   switch (any_slot.prepare(message.ballot)) {
@@ -83,6 +85,7 @@ bool MultiPaxosCore::follow(ReplicaId from, Ballot ballot, Effects& out) {
   if (ballot > told_.ballot) {
     told_ = {ballot, {}, {}};
     own_.begin_again(out.now);
+    reads_.begin_again();
   }
   attempts_ = 0;
   election_due_ = out.now + election_patience();
@@ -94,6 +97,7 @@ void MultiPaxosCore::on_heartbeat(ReplicaId from, const Heartbeat& message, Effe
   told_.decided_up_to = std::max(told_.decided_up_to, message.decided_up_to);
   told_.last = std::max(told_.last, message.last);
   advance();
+  if (message.sent_at > 0) answer_heartbeat(from, message, out);
 }
 
 void MultiPaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) {

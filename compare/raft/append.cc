@@ -59,6 +59,7 @@ void RaftCore::answer_heartbeat(ReplicaId to, const AppendEntries& message, Effe
   const LogIndex prev = std::max(message.prev_log_index, commit_index_);
   const Release release = at_once_if_term_is_durable();
   const Tick sent_at = release == Release::kNow ? message.sent_at : 0;
+  const std::uint32_t promised_us = sent_at > 0 ? promise_to_leader() : 0;
   send(ReplicaSet::only(to),
        AppendEntriesReply{current_term_,
                           true,
@@ -69,7 +70,8 @@ void RaftCore::answer_heartbeat(ReplicaId to, const AppendEntries& message, Effe
                           {},
                           sent_at,
                           config_.life,
-                          born_in_},
+                          born_in_,
+                          promised_us},
        out, release);
 }
 
@@ -111,7 +113,7 @@ bool RaftCore::take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, 
       return false;
     }
   }
-  if (!entry.block.empty() && !decode_block_footprint(entry.block)) {
+  if (!makes_sense(entry)) {
     counters_.add(Count::kMalformedBlock);
     return false;
   }
@@ -129,6 +131,7 @@ bool RaftCore::take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, 
 void RaftCore::add_entry(LogIndex index, Bytes encoded, Slice record, Effects& out) {
   check(index == last_log_index().next(), "a log has no holes");
   log_.set(index, encoded);
+  note_members(index, encoded);
   records_.put(index, record, out);
   counters_.add(Count::kEntriesAppended);
   if (!appended_.empty() && appended_.back().batch == out.batch) {
@@ -148,6 +151,7 @@ void RaftCore::overwrite_from(LogIndex index, Effects& out) {
     counters_.add(Count::kEntriesOverwritten);
   }
   log_.drop_from(index);
+  configurations_.drop_from(index);
   if (!mutant(Mutant::kRaftSuffixStaysDurable)) {
     durable_index_ = std::min(durable_index_, kept);
     for (Appended& each : appended_) each.index = std::min(each.index, kept);
@@ -159,7 +163,8 @@ void RaftCore::overwrite_from(LogIndex index, Effects& out) {
 void RaftCore::flush_ack(Effects& out) {
   if (!ack_) return;
   if (leader_ && *leader_ != self_ && ack_->term == current_term_) {
-    send(ReplicaSet::only(*leader_), *ack_, out, gated_without(Mutant::kRaftAckBeforeDurable));
+    const ReplicaSet to = options_.learn_from_all ? others_ : ReplicaSet::only(*leader_);
+    send(to, *ack_, out, gated_without(Mutant::kRaftAckBeforeDurable));
   }
   ack_.reset();
 }

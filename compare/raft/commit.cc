@@ -13,7 +13,7 @@ namespace epaxos::compare::raft {
 /// counts as far as it is on disk.
 void RaftCore::advance_commit() {
   check(role_ == Role::kLeader, "only a leader counts who has an entry");
-  std::array<LogIndex, kReplicasMax> matches{};
+  std::array<LogIndex, kReplicasMax> matches{};  // Of whom one has not heard: nothing.
   for (int i = 0; i < n_; ++i) {
     const PeerProgress& peer = peers_[static_cast<std::size_t>(i)];
     const bool is_self = replica_at(i) == self_;
@@ -21,8 +21,7 @@ void RaftCore::advance_commit() {
     if (is_self) match = mutant(Mutant::kRaftCountsUnsynced) ? last_log_index() : durable_index_;
     if (!is_self && peer.counts()) match = peer.match_index;
   }
-  std::ranges::sort(matches.begin(), matches.begin() + n_, std::ranges::greater());
-  const LogIndex reached = matches[static_cast<std::size_t>(majority_of(n_) - 1)];
+  const LogIndex reached = members().reached_by_quorum(matches);
   if (reached <= commit_index_) return;
   const bool is_of_this_term = Term(log_.round(reached)) == current_term_;
   if (!is_of_this_term && !mutant(Mutant::kRaftCommitsEarlierTerms)) return;

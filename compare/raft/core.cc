@@ -14,29 +14,33 @@ ForwardLimits forward_limits(const CoreConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Core> make_core(const CoreConfig& config) {
-  return std::make_unique<RaftCore>(config);
+Protocol raft(const Options& options) {
+  return {options.learn_from_all ? "raft-all" : "raft",
+          [options](const CoreConfig& config) -> std::unique_ptr<Core> {
+            return std::make_unique<RaftCore>(config, options);
+          },
+          Reads::kIndex, /*changes_members=*/true};
 }
 
-Protocol raft() {
-  return {"raft", make_core};
-}
-
-RaftCore::RaftCore(const CoreConfig& config)
+RaftCore::RaftCore(const CoreConfig& config, const Options& options)
     : config_(config),
+      options_(options),
       configuration_{config.epoch, config.replica_count},
       n_(config.replica_count),
       self_(config.self),
       others_(ReplicaSet::all(config.replica_count).without(config.self)),
       voting_(config.voting),
+      configurations_({ReplicaSet::all(config.replica_count).without(config.spares), {}, {}}),
       records_(static_cast<std::uint8_t>(RecordKind::kEntry), config),
       own_(config.self, config.life, forward_limits(config)),
+      reads_(config),
       patience_us_(config.election_us),
       random_(mix64(config.seed + config.self.value())),
       heard_(static_cast<std::size_t>(config.replica_count)),
       peers_(static_cast<std::size_t>(config.replica_count)) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
+  check(configurations_.latest().voters.size() > 0, "a group begins with a member");
   check(config.life > 0, "lives are counted from 1");
   check(config.election_us > config.heartbeat_us, "a leader is heard before it counts as gone");
 }
@@ -63,6 +67,11 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
       return dispatch<Forward>(frame, [&](const Forward& m) { on_forward(from, m, out); });
     case LogMessage::kWanted:
       return dispatch<Wanted>(frame, [&](const Wanted& m) { on_wanted(from, m, out.now); });
+    case LogMessage::kReadIndex:
+      return dispatch<ReadIndex>(frame, [&](const ReadIndex& m) { on_read_index(from, m); });
+    case LogMessage::kReadIndexReply:
+      return dispatch<ReadIndexReply>(frame,
+                                      [&](const ReadIndexReply& m) { on_read_index_reply(m); });
   }
   switch (static_cast<MessageType>(frame.type)) {
     case MessageType::kRequestVote:
@@ -107,24 +116,29 @@ void RaftCore::durable(BatchNumber batch, Effects& out) {
   if (role_ == Role::kLeader) advance_commit();
 }
 
-void RaftCore::applied(std::uint64_t position, Effects&) {
+void RaftCore::applied(std::uint64_t position, Effects& out) {
   executor_.applied(position);
+  serve_reads(out);
 }
 
 void RaftCore::tick(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
+  promise_.tick(now);
   if (own_.due() <= now) own_.resend_if_due(now);
   if (role_ == Role::kLeader) {
     if (quorum_due_ <= now) check_quorum(out);
     pursue_transfer(out);
   }
+  use_lease(out);
   if (role_ != Role::kLeader && election_due_ <= now) election_due(out);
 }
 
 Tick RaftCore::next_deadline() const {
   if (executor_.executed_up_to() < commit_index_) return 0;
   if (more_to_drop_ && records_.has_erased() && !storage_full_) return 0;
+  if (promise_.is_new() || round_is_due()) return 0;
   Tick next = own_.due();
+  if (leader_) next = std::min(next, reads_.due());
   if (role_ == Role::kLeader) {
     next = std::min({next, heartbeat_due_, quorum_due_});
   } else {
@@ -135,13 +149,19 @@ Tick RaftCore::next_deadline() const {
 
 void RaftCore::end_of_turn(Effects& out) {
   pump_own(out);
+  if (role_ == Role::kLeader) pursue_change(out);
+  ask_for_reads(out);
   if (role_ == Role::kLeader) {
     tell_wanted(out);
+    begin_read_round(out);
     replicate(out);
+    tell_own_match(out);
     if (heartbeat_due_ <= out.now) beat(out);
   }
   flush_ack(out);
+  learn_commit();
   walk_executor(out);
+  serve_reads(out);
   drop_some(out);
   wish_for_image(out);
 }
@@ -150,13 +170,7 @@ void RaftCore::storage_full(bool full) {
   storage_full_ = full;
   if (!full || role_ != Role::kLeader) return;
   // Somebody else can take commands; who has the most of the log gets the lead soonest.
-  std::optional<ReplicaId> best;
-  for (int i = 0; i < n_; ++i) {
-    const ReplicaId id = replica_at(i);
-    if (id == self_ || !peers_[id.value()].counts()) continue;
-    if (!best || peers_[id.value()].match_index > peers_[best->value()].match_index) best = id;
-  }
-  if (best) {
+  if (const std::optional<ReplicaId> best = best_successor()) {
     transfer_to_ = best;
     transfer_asked_ = false;
     transfer_until_ = 0;  // It begins with the next turn.
@@ -169,6 +183,8 @@ void RaftCore::status(CoreStatus& out) const {
       out.role = voting_        ? "follower"
                  : memory_lost_ ? "non-voting: peers know more of this replica than its disk does"
                                 : "non-voting";
+      if (!voting_ || configurations_.latest().votes(self_)) break;
+      out.role = configurations_.latest().learners.contains(self_) ? "learner" : "spare";
       break;
     case Role::kPreCandidate:
     case Role::kCandidate:
@@ -180,11 +196,13 @@ void RaftCore::status(CoreStatus& out) const {
   }
   out.has_leader = true;
   out.leader = leader_;
+  out.members = member_status();
   out.rows.push_back({commit_index_, executor_.applied_up_to(), last_log_index(), floor_});
   out.memory = held_memory();
   counters_.append_to(out.counters, kCountNames);
   out.counters.push_back({"current_term", current_term_.value()});
   out.counters.push_back({"own_blocks_waiting", own_.size()});
+  out.counters.push_back({"own_reads_waiting", reads_.size()});
   out.counters.push_back({"round_trip_us", round_trip_us_});
   out.counters.push_back({"election_timeout_us", patience_us_});
   out.counters.push_back({"log_bytes", log_.memory_bytes()});

@@ -4,8 +4,10 @@
 // pre-votes, a leader that steps down without a quorum, leadership transfer, pipelined
 // AppendEntries, images in place of the prefix of the log. Any replica takes commands and forwards
 // them to the leader. One file a phase: propose.cc, election.cc, replicate.cc (the leader's half),
-// append.cc (the follower's half), commit.cc, truncate.cc, restart.cc; core.cc receives.
+// append.cc (the follower's half), commit.cc, learn.cc, read.cc, membership.cc, truncate.cc,
+// restart.cc; core.cc receives.
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <span>
@@ -19,9 +21,14 @@
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
+#include "compare/log/read_lease.h"
+#include "compare/log/read_queue.h"
+#include "compare/log/read_rounds.h"
+#include "compare/raft/configurations.h"
 #include "compare/raft/counters.h"
 #include "compare/raft/message.h"
 #include "compare/raft/message_codec.h"
+#include "compare/raft/options.h"
 #include "compare/raft/peer_progress.h"
 #include "compare/raft/record.h"
 #include "deps/types/mutant.h"
@@ -36,7 +43,7 @@ enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader }
 
 class RaftCore final : public Core {
  public:
-  explicit RaftCore(const CoreConfig& config);
+  explicit RaftCore(const CoreConfig& config, const Options& options = {});
 
   void read_from(RecordReader reader) override;
   Result<void> restore(const RecordKey& key, Bytes value) override;
@@ -63,6 +70,7 @@ class RaftCore final : public Core {
 
   /// As soon as that one has the whole log.
   Result<void> transfer_leadership(ReplicaId to, Effects& out) override;
+  Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override;
 
   /// For tests and invariant checkers.
   [[nodiscard]] ReplicaId self() const { return self_; }
@@ -76,6 +84,7 @@ class RaftCore final : public Core {
   [[nodiscard]] const LogExecutor& executor() const { return executor_; }
   [[nodiscard]] const PeerProgress& peer(ReplicaId id) const { return peers_[id.value()]; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] const Configurations& configurations() const { return configurations_; }
   [[nodiscard]] Tick patience_us() const { return patience_us_; }
 
  private:
@@ -89,6 +98,15 @@ class RaftCore final : public Core {
   struct Appended {
     BatchNumber batch = 0;
     LogIndex index;
+  };
+
+  /// What a leader is about to do with the members.
+  struct Change {
+    MemberChange change = MemberChange::kAdd;
+    ReplicaId replica;
+    int rounds = 0;       ///< Of a learner: those that took too long.
+    LogIndex round_ends;  ///< It ends when the learner has this ...
+    Tick began = 0;       ///< ... and began then.
   };
 
   // propose.cc: from a client to the log of the leader.
@@ -159,6 +177,44 @@ class RaftCore final : public Core {
   void advance_commit();
   void walk_executor(Effects& out);
 
+  // learn.cc: every replica counts who has an entry.
+  void learn_match(ReplicaId from, const AppendEntriesReply& message);
+  void learn_commit();
+  void tell_own_match(Effects& out);
+
+  // membership.cc: who belongs to the group.
+  /// Who counts now.
+  [[nodiscard]] const Members& members() const;
+  void note_members(LogIndex index, Bytes encoded);
+  [[nodiscard]] ReplicaSet voters_but_self() const;
+  [[nodiscard]] bool is_learning(ReplicaId replica) const;
+  [[nodiscard]] bool members_are_settled() const;
+  [[nodiscard]] ReplicaSet answering(Tick now, bool ever) const;
+  [[nodiscard]] std::optional<ReplicaId> best_successor() const;
+  void append_members(const Members& members, Effects& out);
+  void append_first_members(Effects& out);
+  Result<void> may_change(MemberChange change, ReplicaId replica, Tick now);
+  void pursue_change(Effects& out);
+  void pursue_learner(const Members& latest, Effects& out);
+  void give_up(std::string why, Effects& out);
+  void leave_lead(Effects& out);
+  [[nodiscard]] MemberStatus member_status() const;
+
+  // read.cc: reads that take no place in the log. Thesis, 6.4.
+  void on_read_index(ReplicaId from, const ReadIndex& message);
+  void on_read_index_reply(const ReadIndexReply& message);
+  void ask_for_reads(Effects& out);
+  void begin_read_round(Effects& out);
+  void use_lease(Effects& out);
+  void note_confirmation(PeerProgress& peer, const AppendEntriesReply& message, Effects& out);
+  void confirm_reads(Effects& out);
+  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, LogIndex index, Effects& out);
+  void serve_reads(Effects& out);
+  [[nodiscard]] bool knows_commit() const;
+  [[nodiscard]] bool round_is_due() const;
+  [[nodiscard]] LogIndex read_index() const;
+  [[nodiscard]] std::uint32_t promise_to_leader();
+
   // truncate.cc: images take the place of the prefix of the log.
   void drop_some(Effects& out);
   void forget_memory(const Effects& turn);
@@ -194,6 +250,7 @@ class RaftCore final : public Core {
   }
 
   const CoreConfig config_;
+  const Options options_;
   const Configuration configuration_;
   const int n_;
   const ReplicaId self_;
@@ -207,6 +264,7 @@ class RaftCore final : public Core {
   Term current_term_;
   std::optional<ReplicaId> voted_for_;
   LogWindow log_;
+  Configurations configurations_;
   LogRecords records_;
   BatchNumber hard_state_batch_ = 0;  // In which the term and the vote are.
   BatchNumber durable_batch_ = 0;
@@ -237,6 +295,17 @@ class RaftCore final : public Core {
   LogExecutor executor_;
   ForwardQueue own_;
   std::optional<AppendEntriesReply> ack_;  // For the leader, at the end of the turn.
+  // Where all learn from all: how far others have told that they have the log of a term's leader.
+  std::array<LogIndex, kReplicasMax> learned_{};
+  Term learned_in_;
+  LogIndex told_durable_;  // Of a leader.
+
+  // Reads.
+  ReadQueue reads_;
+  ReadRounds read_rounds_;  // Of a leader, as the next two.
+  ReadLease lease_;
+  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
+  LeasePromise promise_;            // To a leader.
 
   // Elections.
   Tick election_due_ = kNever;
@@ -263,16 +332,17 @@ class RaftCore final : public Core {
   std::optional<ReplicaId> transfer_to_;
   bool transfer_asked_ = false;
   Tick transfer_until_ = 0;
+  bool leaves_ = false;  // It gives the lead away because it is no member any more.
+  std::optional<Change> change_;
+  std::string given_up_;  // Why the last change was.
   // Entries that are about to be sent; those that are not in memory lie in read_back_.
   std::vector<Bytes> pieces_;
   std::size_t pieces_bytes_ = 0;
   std::deque<std::vector<std::byte>> read_back_;
 };
 
-/// Makes the core of one replica.
-std::unique_ptr<Core> make_core(const CoreConfig& config);
-
-/// The protocol as the line-up lists it: "raft".
-Protocol raft();
+/// The protocol as the line-up lists it: "raft", or "raft-all" where every replica counts for
+/// itself what is committed.
+Protocol raft(const Options& options = {});
 
 }  // namespace epaxos::compare::raft

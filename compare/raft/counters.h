@@ -38,6 +38,7 @@ enum class Count : std::uint8_t {
   kReadBack,  ///< Entries, from the disk.
   kTruncatedSent,
   kTruncatedReceived,
+  kCommitsLearned,  ///< Entries that a replica counted for itself where all learn from all.
   kDroppedEntries,  ///< From the disk.
   kImagesInstalled,
   kSuffixesKept,    ///< Of these, with a log that goes on beyond the image.
@@ -53,9 +54,20 @@ enum class Count : std::uint8_t {
   kLogFull,            ///< The log cannot hold more before something is committed.
   kStorageFull,        ///< Dropped because nothing can be made durable now.
   kTurnFull,
-  kForgotTold,  ///< Answers to replicas that have forgotten.
-  kNotVoting,   ///< A vote was asked of a replica that must not vote.
-  kPeerForgot,  ///< A message of a replica whose disk has lost promises.
+  kForgotTold,            ///< Answers to replicas that have forgotten.
+  kNotVoting,             ///< A vote was asked of a replica that must not vote.
+  kPeerForgot,            ///< A message of a replica whose disk has lost promises.
+  kMembersAppended,       ///< Entries that say who belongs to the group.
+  kMembersChanged,        ///< Changes that this replica led to their end.
+  kMemberChangesGivenUp,  ///< The new one did not catch up.
+  kMemberChangesRefused,
+  kChangesWithoutQuorum,  ///< Of these: too few of the new members answered.
+  kVotesOfNonMembers,     ///< They do not count.
+  kReadsAnswered,
+  kReadRounds,      ///< In which a leader made sure that it leads.
+  kReadsByLease,    ///< Questions that needed none; own ones too.
+  kReadsNotLeader,  ///< A question for a leader that this replica is not.
+  kVotesPromised,   ///< Not given, as another one's lease may run.
   kCount,
 };
 
@@ -91,6 +103,7 @@ inline constexpr Counters::Names kCountNames{
     "read_back",
     "truncated_sent",
     "truncated_received",
+    "commits_learned",
     "dropped_entries",
     "images_installed",
     "suffixes_kept",
@@ -109,6 +122,17 @@ inline constexpr Counters::Names kCountNames{
     "forgot_told",
     "refused_not_voting",
     "refused_peer_forgot",
+    "members_appended",
+    "members_changed",
+    "member_changes_given_up",
+    "refused_member_changes",
+    "refused_changes_without_quorum",
+    "refused_votes_of_non_members",
+    "reads_answered",
+    "read_rounds",
+    "reads_by_lease",
+    "reads_not_leader",
+    "votes_promised",
 };
 
 }  // namespace epaxos::compare::raft

@@ -69,8 +69,10 @@ void RaftCore::log_hard_state(Effects& out) {
 
 void RaftCore::election_due(Effects& out) {
   leader_.reset();
-  if (storage_full_ || !voting_) return wait_for_leader(out.now);
-  if (n_ == 1) return start_election(false, out);
+  // Who belongs to no configuration that it knows of stands for nothing.
+  const bool may_stand = voting_ && members().votes(self_) && !promise_.binds(out.now);
+  if (storage_full_ || !may_stand) return wait_for_leader(out.now);
+  if (members().has_quorum(ReplicaSet::only(self_))) return start_election(false, out);
   start_pre_vote(out);
 }
 
@@ -84,7 +86,7 @@ void RaftCore::start_pre_vote(Effects& out) {
   if (attempts_ < kAttemptsMax) ++attempts_;
   const RequestVote request{current_term_.next(), last_log_index(), last_log_term(), true, false,
                             config_.life,         born_in_};
-  send(others_, request, out, Release::kNow);  // It promises nothing.
+  send(voters_but_self(), request, out, Release::kNow);  // It promises nothing.
 }
 
 /// "On conversion to candidate, start election: increment currentTerm, vote for self, reset
@@ -104,14 +106,15 @@ void RaftCore::start_election(bool transfer, Effects& out) {
   election_due_ = kNever;
   const RequestVote request{current_term_, last_log_index(), last_log_term(), false,
                             transfer,      config_.life,     born_in_};
-  send(others_, request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
+  send(voters_but_self(), request, out, gated_without(Mutant::kRaftRequestBeforeDurable));
   if (mutant(Mutant::kRaftRequestBeforeDurable)) votes_.add(self_);
 }
 
 /// "If votes received from majority of servers: become leader" (Figure 2, Candidates).
 void RaftCore::count_votes(Effects& out) {
-  if (votes_.size() < majority_of(n_)) return;
-  if (role_ == Role::kPreCandidate && !storage_full_) start_election(false, out);
+  if (!members().has_quorum(votes_)) return;
+  const bool may_stand = !storage_full_ && !promise_.binds(out.now);
+  if (role_ == Role::kPreCandidate && may_stand) start_election(false, out);
   if (role_ == Role::kCandidate && votes_.contains(self_)) become_leader(out);
 }
 
@@ -133,14 +136,22 @@ void RaftCore::become_leader(Effects& out) {
   wanting_ = {};
   wanted_.assign(static_cast<std::size_t>(n_), {});
   transfer_to_.reset();
+  change_.reset();
+  given_up_.clear();
+  leaves_ = false;
+  read_rounds_.clear();
+  lease_.begin();
   commit_told_ = commit_index_;
+  told_durable_ = LogIndex();
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
   heartbeat_due_ = n_ == 1 ? kNever : out.now + config_.heartbeat_us;
   own_.begin_again(out.now);
+  reads_.begin_again();
   if (mutant(Mutant::kRaftNoNop)) return;
   // Only an entry of its own term shows the leader what is committed (5.4.2, 8).
   counters_.add(Count::kNopsAppended);
   append_to_log({}, out);
+  append_first_members(out);
 }
 
 void RaftCore::become_follower(Term term, Effects& out) {
@@ -150,6 +161,8 @@ void RaftCore::become_follower(Term term, Effects& out) {
   if (is_later || role_ == Role::kLeader) leader_.reset();
   role_ = Role::kFollower;
   transfer_to_.reset();
+  read_rounds_.clear();
+  lease_.begin();
   vote_batch_ = 0;
   heartbeat_due_ = quorum_due_ = kNever;
   if (election_due_ == kNever) wait_for_leader(out.now);
@@ -173,6 +186,7 @@ bool RaftCore::hear_leader(ReplicaId from, Term term, Effects& out) {
   if (leader_ != from) {
     leader_ = from;
     own_.begin_again(out.now);
+    reads_.begin_again();
   }
   leader_heard_ = out.now;
   attempts_ = 0;
@@ -188,7 +202,8 @@ void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effec
   if (!voting_) return counters_.add(Count::kNotVoting);
   const bool up_to_date = is_up_to_date(message.last_log_index, message.last_log_term);
   if (message.pre_vote) {
-    const bool granted = message.term > current_term_ && !has_leader(out.now) && up_to_date;
+    const bool is_free = !has_leader(out.now) && !promise_.binds(out.now);
+    const bool granted = message.term > current_term_ && is_free && up_to_date;
     const Term term = granted ? message.term : current_term_;
     return send(ReplicaSet::only(from),
                 RequestVoteReply{term, granted, true, config_.life, born_in_}, out);
@@ -198,6 +213,7 @@ void RaftCore::on_request_vote(ReplicaId from, const RequestVote& message, Effec
   if (has_leader(out.now) && !message.transfer && message.term > current_term_) {
     return counters_.add(Count::kVotesWithLeader);
   }
+  if (promise_.binds(out.now) && !message.transfer) return counters_.add(Count::kVotesPromised);
   if (storage_full_) return counters_.add(Count::kStorageFull);
   if (message.term > current_term_) become_follower(message.term, out);
   // "Reply false if term < currentTerm. If votedFor is null or candidateId, and candidate's log is
@@ -232,6 +248,7 @@ void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& mes
              message.term != current_term_) {
     return counters_.add(Count::kStale);
   }
+  if (!members().votes(from)) return counters_.add(Count::kVotesOfNonMembers);
   votes_.add(from);
   count_votes(out);
 }
@@ -241,15 +258,8 @@ void RaftCore::on_request_vote_reply(ReplicaId from, const RequestVoteReply& mes
 /// A leader that no majority has answered for so long may have been replaced without knowing, and
 /// its clients wait in vain.
 void RaftCore::check_quorum(Effects& out) {
-  ReplicaSet heard = ReplicaSet::only(self_);
-  for (int i = 0; i < n_; ++i) {
-    const PeerProgress& peer = peers_[static_cast<std::size_t>(i)];
-    const bool is_heard =
-        replica_at(i) != self_ && peer.counts() && peer.heard_at + patience_us_ >= out.now;
-    if (is_heard) heard.add(replica_at(i));
-  }
   quorum_due_ = out.now + patience_us_;
-  if (heard.size() >= majority_of(n_)) return;
+  if (members().has_quorum(answering(out.now, true))) return;
   counters_.add(Count::kQuorumLost);
   become_follower(current_term_, out);
 }
@@ -258,7 +268,7 @@ Result<void> RaftCore::transfer_leadership(ReplicaId to, Effects& out) {
   if (role_ != Role::kLeader) {
     return fail(ErrorCode::kUnavailable, to_string(self_) + " does not lead; ask the leader.");
   }
-  if (to == self_ || to.value() >= n_) {
+  if (to == self_ || !members().voters.contains(to)) {
     return fail(ErrorCode::kInvalidArgument,
                 "The lead goes to another member of the group; " + to_string(to) + " is none.");
   }
@@ -283,11 +293,12 @@ void RaftCore::pursue_transfer(Effects& out) {
   if (transfer_until_ <= out.now) return transfer_to_.reset();
   if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
   transfer_asked_ = true;
+  lease_.give_up();
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
 }
 
 void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {
-  if (!voting_) return counters_.add(Count::kNotVoting);
+  if (!voting_ || !members().votes(self_)) return counters_.add(Count::kNotVoting);
   if (storage_full_) return counters_.add(Count::kStorageFull);
   if (message.term != current_term_ || leader_ != from || role_ != Role::kFollower) {
     return counters_.add(Count::kStale);

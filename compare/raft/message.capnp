@@ -48,6 +48,7 @@ struct AppendEntriesReply {
   voting @7 :Bool;
   life @8 :UInt64;
   bornIn @9 :UInt64;
+  promised @10 :UInt32;
 }
 
 struct Truncated {

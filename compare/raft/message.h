@@ -1,6 +1,6 @@
 #pragma once
 
-// What replicas say to each other in Raft, beside Forward and Wanted (compare/log/log_messages.h).
+// What replicas say to each other in Raft, beside what all logs share (compare/log/log_messages.h).
 // Names are those of the Raft paper (Ongaro and Ousterhout 2014), Figure 2; pre-votes, leadership
 // transfer and the check of the quorum are those of Ongaro's thesis, chapters 3, 4.2.3 and 9.6.
 
@@ -89,6 +89,8 @@ struct AppendEntriesReply {
   Tick sent_at = 0;
   std::uint64_t life = 0;
   Term born_in{};
+  /// With sent_at: so long, from now on, the sender helps nobody else to lead; 0: no promise.
+  std::uint32_t promised_us = 0;
 
   friend bool operator==(const AppendEntriesReply&, const AppendEntriesReply&) = default;
 };

@@ -155,6 +155,7 @@ Slice encode(const AppendEntriesReply& message, Effects& out) {
     to.setVoting(message.voting);
     to.setLife(message.life);
     to.setBornIn(message.born_in.value());
+    to.setPromised(message.promised_us);
   });
 }
 
@@ -171,6 +172,9 @@ bool decode(Bytes body, int, AppendEntriesReply& out) {
     out.sent_at = from.getSentAt();
     out.life = from.getLife();
     out.born_in = Term(from.getBornIn());
+    out.promised_us = from.getPromised();
+    const bool may_promise = out.success && out.voting && out.sent_at > 0;
+    if (out.promised_us > 0 && !may_promise) return false;
     return words == words_of<S>() && is_term(from.getTerm()) && is_index(from.getPrevLogIndex()) &&
            is_index(from.getMatchIndex()) && is_index(from.getConflictIndex()) &&
            from.getConflictTerm() <= from.getTerm();
@@ -225,6 +229,11 @@ Slice encode(const Forgot& message, Effects& out) {
 }
 bool decode(Bytes body, int, Forgot& out) {
   return decode_term<schema::Forgot>(body, out);
+}
+
+bool makes_sense(const Entry& entry) {
+  return entry.kind == EntryKind::kMembers || entry.block.empty() ||
+         decode_block_footprint(entry.block).has_value();
 }
 
 // --- Records -----------------------------------------------------------------------------------

@@ -35,4 +35,7 @@ bool decode(Bytes body, int replicas, TimeoutNow& out);
 bool decode(Bytes body, int replicas, Hello& out);
 bool decode(Bytes body, int replicas, Forgot& out);
 
+/// Whether what an entry is about can be read. Precondition: take_entry() took it.
+[[nodiscard]] bool makes_sense(const Entry& entry);
+
 }  // namespace epaxos::compare::raft

@@ -26,8 +26,11 @@ class PeerProgress {
   bool probe_due = false;  ///< And the question is not on its way.
   bool voting = true;      ///< By its own word.
   bool forgot = false;     ///< Its disk has lost promises: its word counts for nothing.
+  bool answered = false;   ///< Since this leader began.
   Tick heard_at = 0;
   Tick round_trip_us = 0;  ///< Smoothed; 0: not measured.
+  Tick confirmed_at = 0;   ///< What was sent then it has answered, in this term.
+  Tick lease_until = 0;    ///< And with that promised to follow nobody else.
 
   [[nodiscard]] bool counts() const { return voting && !forgot; }
 
@@ -35,8 +38,9 @@ class PeerProgress {
   void begin(LogIndex next, Tick now) {
     next_index = next;
     match_index = LogIndex();
-    probing = probe_due = false;
+    probing = probe_due = answered = false;
     heard_at = now;
+    confirmed_at = lease_until = 0;
     forget_flight();
   }
 

@@ -9,7 +9,7 @@ namespace epaxos::compare::raft {
 
 void RaftCore::propose(std::span<const Proposal> proposals, Effects& out) {
   if (!voting_) return out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
-  const ForwardQueue::Taken taken = own_.take(proposals, config_, out);
+  const ForwardQueue::Taken taken = own_.take(reads_.take(proposals, out), config_, out);
   counters_.add(Count::kProposedBlocks, taken.blocks);
   counters_.add(Count::kProposedCommands, taken.commands);
 }

@@ -149,6 +149,7 @@ void RaftCore::send_without_entries(ReplicaSet to, bool answer, Effects& out) {
   }
   AppendEntries message = append_after(prev, *prev_term, out.now);
   message.answer = answer;
+  if (answer) question_sent_at_ = out.now;
   send(to, message, out, Release::kNow);
 }
 
@@ -177,10 +178,14 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
     if (storage_full_) return counters_.add(Count::kStorageFull);
     return become_follower(message.term, out);
   }
+  if (role_ != Role::kLeader && options_.learn_from_all && message.term == current_term_) {
+    return learn_match(from, message);
+  }
   if (role_ != Role::kLeader || message.term < current_term_) return counters_.add(Count::kStale);
   PeerProgress& peer = peers_[from.value()];
   if (peer.forgot) counters_.add(Count::kPeerForgot);
   peer.heard_at = out.now;
+  peer.answered = true;
   peer.voting = message.voting;
   measure(peer, message, out.now);
   if (!message.success) {
@@ -197,6 +202,7 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
   peer.matches(message.match_index);
   peer.agrees(message.prev_log_index);
   advance_commit();
+  note_confirmation(peer, message, out);
   pursue_transfer(out);
 }
 
@@ -241,7 +247,8 @@ void RaftCore::measure(PeerProgress& peer, const AppendEntriesReply& message, Ti
   const Tick before = peer.round_trip_us == 0 ? sample : peer.round_trip_us;
   peer.round_trip_us = std::max<Tick>(1, (7 * before + sample) / 8);
   Tick longest = 0;
-  for (const PeerProgress& each : peers_) {
+  for (ReplicaSet left = members().everybody(); left.first(); left = left.without(*left.first())) {
+    const PeerProgress& each = peers_[left.first()->value()];
     if (each.heard_at + patience_us_ >= now) longest = std::max(longest, each.round_trip_us);
   }
   note_round_trip(longest);

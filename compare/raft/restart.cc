@@ -27,6 +27,7 @@ Result<void> RaftCore::restore_coverage(Bytes bytes) {
   const Result<LogCoverage> coverage = decode_log_coverage(bytes);
   if (!coverage) return fail(ErrorCode::kCorrupted, coverage.error().message);
   if (coverage->configuration != configuration_ || coverage->round > kTermMax ||
+      coverage->members.voters.size() == 0 ||
       (coverage->slot == LogIndex()) != (coverage->round == 0)) {
     return fail(ErrorCode::kCorrupted,
                 "the image of the state belongs to another membership, or ends where no log can; "
@@ -35,6 +36,7 @@ Result<void> RaftCore::restore_coverage(Bytes bytes) {
   image_index_ = erased_ = commit_index_ = coverage->slot;
   image_term_ = Term(coverage->round);
   log_.reset(image_index_, image_term_.value());
+  configurations_.restart(image_index_, coverage->members);
   executor_.install(image_index_, coverage->executed);
   return {};
 }
@@ -76,8 +78,7 @@ Result<void> RaftCore::restore_hard_state(Bytes value) {
 Result<void> RaftCore::restore_entry(LogIndex index, Bytes value) {
   Bytes rest = value;
   Entry entry;
-  if (!take_entry(rest, n_, entry) || !rest.empty() ||
-      (!entry.block.empty() && !decode_block_footprint(entry.block))) {
+  if (!take_entry(rest, n_, entry) || !rest.empty() || !makes_sense(entry)) {
     return nonsense(entry_name(index), "does not decode");
   }
   const Term term(entry.round);
@@ -96,6 +97,7 @@ Result<void> RaftCore::restore_entry(LogIndex index, Bytes value) {
     return nonsense(entry_name(index), "is too far from the image");
   }
   log_.set(index, value);
+  note_members(index, value);
   return {};
 }
 
@@ -111,6 +113,7 @@ void RaftCore::reconcile_with_image(Effects& out) {
   }
   records_.erase_through(image_index_, out);
   log_.reset(image_index_, image_term_.value());
+  configurations_.drop_from(image_index_.next());
 }
 
 void RaftCore::start(Tick now, Effects& out) {
@@ -126,6 +129,8 @@ void RaftCore::start(Tick now, Effects& out) {
   born_in_ = config_.unsafe_rejoin ? Term(kTermMax) : current_term_;
   send(others_, Hello{current_term_, config_.life, born_in_}, out);
   wait_for_leader(now);
+  // What was promised in an earlier life may still bind.
+  static_cast<void>(promise_to_leader());
   if (voting_) election_due_ = n_ == 1 ? now : election_due_ + config_.first_election_us;
 }
 

@@ -21,15 +21,43 @@ constexpr net::FrameType kTargets[] = {
     static_cast<net::FrameType>(MessageType::kTruncated),
     static_cast<net::FrameType>(MessageType::kHello),
     static_cast<net::FrameType>(LogMessage::kForward),
+    static_cast<net::FrameType>(LogMessage::kReadIndexReply),
 };
 
 constexpr const char* kMarks[] = {
-    "elections_won",       "stepped_down",       "quorum_lost",     "votes_granted",
-    "votes_refused",       "votes_with_leader",  "conflicts_found", "probes",
-    "entries_overwritten", "forwards_taken",     "forwards_wanted", "forwards_repeated",
-    "read_back",           "truncated_received", "dropped_entries", "images_installed",
-    "suffixes_kept",       "transfers_started",  "timeouts_raised", "session_duplicates",
-    "session_unknown",     "session_expired",    "session_stale",
+    "elections_won",
+    "stepped_down",
+    "quorum_lost",
+    "votes_granted",
+    "votes_refused",
+    "votes_with_leader",
+    "conflicts_found",
+    "probes",
+    "entries_overwritten",
+    "forwards_taken",
+    "forwards_wanted",
+    "forwards_repeated",
+    "read_back",
+    "truncated_received",
+    "dropped_entries",
+    "images_installed",
+    "suffixes_kept",
+    "transfers_started",
+    "timeouts_raised",
+    "session_duplicates",
+    "session_unknown",
+    "session_expired",
+    "session_stale",
+    "members_appended",
+    "members_changed",
+    "member_changes_given_up",
+    "refused_member_changes",
+    "refused_changes_without_quorum",
+    "reads_answered",
+    "read_rounds",
+    "reads_by_lease",
+    "reads_not_leader",
+    "votes_promised",
 };
 
 constexpr const char* kAlwaysZero[] = {
@@ -40,9 +68,9 @@ constexpr const char* kAlwaysZero[] = {
 
 }  // namespace
 
-SimulatedProtocol simulated_raft() {
+SimulatedProtocol simulated_raft(const Options& options) {
   SimulatedProtocol simulated;
-  simulated.swarm = sim::key_value_swarm(raft());
+  simulated.swarm = sim::key_value_swarm(raft(options));
   simulated.swarm.targets.assign(std::begin(kTargets), std::end(kTargets));
   simulated.swarm.checkers.push_back(
       [](sim::Cluster& cluster) { return std::make_unique<RaftChecker>(cluster); });
@@ -50,11 +78,18 @@ SimulatedProtocol simulated_raft() {
   simulated.swarm.always_zero.assign(std::begin(kAlwaysZero), std::end(kAlwaysZero));
   simulated.swarm.spins_max = 1'000;
   simulated.swarm.never_silent = true;
+  simulated.swarm.limits.reads = true;
   simulated.words = {words_of_frame, words_of_record};
   simulated.required_marks.assign(std::begin(kMarks), std::end(kMarks));
   simulated.mutants = {Mutant::kForgetfulVotes};
+  if (options.learn_from_all) {
+    simulated.required_marks.push_back("commits_learned");
+    simulated.mutants.push_back(Mutant::kRaftLearnsAcrossTerms);
+    return simulated;
+  }
   for (const MutantInfo& info : mutants()) {
-    if (info.name.starts_with("raft-")) simulated.mutants.push_back(info.mutant);
+    const bool is_of_all = info.mutant == Mutant::kRaftLearnsAcrossTerms;
+    if (info.name.starts_with("raft-") && !is_of_all) simulated.mutants.push_back(info.mutant);
   }
   return simulated;
 }

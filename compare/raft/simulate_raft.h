@@ -2,10 +2,11 @@
 
 // Raft in the simulator.
 
+#include "compare/raft/options.h"
 #include "epaxos/programs/simulate.h"
 
 namespace epaxos::compare::raft {
 
-SimulatedProtocol simulated_raft();
+SimulatedProtocol simulated_raft(const Options& options = {});
 
 }  // namespace epaxos::compare::raft

@@ -26,6 +26,18 @@ std::string entry_name(std::uint64_t index) {
   return "entry " + std::to_string(index);
 }
 
+/// In words of its own, so that an error in Members is seen.
+bool has_majorities(const Members& members, ReplicaSet who) {
+  for (const ReplicaSet voters : {members.voters, members.old_voters}) {
+    int votes = 0;
+    for (ReplicaSet left = voters; left.first(); left = left.without(*left.first())) {
+      if (who.contains(*left.first())) ++votes;
+    }
+    if (voters.size() > 0 && 2 * votes <= voters.size()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 RaftChecker::RaftChecker(sim::Cluster& cluster)
@@ -33,7 +45,8 @@ RaftChecker::RaftChecker(sim::Cluster& cluster)
       n_(cluster.size()),
       seen_(static_cast<std::size_t>(n_)),
       told_(static_cast<std::size_t>(n_)),
-      forgetful_(static_cast<std::size_t>(n_)) {
+      forgetful_(static_cast<std::size_t>(n_)),
+      members_{{0, {ReplicaSet::all(n_).without(cluster.spares()), {}, {}}}} {
   cluster.after_event([this] { look(); });
 }
 
@@ -67,12 +80,19 @@ void RaftChecker::look_at(ReplicaId replica, const RaftCore& core) {
     expect(!led_before || (last >= seen.last && overwritten == seen.overwritten),
            who + " leads and takes entries back (Leader Append-Only)");
     if (!led_before) expect_completeness(core);
+    if (!led_before) expect_elected(core);
   }
   if (last != seen.last || last_term != seen.last_term || overwritten != seen.overwritten) {
     const bool appended = overwritten == seen.overwritten && last > seen.last && seen.last > 0;
     expect_log_matching(core, appended ? seen.last + 1 : seen.commit + 1);
   }
-  if (core.commit_index().value() != seen.commit) expect_committed(core, seen);
+  if (core.commit_index().value() != seen.commit) {
+    const std::uint64_t before = seen.commit;
+    expect_committed(core, seen);
+    note_committed_members(core, before);
+    expect_members(core);
+    if (leads) expect_quorum_holds(core, LogIndex(seen.last));
+  }
   seen.last = last;
   seen.last_term = last_term;
   seen.overwritten = overwritten;
@@ -86,7 +106,9 @@ void RaftChecker::expect_log_matching(const RaftCore& core, std::uint64_t from) 
   const std::uint64_t first = std::max(from, core.log().base().value() + 1);
   for (std::uint64_t index = first; index <= core.log().last().value(); ++index) {
     const Bytes entry = core.log().encoded(LogIndex(index));
-    const Known known{hash_of(entry), core.log().round(LogIndex(index - 1))};
+    Known known{hash_of(entry), core.log().round(LogIndex(index - 1))};
+    Members members;
+    if (members_of(entry, members)) known.members = members;
     const auto [at, is_new] = entries_.try_emplace({index, round_of(entry)}, known);
     expect(at->second == known, entry_name(index) + " of term " + std::to_string(round_of(entry)) +
                                     " differs between two logs (Log Matching)");
@@ -122,6 +144,80 @@ void RaftChecker::expect_completeness(const RaftCore& core) {
     expect(holds, "the leader of term " + std::to_string(term) + " lacks committed " +
                       entry_name(index) + " (Leader Completeness)");
   }
+}
+
+// --- Members -----------------------------------------------------------------------------------
+
+/// The term of a committed entry; nothing: it has left the log before anybody could look.
+std::optional<std::uint64_t> RaftChecker::committed_term(const RaftCore& core,
+                                                         std::uint64_t index) const {
+  if (core.log().holds(LogIndex(index))) return core.log().round(LogIndex(index));
+  const auto found = committed_.find(index);
+  if (found != committed_.end()) return found->second.term;
+  const auto first = entries_.lower_bound({index, 0});
+  const auto last = entries_.lower_bound({index + 1, 0});
+  if (first == last || std::next(first) != last) return std::nullopt;
+  return first->first.second;
+}
+
+void RaftChecker::note_committed_members(const RaftCore& core, std::uint64_t after) {
+  const std::uint64_t commit = core.commit_index().value();
+  for (auto each = entries_.lower_bound({after + 1, 0});
+       each != entries_.end() && each->first.first <= commit; ++each) {
+    if (!each->second.members) continue;
+    const std::optional<std::uint64_t> term = committed_term(core, each->first.first);
+    if (!term) members_are_known_ = false;
+    if (term == each->first.second) members_[each->first.first] = *each->second.members;
+  }
+}
+
+/// What a replica takes for the members where its commit index stands is what the entries say.
+void RaftChecker::expect_members(const RaftCore& core) {
+  const LogIndex commit = core.commit_index();
+  const Members& committed = std::prev(members_.upper_bound(commit.value()))->second;
+  expect(!members_are_known_ || core.configurations().at(commit) == committed,
+         to_string(core.self()) + " takes others for the members than the log says");
+}
+
+/// Section 6: "agreement (for elections and entry commitment) requires separate majorities from
+/// both the old and new configurations".
+void RaftChecker::expect_elected(const RaftCore& core) {
+  ReplicaSet voted;
+  for (const ReplicaId replica : cluster_.replicas()) {
+    disk_ = &cluster_.disk(replica);
+    const HardState state = durable_state().value_or(HardState());
+    const bool has_voted =
+        state.current_term > core.current_term() ||
+        (state.current_term == core.current_term() && state.voted_for == core.self());
+    if (has_voted || forgetful_[replica.value()] || disk_->was_set_back()) voted.add(replica);
+  }
+  expect(has_majorities(core.configurations().latest(), voted),
+         to_string(core.self()) + " leads without the votes of its members");
+}
+
+/// `counted_up_to`: where the log ended when the turn began. What the turn itself has added about
+/// members came after it had counted.
+void RaftChecker::expect_quorum_holds(const RaftCore& core, LogIndex counted_up_to) {
+  const std::uint64_t index = core.commit_index().value();
+  const std::optional<std::uint64_t> term = committed_term(core, index);
+  if (!term) return;
+  ReplicaSet holding;
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if (holds_durably(replica, index, *term)) holding.add(replica);
+  }
+  expect(has_majorities(core.configurations().at(counted_up_to), holding),
+         to_string(core.self()) + " commits " + entry_name(index) +
+             " which no majority of its members has");
+}
+
+bool RaftChecker::holds_durably(ReplicaId replica, std::uint64_t index, std::uint64_t term) {
+  disk_ = &cluster_.disk(replica);
+  if (forgetful_[replica.value()] || disk_->was_set_back()) return true;
+  const auto* const value = disk_->find({static_cast<std::uint8_t>(RecordKind::kEntry), GroupId(),
+                                         Epoch(), ReplicaId(), Slot(index)});
+  if (value != nullptr) return round_of(*value) == term;
+  const std::vector<std::byte> covered = durable_coverage_bytes(*disk_);
+  return !covered.empty() && decode_log_coverage(covered)->slot.value() >= index;
 }
 
 // --- Words and disks ---------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 // Holds the cores of a run against the five properties of the Raft paper (Figure 3) after every
 // event, and every word that leaves against the disk of its speaker: nothing may be said that a
 // power loss would take back, and a restart takes back no term, vote or entry that was ever told.
+// Who leads, and what is committed, must have its majorities of the members on disk; who the
+// members are is read from the committed entries (section 6).
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +32,7 @@ class RaftChecker final : public sim::Checker {
   struct Known {
     std::uint64_t hash = 0;
     std::uint64_t prev_term = 0;
+    std::optional<Members> members{};  ///< What it says about them, if it does.
 
     friend bool operator==(const Known&, const Known&) = default;
   };
@@ -57,6 +61,13 @@ class RaftChecker final : public sim::Checker {
   void expect_log_matching(const RaftCore& core, std::uint64_t from);
   void expect_committed(const RaftCore& core, Seen& seen);
   void expect_completeness(const RaftCore& core);
+  void note_committed_members(const RaftCore& core, std::uint64_t after);
+  void expect_members(const RaftCore& core);
+  void expect_elected(const RaftCore& core);
+  void expect_quorum_holds(const RaftCore& core, LogIndex counted_up_to);
+  [[nodiscard]] bool holds_durably(ReplicaId replica, std::uint64_t index, std::uint64_t term);
+  [[nodiscard]] std::optional<std::uint64_t> committed_term(const RaftCore& core,
+                                                            std::uint64_t index) const;
   void check_frame(ReplicaId to, const net::Frame& frame);
   void expect_durable(std::uint64_t term, const char* what);
   void expect_vote(std::uint64_t term, ReplicaId whom, const char* what);
@@ -72,6 +83,8 @@ class RaftChecker final : public sim::Checker {
   std::map<std::uint64_t, ReplicaId> leaders_;                        ///< By term.
   std::map<std::pair<std::uint64_t, std::uint64_t>, Known> entries_;  ///< By index and term.
   std::map<std::uint64_t, Committed> committed_;                      ///< By index.
+  std::map<std::uint64_t, Members> members_;                          ///< By index; committed.
+  bool members_are_known_ = true;
   // The word that is being checked.
   ReplicaId from_;
   const sim::VirtualDisk* disk_ = nullptr;

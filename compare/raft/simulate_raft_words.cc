@@ -21,8 +21,29 @@ std::string number(const char* what, Number value) {
   return std::string(" ") + what + " " + std::to_string(value.value());
 }
 
+std::string words_of(ReplicaSet replicas) {
+  std::string text;
+  for (; replicas.first(); replicas = replicas.without(*replicas.first())) {
+    text += " " + to_string(*replicas.first());
+  }
+  return text;
+}
+
+std::string told(const Members& members) {
+  std::string text = " voters" + words_of(members.voters);
+  if (members.is_joint()) text += " and of old" + words_of(members.old_voters);
+  if (members.learners.size() > 0) text += " learners" + words_of(members.learners);
+  return text;
+}
+
 std::string told(const Entry& entry) {
   std::string text = " term " + std::to_string(entry.round);
+  if (entry.kind == EntryKind::kMembers) {
+    Members members;
+    const auto number = number_from<std::uint64_t>(entry.block);
+    return number && unpack(*number, kReplicasMax, members) ? text + told(members)
+                                                            : text + " " + kUnreadable;
+  }
   if (!entry.origin.is_nobody()) {
     text += " " + to_string(entry.origin.proposer) + " " + std::to_string(entry.origin.life) + "/" +
             std::to_string(entry.origin.sequence);
@@ -74,11 +95,19 @@ std::string told(const Wanted& m) {
   return "Wanted " + std::to_string(m.life) + "/" + std::to_string(m.sequence);
 }
 
+std::string told(const ReadIndex& m) {
+  return "ReadIndex " + std::to_string(m.life) + "/" + std::to_string(m.number);
+}
+std::string told(const ReadIndexReply& m) {
+  return "ReadIndexReply " + std::to_string(m.life) + "/" + std::to_string(m.number) +
+         number("index", m.index);
+}
+
 }  // namespace
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
   return told_of<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, Truncated,
-                 TimeoutNow, Hello, Forgot, Forward, Wanted>(
+                 TimeoutNow, Hello, Forgot, Forward, Wanted, ReadIndex, ReadIndexReply>(
       frame, replicas, [](const auto& message) { return told(message); });
 }
 

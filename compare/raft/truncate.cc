@@ -46,12 +46,13 @@ LogIndex RaftCore::first_servable() const {
 void RaftCore::drop_some(Effects& out) {
   if (role_ == Role::kLeader) {
     LogIndex all = commit_index_;
-    for (int i = 0; i < n_; ++i) {
-      if (replica_at(i) != self_)
-        all = std::min(all, peers_[static_cast<std::size_t>(i)].match_index);
+    const ReplicaSet needed = members().everybody().without(self_);
+    for (ReplicaSet left = needed; left.first(); left = left.without(*left.first())) {
+      all = std::min(all, peers_[left.first()->value()].match_index);
     }
     floor_ = std::max(floor_, all);
   }
+  configurations_.settle(executor_.applied_up_to());
   forget_memory(out);
   more_to_drop_ = false;
   if (storage_full_) return;
@@ -88,9 +89,13 @@ void RaftCore::coverage(std::vector<std::byte>& out) const {
   const LogIndex applied = executor_.applied_up_to();
   const std::optional<Term> term = term_at(applied);
   check(term.has_value(), "the term of the last applied entry is not known");
-  LogCoverage covered{applied, term->value(), configuration_, executor_.applied_origins()};
+  LogCoverage covered{applied, term->value(), configuration_, executor_.applied_origins(),
+                      configurations_.at(applied)};
   if (mutant(Mutant::kRaftImageOfCurrentTerm)) covered.round = current_term_.value();
   if (mutant(Mutant::kRaftImageWithoutOrigins)) covered.executed = {};
+  if (mutant(Mutant::kRaftImageWithoutMembers)) {
+    covered.members = {ReplicaSet::all(n_).without(config_.spares), {}, {}};
+  }
   encode(covered, out);
 }
 
@@ -116,6 +121,9 @@ Result<void> RaftCore::may_install(Bytes bytes) const {
   if (!coverage) return fail(coverage.error());
   if (coverage->configuration != configuration_) {
     return fail(ErrorCode::kInvalidArgument, "the image belongs to another membership");
+  }
+  if (coverage->members.voters.size() == 0) {
+    return fail(ErrorCode::kMalformed, "the image does not say who belongs to the group");
   }
   if (coverage->round < 1 || coverage->round > kTermMax) {
     return fail(ErrorCode::kMalformed, "the image ends in a term that cannot be");
@@ -151,6 +159,7 @@ void RaftCore::install(Bytes bytes, Effects& out) {
     }
     records_.erase_through(index, out);
     log_.reset(index, term.value());
+    configurations_.drop_from(index.next());
     for (Appended& each : appended_) each.index = std::min(each.index, index);
     durable_index_ = index;
     erased_ = index;
@@ -160,6 +169,7 @@ void RaftCore::install(Bytes bytes, Effects& out) {
   image_index_ = index;
   image_term_ = term;
   commit_index_ = std::max(commit_index_, index);
+  configurations_.restart(index, coverage->members);
   end_superseded(coverage->executed, out);
   executor_.install(index, coverage->executed);
   must_have_image_ = false;

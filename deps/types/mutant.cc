@@ -145,6 +145,18 @@ constexpr std::array kMutants{
                "a new leader adds no entry of its own term"},
     MutantInfo{Mutant::kRaftImageWithoutOrigins, "raft-image-without-origins", "Raft 6.3",
                "an image does not say which blocks it has executed"},
+    MutantInfo{Mutant::kRaftSingleMajorityInJoint, "raft-single-majority-in-joint", "Raft 6",
+               "while the members change, a majority of the new ones is enough"},
+    MutantInfo{Mutant::kRaftMembersAtCommit, "raft-members-at-commit", "Raft 6",
+               "new members count when their entry is committed, not when it is in the log"},
+    MutantInfo{Mutant::kRaftImageWithoutMembers, "raft-image-without-members", "Raft 7",
+               "an image holds the first members, whatever they are now"},
+    MutantInfo{Mutant::kRaftLearnsAcrossTerms, "raft-learns-across-terms", "Raft 5.4.2",
+               "where all learn from all, what was told in an earlier term counts in this one"},
+    MutantInfo{Mutant::kRaftReadsWithoutQuorum, "raft-reads-without-quorum", "Raft R8",
+               "a leader answers reads without asking whether it still leads"},
+    MutantInfo{Mutant::kRaftLeaseIgnoresPause, "raft-lease-ignores-pause", "Raft R8",
+               "a lease is held against a clock that was read before the read came"},
     MutantInfo{
         Mutant::kAdoptsFirstVote, "paxos-adopts-first-vote", "Paxos P1",
         "a proposer adopts the vote that it hears of first, not the one of the highest ballot"},
@@ -154,6 +166,8 @@ constexpr std::array kMutants{
                "votes at different ballots add up"},
     MutantInfo{Mutant::kAcceptedIsChosen, "paxos-accepted-is-chosen", "Paxos P9",
                "what a replica has voted for counts as chosen when others ask for it"},
+    MutantInfo{Mutant::kPaxosLeaseWallClock, "paxos-lease-on-wall-clock", "Paxos P8",
+               "the end of a lease is noted on a wall clock, which is set now and then"},
 };
 static_assert(kMutants.size() + 1 == static_cast<std::size_t>(Mutant::kCount));
 

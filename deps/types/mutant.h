@@ -82,10 +82,17 @@ enum class Mutant : std::uint8_t {
   kRaftKeepsSuffix,              // Raft 7
   kRaftNoNop,                    // Raft 8
   kRaftImageWithoutOrigins,      // Raft 6.3
+  kRaftSingleMajorityInJoint,    // Raft 6
+  kRaftMembersAtCommit,          // Raft 6
+  kRaftImageWithoutMembers,      // Raft 7
+  kRaftLearnsAcrossTerms,        // Raft 5.4.2
+  kRaftReadsWithoutQuorum,       // Raft R8
+  kRaftLeaseIgnoresPause,        // Raft R8
   kAdoptsFirstVote,              // Paxos P1
   kBallotsWithoutReplica,        // Paxos P3
   kLearnerMixesBallots,          // Paxos P7
   kAcceptedIsChosen,             // Paxos P9
+  kPaxosLeaseWallClock,          // Paxos P8
   kCount,
 };
 

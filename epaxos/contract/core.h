@@ -15,16 +15,28 @@
 
 #include "deps/types/command.h"
 #include "deps/types/ids.h"
+#include "deps/types/replica_set.h"
 #include "epaxos/contract/counters.h"
 #include "epaxos/contract/effects.h"
 #include "net/frame.h"
 
 namespace epaxos {
 
+/// How commands that only read are served by a protocol with a leader.
+enum class Reads : std::uint8_t {
+  kLog,    ///< As all others: by an entry of the log.
+  kIndex,  ///< Without one: the leader makes sure that it still leads, and says how far to execute.
+  kLease,  ///< The same, and while its lease runs the leader need not ask. Needs clocks that agree
+           ///< about how long a time is (docs/raft.md).
+};
+
 /// What a core must know about its place in the world. Times in microseconds.
 struct CoreConfig {
   ReplicaId self;
   int replica_count = 0;  ///< 1 .. kReplicasMax.
+  /// Those who do not belong to the group at its beginning; only in a protocol whose members can
+  /// change.
+  ReplicaSet spares;
   GroupId group;
   Epoch epoch;
   std::uint64_t seed = 0;  ///< Of all chance in the core.
@@ -60,6 +72,7 @@ struct CoreConfig {
   /// On top of that after a start, unless a leader or a candidate is heard: for who is not to lead.
   Tick first_election_us = 0;
   Tick heartbeat_us = 50'000;  ///< Between the words of a leader that has nothing to say.
+  Reads reads = Reads::kLog;   ///< Of commands that only read.
   /// So many known instances that are not executed make the image of a peer worth a question.
   std::uint64_t image_lag_instances = 200'000;
   /// Executed instances that some member has not executed: beyond so many, they are kept on disk
@@ -101,10 +114,27 @@ struct RowStatus {
   Slot floor{};          ///< What is at or below it is executed everywhere, and forgotten.
 };
 
+/// Who belongs to the group.
+struct MemberStatus {
+  ReplicaSet voters;
+  ReplicaSet old_voters;  ///< Of the configuration that is being left; empty: none is.
+  ReplicaSet learners;    ///< They are given everything, and count for nothing yet.
+  std::string change;     ///< What is under way; empty: nothing.
+  std::string given_up;   ///< Why this leader gave up its last change; empty: it did not.
+
+  [[nodiscard]] bool votes(ReplicaId replica) const {
+    return voters.contains(replica) || old_voters.contains(replica);
+  }
+};
+
+enum class MemberChange : std::uint8_t { kAdd, kRemove };
+
 struct CoreStatus {
   std::string role;         ///< "voting", "non-voting"; "leader", ... where a protocol has them.
   bool has_leader = false;  ///< Whether one replica of this protocol leads the others.
   std::optional<ReplicaId> leader;  ///< Who does, as far as this replica knows.
+  /// Where the members can change: who they are, as far as this replica knows.
+  std::optional<MemberStatus> members;
   HeldMemory memory;
   std::vector<RowStatus> rows;  ///< One a row (one in all for log protocols).
   /// One a replica: instances that are executed here and, as far as is known, not there.
@@ -131,8 +161,8 @@ class Core {
   /// After the last restore(); once.
   virtual void start(Tick now, Effects& out) = 0;
 
-  /// Commands of this replica's clients. Payloads are copied. Each ends as an execution or a
-  /// rejection (or neither, when this replica stops first).
+  /// Commands of this replica's clients. Payloads are copied. Each ends as an execution, a read or
+  /// a rejection (or neither, when this replica stops first).
   virtual void propose(std::span<const Proposal> proposals, Effects& out) = 0;
 
   /// A peer speaks. Any bytes are legal; malformed ones are counted and dropped.
@@ -198,6 +228,18 @@ class Core {
         "clients, so there is no lead to give away.");
   }
 
+  /// A replica of the cluster file joins the members of the group, or leaves them; status() tells
+  /// how far that is. May be called where propose() may. Errors: unsupported - the members cannot
+  /// change in this protocol; invalid argument - that one is a member, or is none, or nobody would
+  /// be left; unavailable - this replica does not lead, another change is under way, or too few of
+  /// those who would be members answer.
+  virtual Result<void> change_members(MemberChange /*change*/, ReplicaId /*replica*/,
+                                      Effects& /*out*/) {
+    return fail(ErrorCode::kUnsupported,
+                "The members cannot change in this protocol: they are the replicas of the cluster "
+                "file. Of those that epaxosd runs, raft can change them.");
+  }
+
   /// Cheap: it is asked about with every proposal.
   [[nodiscard]] virtual HeldMemory held_memory() const = 0;
 
@@ -208,6 +250,8 @@ class Core {
 struct Protocol {
   std::string name;  ///< "epaxos", "raft", ...; what --protocol takes.
   std::function<std::unique_ptr<Core>(const CoreConfig&)> make_core;
+  Reads reads = Reads::kLog;     ///< Unless somebody wishes otherwise; kLog: there is no other way.
+  bool changes_members = false;  ///< Core::change_members() is there, and spares are.
 };
 
 }  // namespace epaxos

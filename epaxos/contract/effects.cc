@@ -15,6 +15,7 @@ void Effects::clear() {
   sends.clear();
   executions.clear();
   rejections.clear();
+  reads.clear();
   superseded.clear();
   image_wish.reset();
   ends_component = false;

@@ -90,6 +90,15 @@ struct RejectionEffect {
   ErrorCode code = ErrorCode::kOverloaded;
   const char* reason = "";  ///< A sentence with static storage.
 };
+
+/// A command that only reads and has no place in the final order: its core knows that the state
+/// machine has applied all that the answer must show. It is run on the machine as it is. Not gated:
+/// the answer rests on what is applied already, and leaves no trace.
+struct ReadEffect {
+  CommandId command;
+  Slice payload;
+};
+
 /// To every proposal of a replica whose disk has forgotten.
 inline constexpr const char* kMayNotPropose =
     "this replica lost what it had promised and may not propose; use another replica";
@@ -106,6 +115,7 @@ class Effects {
   std::vector<SendEffect> sends;
   std::vector<ExecutionEffect> executions;
   std::vector<RejectionEffect> rejections;
+  std::vector<ReadEffect> reads;
   /// Commands of this replica's clients that an installed image has executed: nobody here will
   /// learn what they gave.
   std::vector<CommandId> superseded;
@@ -145,7 +155,7 @@ class Effects {
 
   [[nodiscard]] bool empty() const {
     return records.empty() && sends.empty() && executions.empty() && rejections.empty() &&
-           superseded.empty() && !image_wish;
+           reads.empty() && superseded.empty() && !image_wish;
   }
   [[nodiscard]] std::size_t bytes() const { return arena_.size(); }
   [[nodiscard]] std::size_t capacity_bytes() const { return arena_.capacity(); }

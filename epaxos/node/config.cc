@@ -18,7 +18,7 @@ std::string failures(int count) {
 
 void add_notes(ClusterConfig& config) {
   config.notes.clear();
-  const int n = config.replica_count();
+  const int n = config.replica_count() - config.spares().size();
   const int tolerated = (n - 1) / 2;
   if (tolerated == 0) {
     config.notes.push_back("A cluster of " + std::to_string(n) +
@@ -80,6 +80,26 @@ net::ClusterId cluster_id_of(std::string_view name) {
   return id;
 }
 
+std::string_view to_string(Reads reads) {
+  switch (reads) {
+    case Reads::kLog:
+      return "log";
+    case Reads::kIndex:
+      return "index";
+    case Reads::kLease:
+      return "lease";
+  }
+  return "?";
+}
+
+Result<Reads> reads_from(std::string_view word) {
+  for (const Reads each : {Reads::kLog, Reads::kIndex, Reads::kLease}) {
+    if (to_string(each) == word) return each;
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "reads \"" + std::string(word) + "\" is not known; use log, index or lease");
+}
+
 std::string to_string(const net::ClusterId& id) {
   std::string digits;
   for (const std::byte byte : id) {
@@ -111,9 +131,18 @@ Result<void> ClusterConfig::complete() {
   return {};
 }
 
+ReplicaSet ClusterConfig::spares() const {
+  ReplicaSet spares;
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    if (!replicas[i].member) spares.add(ReplicaId(static_cast<std::uint16_t>(i)));
+  }
+  return spares;
+}
+
 std::uint64_t ClusterConfig::configuration_hash(std::string_view protocol) const {
-  const std::string agreed =
+  std::string agreed =
       "replicas=" + std::to_string(replica_count()) + " protocol=" + std::string(protocol);
+  if (spares().size() > 0) agreed += " spares=" + std::to_string(spares().bits());
   return XXH3_64bits(agreed.data(), agreed.size());
 }
 
@@ -127,7 +156,12 @@ std::string ClusterConfig::to_toml() const {
       << (id == cluster_id_of(name) ? "# id = " : "id = ") << quoted(to_string(id))
       << "\n\n# sync: an answered command survives the power loss of all replicas.\n"
          "# async: written, but nothing waits for it. none: memory only.\n"
-      << "durability = " << quoted(epaxos::to_string(durability)) << "\n";
+      << "durability = " << quoted(epaxos::to_string(durability))
+      << "\n\n# Raft, Multi-Paxos: what only reads goes through the log; or the leader says how "
+         "far "
+         "to\n# execute (index), after asking a majority or while its lease runs (lease).\n"
+      << (reads ? "reads = " : "# reads = ")
+      << quoted(epaxos::to_string(reads.value_or(Reads::kIndex))) << "\n";
   ClusterConfig copy = *this;
   std::string_view table;
   for (const config::NumberKey& key : config::number_keys()) {
@@ -141,6 +175,9 @@ std::string ClusterConfig::to_toml() const {
   for (const ReplicaSettings& replica : replicas) {
     out << "\n[[replicas]]\npeer = " << quoted(replica.peer)
         << "\nclient = " << quoted(replica.client) << "\nsite = " << quoted(replica.site) << "\n";
+    if (!replica.member) {
+      out << "# A spare: it joins the members by \"epaxosctl member add\".\nmember = false\n";
+    }
   }
   return out.str();
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "deps/types/ids.h"
+#include "deps/types/replica_set.h"
 #include "deps/types/result.h"
 #include "epaxos/contract/core.h"
 #include "epaxos/storage/store.h"
@@ -24,6 +25,9 @@ struct ReplicaSettings {
   std::string peer;    ///< Where the other replicas reach it: "tcp://HOST:PORT".
   std::string client;  ///< Where clients reach it; empty: it serves none.
   std::string site;    ///< For people: the place or the data centre. May be empty.
+  /// False: a spare, which does not belong to the group at its beginning. Only in a protocol whose
+  /// members can change.
+  bool member = true;
 };
 
 struct ClusterConfig {
@@ -31,6 +35,7 @@ struct ClusterConfig {
   net::ClusterId id{};  ///< From the name, unless the file gives one.
   std::vector<ReplicaSettings> replicas;
   Durability durability = Durability::kSync;
+  std::optional<Reads> reads;  ///< None: as the protocol does it.
   /// Limits and timers. Who the replica is (self, replica_count, voting, seed) is the node's to
   /// fill in.
   CoreConfig core;
@@ -59,10 +64,12 @@ struct ClusterConfig {
   Result<void> complete();
 
   [[nodiscard]] int replica_count() const { return static_cast<int>(replicas.size()); }
+  /// Those that say "member = false".
+  [[nodiscard]] ReplicaSet spares() const;
 
-  /// What all replicas must agree on, beside the cluster's id: how many they are, and which
-  /// protocol they speak. Addresses may differ, as machines may see each other under different
-  /// ones.
+  /// What all replicas must agree on, beside the cluster's id: how many they are, which of them are
+  /// spares, and which protocol they speak. Addresses may differ, as machines may see each other
+  /// under different ones.
   [[nodiscard]] std::uint64_t configuration_hash(std::string_view protocol) const;
 
   /// The whole configuration as a commented file that load() accepts.
@@ -71,6 +78,10 @@ struct ClusterConfig {
 
 /// The id of a cluster that is known by its name alone.
 net::ClusterId cluster_id_of(std::string_view name);
+
+/// "log", "index", "lease", and back. Errors: invalid argument.
+std::string_view to_string(Reads reads);
+Result<Reads> reads_from(std::string_view word);
 
 /// 32 hexadecimal digits, and back.
 std::string to_string(const net::ClusterId& id);

@@ -31,6 +31,13 @@ std::optional<Problem> count_problem(const ClusterConfig& config) {
                                  "for each."};
 }
 
+std::optional<Problem> member_problem(const ClusterConfig& config) {
+  if (config.spares() != ReplicaSet::all(config.replica_count())) return std::nullopt;
+  return Problem{"replicas",
+                 "has no member: each one says member = false. Leave that out for those that are "
+                 "to begin."};
+}
+
 /// Addresses in the order of the file, each with its key.
 std::vector<std::pair<std::string, const std::string*>> addresses_of(const ClusterConfig& config) {
   std::vector<std::pair<std::string, const std::string*>> addresses;
@@ -105,8 +112,8 @@ std::optional<Problem> emulation_problem(const ClusterConfig& config) {
 }  // namespace
 
 std::optional<Problem> first_problem(const ClusterConfig& config) {
-  for (const auto check_one : {name_problem, count_problem, address_problem, site_problem,
-                               range_problem, emulation_problem}) {
+  for (const auto check_one : {name_problem, count_problem, member_problem, address_problem,
+                               site_problem, range_problem, emulation_problem}) {
     if (auto problem = check_one(config)) return problem;
   }
   return std::nullopt;

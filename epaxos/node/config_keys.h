@@ -28,6 +28,8 @@ std::span<const NumberKey> number_keys();
 /// The one switch, of the table [timers].
 inline constexpr std::string_view kWaitForFastPath = "wait_for_fast_path";
 
+/// And the one of [[replicas]].
+inline constexpr std::string_view kMember = "member";
 /// Of the table [emulation].
 inline constexpr std::string_view kOneWay = "one_way_ms";
 inline constexpr std::string_view kJitter = "jitter_ms";

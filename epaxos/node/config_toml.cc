@@ -20,6 +20,7 @@ class FileReader {
     read_string(file, "", "name", true, config_.name);
     read_id(file);
     read_durability(file);
+    read_reads(file);
     read_replicas(file);
     for (const std::string_view table : {"limits", "timers"}) read_numbers(file, table);
     read_emulation(file);
@@ -87,6 +88,15 @@ class FileReader {
     config_.durability = *durability;
   }
 
+  void read_reads(const toml::table& file) {
+    std::string word;
+    read_string(file, "", "reads", false, word);
+    if (file.get("reads") == nullptr || error_) return;
+    const auto reads = reads_from(word);
+    if (!reads) return fail_at("reads", reads.error().message);
+    config_.reads = *reads;
+  }
+
   void read_replicas(const toml::table& file) {
     const toml::node* const node = file.get("replicas");
     if (node == nullptr) return;  // Refused by the check of the count.
@@ -103,6 +113,7 @@ class FileReader {
       read_string(table, prefix, "peer", true, replica.peer);
       read_string(table, prefix, "client", true, replica.client);
       read_string(table, prefix, "site", false, replica.site);
+      read_bool(table, prefix, config::kMember, replica.member);
       if (replica.client.empty()) fail_at(prefix + ".client", "is empty. Give an address.");
     }
   }
@@ -116,7 +127,9 @@ class FileReader {
     for (const config::NumberKey& key : config::number_keys()) {
       if (key.table == name) read_number(table, key);
     }
-    if (name == "timers") read_switch(table);
+    if (name == "timers") {
+      read_bool(table, "timers", config::kWaitForFastPath, config_.core.wait_for_fast_path);
+    }
   }
 
   void read_number(const toml::table& table, const config::NumberKey& key) {
@@ -129,14 +142,14 @@ class FileReader {
     key.field(config_) = static_cast<std::uint64_t>(value);
   }
 
-  void read_switch(const toml::table& table) {
-    const toml::node* const node = table.get(config::kWaitForFastPath);
+  void read_bool(const toml::table& table, const std::string& prefix, std::string_view name,
+                 bool& out) {
+    const toml::node* const node = table.get(name);
     if (node == nullptr) return;
     if (!node->is_boolean()) {
-      return wrong_type(*node, config::path_of("timers", config::kWaitForFastPath),
-                        "true or false");
+      return wrong_type(*node, config::path_of(prefix, name), "true or false");
     }
-    config_.core.wait_for_fast_path = node->as_boolean()->get();
+    out = node->as_boolean()->get();
   }
 
   void read_emulation(const toml::table& file) {

@@ -53,6 +53,17 @@ struct Node::Parts {
 
 namespace {
 
+Result<void> check_spares(const ClusterConfig& cluster, const Protocol& protocol) {
+  const auto spare = cluster.spares().first();
+  if (!spare || protocol.changes_members) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "Replica " + std::to_string(spare->value()) +
+                  " has \"member = false\", but the members cannot change in protocol \"" +
+                  protocol.name +
+                  "\". Take that out of the cluster file, or choose a protocol in which they can: "
+                  "raft.");
+}
+
 Result<void> check_config(NodeConfig& config) {
   if (Result<void> complete = config.cluster.complete(); !complete) return complete;
   if (config.self.value() >= config.cluster.replica_count()) {
@@ -145,10 +156,12 @@ CoreConfig Node::Parts::core_config() const {
   CoreConfig core = config.cluster.core;
   core.self = config.self;
   core.replica_count = config.cluster.replica_count();
+  core.spares = config.cluster.spares();
   core.seed = mix64(incarnation ^ mix64(config.self.value()));
   core.life = incarnation;
   core.voting = not_voting_reason().empty();
   core.unsafe_rejoin = config.unsafe_rejoin;
+  core.reads = config.cluster.reads.value_or(protocol.reads);
   return core;
 }
 
@@ -217,6 +230,16 @@ Result<std::unique_ptr<Node>> Node::open(NodeConfig config, std::unique_ptr<Stat
   if (const Result<void> checked = check_config(config); !checked) return fail(checked.error());
   auto parts = std::make_unique<Parts>();
   parts->protocol = config.protocol.value_or(protocol::epaxos());
+  if (const Result<void> spares = check_spares(config.cluster, parts->protocol); !spares) {
+    return fail(spares.error());
+  }
+  const Reads reads = config.cluster.reads.value_or(Reads::kLog);
+  if (reads != Reads::kLog && parts->protocol.reads == Reads::kLog) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The cluster file wishes for reads = \"" + std::string(to_string(reads)) +
+                    "\", which a protocol with a leader can do, and " + parts->protocol.name +
+                    " has none. Remove the line, or write reads = \"log\".");
+  }
   parts->config = std::move(config);
   if (const Result<void> opened = parts->open(std::move(machine)); !opened) {
     parts->give_up();

@@ -55,6 +55,7 @@ CounterGroup host_counters(const runtime::HostStatus& host) {
                       {"commands_executed", c.commands_executed},
                       {"commands_completed", c.commands_completed},
                       {"commands_late", c.commands_late},
+                      {"reads_run", c.reads_run},
                       {"rejected_by_core", c.rejected_by_core},
                       {"rejected_overloaded", c.rejected_overloaded},
                       {"rejected_too_large", c.rejected_too_large},
@@ -110,12 +111,14 @@ CounterGroup request_counters(const runtime::RequestCounters& r) {
            {"digests", r.digests},
            {"snapshots", r.snapshots},
            {"transfers", r.transfers},
+           {"member_changes", r.member_changes},
            {"refused_not_a_command", r.refused_not_a_command},
            {"refused_too_large", r.refused_too_large},
            {"refused_stopping", r.refused_stopping},
            {"refused_unsupported", r.refused_unsupported},
            {"refused_query", r.refused_query},
            {"refused_transfers", r.refused_transfers},
+           {"refused_member_changes", r.refused_member_changes},
            {"local_refused_not_a_command", r.local_refused_not_a_command}}};
 }
 
@@ -195,6 +198,13 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
         "or an empty directory was started by mistake: stop it, put the newest one back unchanged, "
         "restart the other replicas one after the other, as they remember, and only then start it; "
         "sooner, it would lose its vote for good.";
+  }
+  out.members = host.core.members;
+  if (out.voting && out.members && !out.members->votes(out.self)) {
+    out.voting = false;
+    out.non_voting_reason =
+        "It is no member of the group: it is given everything, answers and forwards what its "
+        "clients send, and nobody waits for it. \"epaxosctl member add\" makes it a member.";
   }
   out.rows = host.core.rows;
   out.memory = memory_status(host.core.memory);

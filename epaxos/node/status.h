@@ -83,6 +83,7 @@ struct NodeStatus {
   std::string role;                 ///< The protocol's word: "voting", "non-voting", "leader", ...
   bool has_leader = false;          ///< Whether one replica of the protocol leads the others.
   std::optional<ReplicaId> leader;  ///< Who does, as far as this one knows.
+  std::optional<MemberStatus> members;  ///< Where they can change: as far as this one knows.
   bool voting = true;
   std::string non_voting_reason;  ///< Why not, and what to do; empty when it votes.
   Durability durability = Durability::kSync;

@@ -227,21 +227,17 @@ void add_member(CLI::App& app, ControlOptions& o, Action& action) {
   member->add_subcommand("list", "The members, and whether they vote")->callback([&] {
     action = [](Control& c) { return c.members(); };
   });
-  const auto refuse = [&o, &action](CLI::App* command) {
-    command->add_option("REPLICA", o.words, "Whatever it is, the answer is the same");
-    command->callback([&action] {
-      action = [](Control&) {
-        std::fputs(
-            "epaxosctl: the members of a group cannot change yet, in any protocol: they are those "
-            "of the cluster file. A replica whose machine is lost comes back under its own number "
-            "with an empty directory; for another number of replicas start a new cluster.\n",
-            stderr);
-        return kControlRejected;
-      };
-    });
+  const auto change = [&](const char* name, const char* what, MemberChange how) {
+    auto* const command = member->add_subcommand(name, what);
+    command->add_option("--id", o.member, "The replica, by its place in the cluster file")
+        ->required()
+        ->check(CLI::Range(0, kReplicasMax - 1));
+    command->callback(
+        [&action, how] { action = [how](Control& c) { return c.change_members(how); }; });
   };
-  refuse(member->add_subcommand("add", "Not offered yet: says what to do instead"));
-  refuse(member->add_subcommand("remove", "Not offered yet: says what to do instead"));
+  change("add", "Let a spare join once it has caught up, and wait for that (raft)",
+         MemberChange::kAdd);
+  change("remove", "Let a member leave, and wait for that (raft)", MemberChange::kRemove);
 }
 
 void describe(CLI::App& app, ControlOptions& o, Action& action) {

@@ -51,6 +51,20 @@ bool is_behind(const Json& executed, const std::vector<Json>& all) {
   });
 }
 
+std::vector<ReplicaId> replicas_of(const Json& members, const char* key) {
+  std::vector<ReplicaId> out;
+  for (const Json& each : members.value(key, Json::array())) {
+    out.emplace_back(each.get<std::uint16_t>());
+  }
+  return out;
+}
+
+/// Of one that does not vote.
+std::string member_word(const MemberFacts& facts, ReplicaId replica) {
+  if (facts.is_member(replica)) return "non-voting";
+  return std::ranges::find(facts.learners, replica) != facts.learners.end() ? "learning" : "spare";
+}
+
 std::string hexadecimal(std::string_view eight_bytes) {
   std::uint64_t number = 0;
   std::memcpy(&number, eight_bytes.data(), sizeof number);
@@ -113,7 +127,44 @@ int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format) {
   return complete ? kControlExecuted : kControlUnreachable;
 }
 
+bool MemberFacts::is_member(ReplicaId replica) const {
+  return std::ranges::find(voters, replica) != voters.end();
+}
+
+MemberFacts member_facts(const std::vector<ReplicaReport>& reports) {
+  const std::optional<ReplicaId> leader = lead_of(reports).leader;
+  MemberFacts facts;
+  std::uint64_t furthest = 0;
+  for (const ReplicaReport& report : reports) {
+    const Json status = parsed_status(report);
+    const Json members = status.is_null() ? Json(nullptr) : status.value("members", Json(nullptr));
+    if (!members.is_object()) continue;
+    const Json rows = status.value("rows", Json::array());
+    const std::uint64_t known = rows.empty() ? 0 : rows[0].value("highest_known", std::uint64_t{0});
+    const bool leads = leader == report.replica;
+    if (facts.is_known && !leads && known < furthest) continue;
+    furthest = known;
+    const std::string change = members.value("change", "");
+    facts = {true,
+             leads && change.empty(),
+             replicas_of(members, "voters"),
+             replicas_of(members, "learners"),
+             change,
+             members.value("given_up", "")};
+    if (leads) break;
+  }
+  return facts;
+}
+
+int print_member(ReplicaId replica, bool belongs, OutputFormat format) {
+  const Json json = {{"replica", replica.value()}, {"member", belongs}};
+  print_as(format, json,
+           name_of(replica) + (belongs ? " is a member now.\n" : " is no member any more.\n"));
+  return kControlExecuted;
+}
+
 int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format) {
+  const MemberFacts facts = member_facts(reports);
   bool complete = true;
   Json list = Json::array();
   TextTable table({"replica", "site", "clients at", "peers at", "member", "connected"});
@@ -121,7 +172,10 @@ int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format
     const Json status = parsed_status(report);
     complete = complete && !status.is_null();
     const bool votes = !status.is_null() && status.value("voting", false);
-    const std::string member = status.is_null() ? "no answer" : votes ? "voting" : "non-voting";
+    const std::string member = status.is_null()  ? "no answer"
+                               : votes           ? "voting"
+                               : !facts.is_known ? "non-voting"
+                                                 : member_word(facts, report.replica);
     const std::string peers = status.is_null() ? "-" : status.value("peer_address", "-");
     table.add({name_of(report.replica), report.site, report.address, peers, member,
                status.is_null() ? "-" : peers_connected(status)});
@@ -131,7 +185,9 @@ int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format
                     {"peer_address", status.is_null() ? Json(nullptr) : Json(peers)},
                     {"member", member}});
   }
-  print_as(format, list, table.text());
+  const std::string change =
+      facts.change.empty() ? "" : "A change is under way: " + facts.change + ".\n";
+  print_as(format, list, table.text(), change);
   return complete ? kControlExecuted : kControlUnreachable;
 }
 

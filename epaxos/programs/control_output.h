@@ -75,8 +75,23 @@ std::optional<ReplicaId> successor_of(ReplicaId leader, const std::vector<Replic
 
 /// Prints who leads and what each replica knows of that; returns the exit status of epaxosctl.
 int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format);
+/// Who belongs to the group, by what the leader says, or whoever has got furthest.
+struct MemberFacts {
+  bool is_known = false;    ///< Somebody has answered, and the members can change.
+  bool is_settled = false;  ///< The leader has answered, and no change is under way.
+  std::vector<ReplicaId> voters;
+  std::vector<ReplicaId> learners;
+  std::string change;
+  std::string given_up;  ///< Why the last change was.
+
+  [[nodiscard]] bool is_member(ReplicaId replica) const;
+};
+MemberFacts member_facts(const std::vector<ReplicaReport>& reports);
+
 /// Prints the members of the group; returns the exit status of epaxosctl.
 int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format);
+/// Prints that a replica belongs to the group now, or no longer does; the exit status likewise.
+int print_member(ReplicaId replica, bool belongs, OutputFormat format);
 
 /// The table of print_status().
 std::string status_text(const std::vector<ReplicaReport>& reports, bool all);

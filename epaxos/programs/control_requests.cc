@@ -182,6 +182,32 @@ int Control::transfer_leadership() {
   return wait_for_leader(*to, std::move(reports));
 }
 
+int Control::change_members(MemberChange change) {
+  std::vector<ReplicaReport> reports = all_asked();
+  if (reports.empty()) return no_such_replica();
+  ask(net::RequestKind::kStatus, reports, half_way());
+  const Lead lead = lead_of(reports);
+  if (!lead.leader && !lead.has_leader && !lead.protocol.empty()) {
+    return refused("the members cannot change in " + lead.protocol +
+                   ": they are the replicas of the cluster file. A replica whose machine is lost "
+                   "comes back under its own number with an empty directory; for another number of "
+                   "replicas start a new cluster.");
+  }
+  if (!lead.leader) {
+    const int exit_status = print_lead(reports, options_.format());
+    return exit_status == kControlExecuted ? kControlRejected : exit_status;
+  }
+  const ReplicaId replica(static_cast<std::uint16_t>(options_.member));
+  const std::uint32_t wish = static_cast<std::uint32_t>(change) << 16 | replica.value();
+  net::SubmitOptions how;
+  how.replica = place_of(lead.leader->value());
+  how.deadline_us = left_until(deadline());
+  const net::CallOutcome outcome =
+      client_->call(net::RequestKind::kChangeMembers, std::as_bytes(std::span(&wish, 1)), how);
+  if (outcome.kind == OutcomeKind::kRejected) return refused(outcome.reason);
+  return wait_for_members(change, replica, std::move(reports));
+}
+
 Control::Deadline Control::deadline() const {
   return begin_ + std::chrono::microseconds(*duration_from(options_.timeout));
 }
@@ -190,20 +216,49 @@ Control::Deadline Control::half_way() const {
   return begin_ + std::chrono::microseconds(*duration_from(options_.timeout) / 2);
 }
 
+void Control::ask_again(std::vector<ReplicaReport>& reports) {
+  std::vector<ReplicaReport> now = again(reports);
+  ask(net::RequestKind::kStatus, now, deadline());
+  for (ReplicaReport& report : reports) {
+    const auto same = std::ranges::find(now, report.replica, &ReplicaReport::replica);
+    if (same != now.end() && same->answered) report = *same;
+  }
+}
+
 int Control::wait_for_leader(ReplicaId to, std::vector<ReplicaReport> reports) {
   while (true) {
-    std::vector<ReplicaReport> now = again(reports);
-    ask(net::RequestKind::kStatus, now, deadline());
-    for (ReplicaReport& report : reports) {
-      const auto same = std::ranges::find(now, report.replica, &ReplicaReport::replica);
-      if (same != now.end() && same->answered) report = *same;
-    }
+    ask_again(reports);
     if (lead_of(reports).leader == to) return print_lead(reports, options_.format());
     if (Clock::now() >= deadline()) {
       std::fprintf(stderr,
                    "epaxosctl: %s does not lead yet. The leader gives up after an election "
                    "timeout; see \"epaxosctl leader show\" and try again.\n",
                    to_string(to).c_str());
+      return kControlUnknown;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+int Control::wait_for_members(MemberChange change, ReplicaId replica,
+                              std::vector<ReplicaReport> reports) {
+  const bool adds = change == MemberChange::kAdd;
+  while (true) {
+    ask_again(reports);
+    const MemberFacts facts = member_facts(reports);
+    if (facts.is_settled && facts.is_member(replica) == adds) {
+      return print_member(replica, adds, options_.format());
+    }
+    if (facts.is_settled) {
+      return refused(!facts.given_up.empty() ? facts.given_up
+                                             : "the replica that led is gone, and the change that "
+                                               "it had begun with it; try again.");
+    }
+    if (Clock::now() >= deadline()) {
+      std::fprintf(stderr,
+                   "epaxosctl: %s is not %s yet. The change goes on; \"epaxosctl member list\" "
+                   "shows how far it is, and --timeout waits longer.\n",
+                   to_string(replica).c_str(), adds ? "a member" : "removed");
       return kControlUnknown;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

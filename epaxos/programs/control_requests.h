@@ -27,6 +27,7 @@ struct ControlOptions {
   std::string delta = "1";
   std::vector<std::string> words;
   std::optional<int> to;
+  int member = 0;
   bool absent = false;
   bool stale = false;
   bool all = false;
@@ -55,6 +56,8 @@ class Control {
   int members();
   /// Wishes that another replica leads, and waits for that, for --timeout at most.
   int transfer_leadership();
+  /// Wishes that a replica joins the members or leaves them, and waits likewise.
+  int change_members(MemberChange change);
 
  private:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -66,6 +69,9 @@ class Control {
   /// For the first of several questions: who is down leaves half of --timeout to the others.
   [[nodiscard]] Deadline half_way() const;
   int wait_for_leader(ReplicaId to, std::vector<ReplicaReport> reports);
+  int wait_for_members(MemberChange change, ReplicaId replica, std::vector<ReplicaReport> reports);
+  /// What those who have answered say now.
+  void ask_again(std::vector<ReplicaReport>& reports);
   void wait_for_images(const std::vector<ReplicaReport>& before,
                        std::vector<SnapshotReport>& reports);
 

@@ -87,11 +87,13 @@ class Simulation {
  public:
   Simulation(const SimulatedProtocol& protocol, const SimulateOptions& options)
       : protocol_(protocol), options_(options), swarm_(protocol.swarm) {
+    const bool reads = swarm_.limits.reads;
     swarm_.limits = options.limits();
+    swarm_.limits.reads = reads;
     runs_.count = options.seeds();
     runs_.plan = [this](std::uint64_t number) {
       if (options_.plan) return *sim::plan_from(*options_.plan);
-      return draw_plan(options_.first_seed + number, swarm_.limits);
+      return swarm_.plan(options_.first_seed + number);
     };
     runs_.run = [this](const sim::SwarmPlan& plan) { return run_swarm(swarm_, plan); };
   }

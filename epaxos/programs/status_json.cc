@@ -26,6 +26,23 @@ Json rows_json(const NodeStatus& status) {
   return rows;
 }
 
+Json replicas_json(ReplicaSet replicas) {
+  Json out = Json::array();
+  for (; replicas.first(); replicas = replicas.without(*replicas.first())) {
+    out.push_back(replicas.first()->value());
+  }
+  return out;
+}
+
+Json members_json(const std::optional<MemberStatus>& members) {
+  if (!members) return nullptr;
+  return {{"voters", replicas_json(members->voters)},
+          {"old_voters", replicas_json(members->old_voters)},
+          {"learners", replicas_json(members->learners)},
+          {"change", members->change},
+          {"given_up", members->given_up}};
+}
+
 }  // namespace
 
 std::string status_json(const NodeStatus& status) {
@@ -39,6 +56,7 @@ std::string status_json(const NodeStatus& status) {
               {"role", status.role},
               {"has_leader", status.has_leader},
               {"leader", status.leader ? Json(status.leader->value()) : Json(nullptr)},
+              {"members", members_json(status.members)},
               {"voting", status.voting},
               {"non_voting_reason", status.non_voting_reason},
               {"durability", to_string(status.durability)},

@@ -55,12 +55,14 @@ struct RequestCounters {
   std::uint64_t digests = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t transfers = 0;
+  std::uint64_t member_changes = 0;
   std::uint64_t refused_not_a_command = 0;
   std::uint64_t refused_too_large = 0;
   std::uint64_t refused_stopping = 0;
   std::uint64_t refused_unsupported = 0;
   std::uint64_t refused_query = 0;
   std::uint64_t refused_transfers = 0;
+  std::uint64_t refused_member_changes = 0;
   std::uint64_t local_refused_not_a_command = 0;  ///< Of this process's own proposals.
 };
 
@@ -159,6 +161,7 @@ class EventLoop {
   void on_digest(net::ClientId client, const net::ClientRequest& request);
   void on_snapshot(net::ClientId client, const net::ClientRequest& request);
   void on_transfer_leadership(net::ClientId client, const net::ClientRequest& request);
+  void on_change_members(net::ClientId client, const net::ClientRequest& request);
   void refuse_stopping(net::ClientId client, net::RequestToken token);
   void refuse(net::ClientId client, net::RequestToken token, const Error& error,
               std::uint64_t& counter);

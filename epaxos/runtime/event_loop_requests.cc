@@ -21,6 +21,8 @@ void EventLoop::on_request(net::ClientId client, const net::ClientRequest& reque
       return on_snapshot(client, request);
     case net::RequestKind::kTransferLeadership:
       return on_transfer_leadership(client, request);
+    case net::RequestKind::kChangeMembers:
+      return on_change_members(client, request);
     case net::RequestKind::kPing:
       return;  // The plane has answered it.
   }
@@ -131,6 +133,21 @@ void EventLoop::on_transfer_leadership(net::ClientId client, const net::ClientRe
          : fail(ErrorCode::kMalformed, "The request does not name the replica that is to lead.");
   if (!begun) return refuse(client, request.token, begun.error(), requests_.refused_transfers);
   ++requests_.transfers;
+  answer(client, request.token, {});
+}
+
+/// It takes some round trips, and as long as a new replica needs to catch up; the status tells.
+void EventLoop::on_change_members(net::ClientId client, const net::ClientRequest& request) {
+  if (stop_requested_) return refuse_stopping(client, request.token);
+  const auto wish = number_from<std::uint32_t>(request.payload);
+  const Result<void> begun =
+      wish && *wish >> 16 <= 1
+          ? host_.change_members(static_cast<MemberChange>(*wish >> 16),
+                                 ReplicaId(static_cast<std::uint16_t>(*wish)))
+          : fail(ErrorCode::kMalformed,
+                 "The request does not name a replica that is to join or to leave.");
+  if (!begun) return refuse(client, request.token, begun.error(), requests_.refused_member_changes);
+  ++requests_.member_changes;
   answer(client, request.token, {});
 }
 

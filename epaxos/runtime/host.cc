@@ -260,6 +260,7 @@ void Host::close_step() {
   std::unique_ptr<Effects> closed = std::exchange(effects_, std::move(next));
   tell_rejections(*closed);
   tell_superseded(*closed);
+  if (!closed->reads.empty() && !stopped_) run_reads(*closed);
   if (stopped_) return;
   if (mutant(Mutant::kReplyBeforeDurable)) {
     execute(*closed);
@@ -422,6 +423,25 @@ void Host::run(std::span<const Command> commands) {
   machine_.apply(commands, replies_);
   check(replies_.size() == commands.size(), "a state machine gives one reply a command");
   counters_.commands_executed += commands.size();
+}
+
+/// What the answers must show is applied, so they do not wait for the disk.
+void Host::run_reads(const Effects& turn) {
+  check(commands_.empty(), "reads are run in the midst of a batch");
+  for (std::size_t first = 0; first < turn.reads.size() && !stopped_; first += kApplyMax) {
+    for (std::size_t i = first; i < std::min(turn.reads.size(), first + kApplyMax); ++i) {
+      const ReadEffect& read = turn.reads[i];
+      commands_.push_back({read.command, 0, true, turn.view(read.payload)});
+    }
+    replies_.clear();
+    machine_.read(commands_, replies_);
+    check(replies_.size() == commands_.size(), "a state machine gives one reply a command");
+    counters_.reads_run += commands_.size();
+    for (std::size_t i = 0; i < commands_.size() && !stopped_; ++i) {
+      tell_own(commands_[i].id, replies_[i], now_);
+    }
+    commands_.clear();
+  }
 }
 
 void Host::tell_own(CommandId id, Bytes reply, Tick committed_at) {

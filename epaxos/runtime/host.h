@@ -81,6 +81,7 @@ struct HostCounters {
   std::uint64_t commands_executed = 0;
   std::uint64_t commands_completed = 0;   ///< Executed for a client of this replica.
   std::uint64_t commands_late = 0;        ///< Of this replica, executed after their outcome.
+  std::uint64_t reads_run = 0;            ///< Without a place in the final order.
   std::uint64_t rejected_by_core = 0;     ///< For reasons that the core counts.
   std::uint64_t rejected_overloaded = 0;  ///< The others: by the host itself.
   std::uint64_t rejected_too_large = 0;
@@ -161,6 +162,11 @@ class Host {
     return core_.transfer_leadership(to, *effects_);
   }
 
+  /// As Core::change_members(). Within a turn.
+  Result<void> change_members(MemberChange change, ReplicaId replica) {
+    return core_.change_members(change, replica, *effects_);
+  }
+
   /// When the next turn is due although nothing arrives; the time of the last turn, or 0: at once.
   [[nodiscard]] Tick next_deadline() const;
 
@@ -239,6 +245,7 @@ class Host {
   void cut(const ExecutionEffect& execution);
   void apply_commands();
   void run(std::span<const Command> commands);
+  void run_reads(const Effects& turn);
   void tell_own(CommandId id, Bytes reply, Tick committed_at);
   void tell_executed(const Completion& done, Bytes reply, Tick committed_at);
 

@@ -268,6 +268,10 @@ void Images::switch_to(const ImageHeader& header, std::vector<std::byte> coverag
   current_ = header;
   current_coverage_ = std::move(coverage);
   keep_until_ = now_ + kKeepUs;
+  if (!made_for_ || preparing_) return;
+  // When it asks again, what is forgotten may have passed this image too, for ever.
+  preparing_ = std::exchange(made_for_, std::nullopt);
+  prepare_at_ = now_;
 }
 
 void Images::drop_current() {

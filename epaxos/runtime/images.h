@@ -212,7 +212,9 @@ class Images {
 
   std::array<Offered, kReplicasMax> offered_;
   std::optional<ReplicaId> preparing_;  // An offer for whom.
-  Tick prepare_at_ = 0;                 // When the next part of it is due.
+  std::optional<ReplicaId>
+      made_for_;         // Who gets an offer of the next image as soon as it is there.
+  Tick prepare_at_ = 0;  // When the next part of it is due.
   Tick pinned_until_ = 0;
   Tick keep_until_ = 0;
 

@@ -54,6 +54,7 @@ void Images::on_request(ReplicaId from, Effects& out) {
     return send_offer_of(from, out);  // That took longer than it waited.
   }
   offered = {};
+  made_for_ = from;
   if (current_) {
     preparing_ = from;
     prepare_at_ = now_;
@@ -72,6 +73,7 @@ void Images::prepare_offer(Effects& out) {
   if (complete && !*complete) return pin();
   const ReplicaId peer = *std::exchange(preparing_, std::nullopt);
   if (complete) {
+    if (made_for_ == peer) made_for_.reset();
     offered.header = *current_;
     offered.header.coverage_bytes = offered.coverage.size();
     executor::Checksum hash;
@@ -80,7 +82,9 @@ void Images::prepare_offer(Effects& out) {
     return send_offer_of(peer, out);
   }
   if (complete.error().code == ErrorCode::kTooLarge) trouble_ = complete.error().message;
-  if (maker_ == nullptr && complete.error().code == ErrorCode::kUnavailable) asked_ = true;
+  // Not for one that was made for it: whoever asks gets one image, and asks again.
+  const bool is_new = made_for_ == peer && complete.error().code == ErrorCode::kUnavailable;
+  if (maker_ == nullptr && is_new) asked_ = true;
 }
 
 void Images::send_offer_of(ReplicaId to, Effects& out) {

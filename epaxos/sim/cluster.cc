@@ -55,6 +55,7 @@ Cluster::Cluster(const ClusterConfig& config, Protocol protocol, MachineFactory 
     replica.spins_max = config.spins_max;
     replica.never_silent = config.never_silent;
     replica.memory_only = config.memory_only;
+    replica.pauses_in_turns = config.pauses_in_turns;
     replica.core = config.core;
     const bool waits = config.leads_first && *config.leads_first != replica.self;
     if (waits) replica.core.first_election_us = kFirstElectionUs;

@@ -35,6 +35,9 @@ struct ClusterConfig {
   /// The protocol never falls silent (heartbeats of a leader): who has something to read, or whose
   /// timer is due, may count as idle.
   bool never_silent = false;
+  /// A replica that is paused may have begun a turn: it has read its clock and what its peers had
+  /// sent, and reads what clients have sent when it goes on.
+  bool pauses_in_turns = false;
   /// Of sessions, on wall clocks that are up to a sixteenth of it apart from the time of the world;
   /// 0: as usual, on the clocks of the replicas.
   Tick session_ttl_us = 0;
@@ -122,6 +125,7 @@ class Cluster {
   // --- A look.
 
   [[nodiscard]] int size() const { return config_.replica_count; }
+  [[nodiscard]] ReplicaSet spares() const { return config_.core.spares; }
   [[nodiscard]] std::vector<ReplicaId> replicas() const;
   [[nodiscard]] bool alive(ReplicaId replica) const { return replicas_[replica.value()]->alive(); }
   [[nodiscard]] VirtualReplica& at_replica(ReplicaId replica);

@@ -30,6 +30,12 @@ void Nemesis::moment(std::uint64_t number) {
   if (plan_.has(FaultClass::kDiskRot) && due && rot.below(8) == 0) {
     strike(FaultClass::kDiskRot, rot);
   }
+  Random members = stream(plan_.seed, Purpose::kConfiguration, (1u << 16) + number);
+  if (due && members.chance(plan_.member_change_ppm)) change_members(members);
+  Random standing = stream(plan_.seed, Purpose::kSchedule, (1u << 16) + number);
+  if (plan_.has(FaultClass::kPause) && plan_.reads > 0 && due && standing.below(6) == 0) {
+    pause_leaders(standing);
+  }
   Random repairs = stream(plan_.seed, Purpose::kClock, number);
   repair(repairs);
 }
@@ -157,6 +163,16 @@ void Nemesis::pause(Random& random) {
   cluster_.at_replica(victim).pause_until(until);
 }
 
+/// Those who lead, or believe so: long enough for others to lead meanwhile.
+void Nemesis::pause_leaders(Random& random) {
+  const Tick until = cluster_.now() + random.between(100'000, 4 * kSecond);
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if (!cluster_.alive(replica) || cluster_.status(replica).role != "leader") continue;
+    ++counts_[static_cast<std::size_t>(FaultClass::kPause)];
+    cluster_.at_replica(replica).pause_until(until);
+  }
+}
+
 void Nemesis::slow_down(Random& random) {
   const ReplicaId victim = anybody(random);
   cluster_.at_replica(victim).set_turn_delay(random.below(Tick{1'000} << random.below(8)));
@@ -178,6 +194,19 @@ void Nemesis::remove_for_good(Random& random) {
   if (!may_remove() || is_gone(victim)) return;
   gone_ |= bit(victim);
   if (cluster_.alive(victim)) cluster_.kill(victim);
+}
+
+/// What an operator does: he asks those who say that they lead.
+void Nemesis::change_members(Random& random) {
+  const ReplicaId whom = anybody(random);
+  for (const ReplicaId replica : cluster_.replicas()) {
+    if (!cluster_.alive(replica)) continue;
+    const CoreStatus status = cluster_.status(replica);
+    if (status.role != "leader" || !status.members) continue;
+    const bool leaves = status.members->voters.contains(whom);
+    cluster_.at_replica(replica).change_members(leaves ? MemberChange::kRemove : MemberChange::kAdd,
+                                                whom);
+  }
 }
 
 // --- Links -------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Nemesis {
   void partition(Random& random);
   void clog(Random& random);
   void pause(Random& random);
+  void pause_leaders(Random& random);
   void slow_down(Random& random);
   void bend_clock(Random& random);
   void slow_disk(Random& random);
@@ -54,6 +55,7 @@ class Nemesis {
   void forget(Random& random);
   void damage_disk(Random& random);
   void expect_refusal(ReplicaId replica);
+  void change_members(Random& random);
 
   void cut(ReplicaId one, ReplicaId other);
   void hear_only_neighbours(std::size_t reach);

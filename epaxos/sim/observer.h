@@ -34,6 +34,8 @@ class Observer {
   virtual void on_arrived(ReplicaId /*from*/, ReplicaId /*to*/, Bytes /*bundle*/, bool /*taken*/) {}
   /// A state machine has applied a command.
   virtual void on_executed(ReplicaId, const Command&, Bytes /*reply*/) {}
+  /// A state machine has answered a command that only reads and has no place in the order.
+  virtual void on_read(ReplicaId, const Command&, Bytes /*reply*/) {}
   /// An image of the replica's state machine is taken; its number is the only one of its kind.
   virtual void on_imaged(ReplicaId, std::uint64_t /*image*/) {}
   /// The replica's state machine is now what that image shows.

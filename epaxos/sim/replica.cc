@@ -52,6 +52,9 @@ class WatchedCore final : public Core {
   Result<void> transfer_leadership(ReplicaId to, Effects& out) override {
     return core_->transfer_leadership(to, out);
   }
+  Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override {
+    return core_->change_members(change, replica, out);
+  }
   [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
 
@@ -128,6 +131,8 @@ struct VirtualReplica::Life {
             replica.config_.machine_keeps ? &replica.disk_.machine_storage() : nullptr,
             {.applied = [&replica](std::span<const Command> batch,
                                    const Replies& replies) { replica.on_applied(batch, replies); },
+             .read = [&replica](std::span<const Command> batch,
+                                const Replies& replies) { replica.on_read(batch, replies); },
              .imaged = [&replica] { return replica.on_imaged(); },
              .loaded = [&replica](std::uint64_t image) { replica.on_loaded(image); },
              .dying = [&replica] { return replica.dying_; },
@@ -213,6 +218,7 @@ void VirtualReplica::crash() {
   inbox_size_ = 0;
   wake_time_ = kNever;
   paused_until_ = 0;
+  begun_turn_.reset();
   for (Observer* observer : world_.observers) observer->on_stopped(config_.self);
   for (auto& [number, call] : std::exchange(calls_, {})) {
     world_.later(world_.events.now(), [done = std::move(call.done)] {
@@ -280,6 +286,15 @@ void VirtualReplica::on_applied(std::span<const Command> batch, const Replies& r
   effect(CrashPoint::kApply);
 }
 
+void VirtualReplica::on_read(std::span<const Command> batch, const Replies& replies) {
+  if (dying_) return;
+  for (Observer* observer : world_.observers) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      observer->on_read(config_.self, batch[i], replies[i]);
+    }
+  }
+}
+
 /// No two images of a world have the same number.
 std::uint64_t VirtualReplica::on_imaged() {
   const std::uint64_t number = ++images_ * kReplicasMax + config_.self.value();
@@ -345,6 +360,12 @@ void VirtualReplica::finish(std::uint64_t number, const Outcome& outcome) {
   if (call.done) call.done(outcome);
 }
 
+void VirtualReplica::change_members(MemberChange change, ReplicaId whom) {
+  if (!alive()) return;
+  member_change_.emplace(change, whom);
+  wake();
+}
+
 void VirtualReplica::deliver(Bytes bundle) {
   check(alive(), "a bundle was delivered to a replica that is down");
   if (inbox_size_ == inbox_.size()) inbox_.emplace_back();
@@ -374,9 +395,16 @@ void VirtualReplica::run_turn(std::uint64_t life) {
   if (world_.events.now() < paused_until_) return wake_at(paused_until_);
   count_spins();
   runtime::Host& host = life_->host;
-  host.begin_turn(local_now());
-  for (std::size_t i = 0; i < inbox_size_; ++i) host.receive_bundle(inbox_[i]);
-  inbox_size_ = 0;
+  const BegunTurn turn =
+      std::exchange(begun_turn_, std::nullopt).value_or(BegunTurn{local_now(), inbox_size_});
+  host.begin_turn(turn.now);
+  for (std::size_t i = 0; i < turn.taken; ++i) host.receive_bundle(inbox_[i]);
+  std::rotate(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(turn.taken),
+              inbox_.begin() + static_cast<std::ptrdiff_t>(inbox_size_));
+  inbox_size_ -= turn.taken;
+  if (const auto change = std::exchange(member_change_, {})) {
+    (void)host.change_members(change->first, change->second);
+  }
   host.end_turn();
   after_turn();
 }
@@ -395,6 +423,7 @@ void VirtualReplica::count_spins() {
 
 void VirtualReplica::after_turn() {
   if (dying_) return crash();
+  if (inbox_size_ > 0) wake();  // It stood still before these came.
   // Time passes, so that a core that is never done does not stop the world.
   const Tick due = life_->host.next_deadline();
   if (due != kNever) wake_at(std::max(global(due), world_.events.now() + 1));
@@ -404,6 +433,10 @@ void VirtualReplica::after_turn() {
 
 void VirtualReplica::pause_until(Tick time) {
   paused_until_ = time;
+  const bool in_a_turn = config_.pauses_in_turns && alive() && time % 4 != 0;
+  if (in_a_turn && time > world_.events.now() && !begun_turn_) {
+    begun_turn_ = {local_now(), inbox_size_};
+  }
   wake();
 }
 

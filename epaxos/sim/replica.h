@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "epaxos/contract/core.h"
@@ -38,6 +40,7 @@ struct ReplicaConfig {
   Tick turn_delay_us = 20;
   std::uint64_t spins_max = 0;
   bool never_silent = false;
+  bool pauses_in_turns = false;
   Tick session_ttl_us = 0;  ///< 0: as usual.
   std::int64_t wall_clock_skew_us = 0;
   std::uint64_t image_log_bytes = 0;  ///< 0: as usual.
@@ -84,7 +87,8 @@ class VirtualReplica {
   /// other bundles of its turn hear nothing.
   void crash_after_frame(net::FrameType type, std::uint64_t count);
 
-  /// No turn begins before this time; what arrives meanwhile waits, and so do timers.
+  /// No turn begins before this time; what arrives meanwhile waits, and so do timers. With
+  /// pauses_in_turns one has often begun: then it ends with what clients have sent meanwhile.
   void pause_until(Tick time);
   /// From now on inputs that arrive within this time share a turn: how slow the replica is.
   void set_turn_delay(Tick turn_delay_us);
@@ -100,6 +104,9 @@ class VirtualReplica {
                     runtime::Completion done, const SessionRequest& request = {});
   /// As Host::control_session(), in the same way.
   void control_session(SessionOperation operation, std::uint64_t session, runtime::Completion done);
+
+  /// As Core::change_members(), in the next turn; what comes of it the core's status tells.
+  void change_members(MemberChange change, ReplicaId whom);
 
   void deliver(Bytes bundle);
   void run_turn(std::uint64_t life);
@@ -139,6 +146,7 @@ class VirtualReplica {
   void effect(CrashPoint point);
   bool on_send(ReplicaId to, Bytes bundle);
   void on_applied(std::span<const Command> batch, const Replies& replies);
+  void on_read(std::span<const Command> batch, const Replies& replies);
   std::uint64_t on_imaged();
   void on_loaded(std::uint64_t image);
   void finish(std::uint64_t call, const Outcome& outcome);
@@ -158,12 +166,20 @@ class VirtualReplica {
   std::uint64_t spins_ = 0;  // Turns in a row that nothing caused but the core's own deadline.
   Tick turn_delay_us_;
   Tick paused_until_ = 0;
+  /// What a turn had done when its replica stood still.
+  struct BegunTurn {
+    Tick now = 0;           // It has read the clock,
+    std::size_t taken = 0;  // and so much of the inbox, but nothing of what clients sent.
+  };
+  std::optional<BegunTurn> begun_turn_;
   // The clock showed local_base_ at global_base_ and has drifted evenly since then.
   std::int64_t drift_ppm_ = 0;
   Tick global_base_ = 0;
   Tick local_base_ = 0;
   std::vector<std::vector<std::byte>> inbox_;
   std::size_t inbox_size_ = 0;
+
+  std::optional<std::pair<MemberChange, ReplicaId>> member_change_;  // Asked for.
 
   CrashPoint crash_point_ = CrashPoint::kSubmit;
   std::uint64_t crash_in_ = 0;   // 0: not planned.

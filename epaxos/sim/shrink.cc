@@ -116,7 +116,9 @@ class Shrinker {
                               &SwarmPlan::session_commands,
                               &SwarmPlan::session_kept,
                               &SwarmPlan::session_gap,
-                              &SwarmPlan::session_ttl_us}) {
+                              &SwarmPlan::session_ttl_us,
+                              &SwarmPlan::spares,
+                              &SwarmPlan::member_change_ppm}) {
       SwarmPlan smaller = best_;
       smaller.*number = usual.*number;
       keep(smaller);

@@ -162,6 +162,12 @@ class Run {
 
 }  // namespace
 
+SwarmPlan SwarmOptions::plan(std::uint64_t seed) const {
+  SwarmLimits drawn = limits;
+  drawn.changes_members = protocol.changes_members;
+  return draw_plan(seed, drawn);
+}
+
 SwarmOptions key_value_swarm(Protocol protocol) {
   SwarmOptions options;
   options.protocol = std::move(protocol);
@@ -181,7 +187,7 @@ std::vector<std::string> sentences(const SwarmResult& result) {
 }
 
 SwarmResult run_swarm(const SwarmOptions& options, std::uint64_t seed) {
-  return run_swarm(options, draw_plan(seed, options.limits));
+  return run_swarm(options, options.plan(seed));
 }
 
 SwarmResult run_swarm(const SwarmOptions& options, const SwarmPlan& plan) {

@@ -40,6 +40,9 @@ struct SwarmOptions {
   bool never_silent = false;
   /// Called after every event.
   std::function<void(Cluster&)> after_event;
+
+  /// What a seed draws, for this protocol.
+  [[nodiscard]] SwarmPlan plan(std::uint64_t seed) const;
 };
 
 /// The key-value machine with its load and its checker of linearizability.

@@ -72,6 +72,9 @@ constexpr std::array kFields{
     Field{"machine_keeps", &SwarmPlan::machine_keeps},
     Field{"keep_us", &SwarmPlan::keep_us},
     Field{"keep_fail_ppm", &SwarmPlan::keep_fail_ppm},
+    Field{"spares", &SwarmPlan::spares},
+    Field{"member_change_ppm", &SwarmPlan::member_change_ppm},
+    Field{"reads", &SwarmPlan::reads},
 };
 static_assert(sizeof(SwarmPlan) == kFields.size() * sizeof(std::uint64_t));
 
@@ -191,6 +194,36 @@ void draw_keeping(Random random, SwarmPlan& plan) {
   if (random.below(4) == 0 && !plan.calm()) plan.keep_fail_ppm = 200'000;
 }
 
+/// In half of the runs of a protocol that can do it the members change. Nobody is gone for good
+/// then: whoever stays away may be one of few that are left.
+void draw_members(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
+  if (!limits.changes_members || plan.calm() || plan.replicas == 1 || random.below(2) != 0) return;
+  plan.spares = random.below(plan.replicas);
+  plan.member_change_ppm = std::array<std::uint64_t, 3>{100'000, 300'000, 900'000}[random.below(3)];
+  for (const FaultClass lasting :
+       {FaultClass::kForget, FaultClass::kPermanent, FaultClass::kDiskRot}) {
+    plan.remove(lasting);
+  }
+  plan.permanent = 0;
+}
+
+/// In a third of the runs each; from a stream of its own, as above. What shows a read that is too
+/// old is a command that conflicts with it, and what makes one are replicas that stand still, or
+/// hear nobody, while others go on.
+void draw_reads(Random random, const SwarmLimits& limits, SwarmPlan& plan) {
+  const std::uint64_t reads = random.below(static_cast<std::uint64_t>(Reads::kLease) + 1);
+  const bool sharpened = random.below(2) == 0;
+  if (!limits.reads) return;
+  plan.reads = reads;
+  if (reads == 0 || plan.calm() || !sharpened) return;
+  plan.classes |= bit(FaultClass::kPause) | bit(FaultClass::kPartition);
+  plan.conflict_ppm = std::max<std::uint64_t>(plan.conflict_ppm, 700'000);
+  plan.faults = std::max<std::uint64_t>(plan.faults, 24);
+  plan.clients = std::max<std::uint64_t>(plan.clients, 12);
+  plan.commands = std::max<std::uint64_t>(plan.commands, 240);
+  plan.think_us = std::min(plan.faults * plan.pause_us * plan.clients / plan.commands, kSecond);
+}
+
 /// A world in which nothing goes wrong and nothing is slow.
 void calm_down(SwarmPlan& plan) {
   plan.classes = 0;
@@ -235,6 +268,8 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   draw_rot(stream(seed, Purpose::kConfiguration, 2), limits, plan);
   draw_images(stream(seed, Purpose::kConfiguration, 3), limits, plan);
   draw_keeping(stream(seed, Purpose::kConfiguration, 5), plan);
+  draw_members(stream(seed, Purpose::kConfiguration, 7), limits, plan);
+  draw_reads(stream(seed, Purpose::kConfiguration, 6), limits, plan);
   return plan;
 }
 
@@ -262,11 +297,16 @@ ClusterConfig SwarmPlan::cluster() const {
   config.image_pause_us = image_pause_us;
   config.machine_keeps = machine_keeps != 0;
   config.machine_storages = {keep_us, keep_fail_ppm};
+  config.pauses_in_turns = reads > 0;
+  config.core.reads = static_cast<Reads>(reads);
   if (image_lag_instances > 0) config.core.image_lag_instances = image_lag_instances;
   if (gossip_us > 0) config.core.gossip_us = gossip_us;
   if (held_executed_max > 0) config.core.held_executed_max = held_executed_max;
   config.disks.latency_us = disk_latency_us;
   config.disks.jitter_us = disk_jitter_us;
+  for (std::uint64_t i = 0; i < std::min(spares, replicas - 1); ++i) {
+    config.core.spares.add(replica_at(static_cast<int>(replicas - 1 - i)));
+  }
   config.core.batch_commands_max = batch_commands_max;
   config.core.wait_for_fast_path = wait_for_fast_path != 0;
   if (has(FaultClass::kHaste)) {
@@ -384,6 +424,10 @@ Result<SwarmPlan> plan_from(std::string_view text) {
   }
   if (plan.replicas < 1 || plan.replicas > kReplicasMax || plan.clients < 1) {
     return fail(ErrorCode::kInvalidArgument, "A plan has 1 to 9 replicas and at least one client.");
+  }
+  if (plan.reads > static_cast<std::uint64_t>(Reads::kLease)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "A plan has reads=0 (by the log), 1 (by the leader's index) or 2 (by its lease).");
   }
   return plan;
 }

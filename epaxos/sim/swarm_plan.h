@@ -120,6 +120,10 @@ struct SwarmPlan {
   std::uint64_t keep_us = 0;
   std::uint64_t keep_fail_ppm = 0;
 
+  std::uint64_t spares = 0;             ///< The last so many begin outside of the members.
+  std::uint64_t member_change_ppm = 0;  ///< Of the moments, at which a change is asked for.
+  std::uint64_t reads = 0;  ///< A Reads; with others than kLog, pauses begin within turns too.
+
   friend bool operator==(const SwarmPlan&, const SwarmPlan&) = default;
 
   [[nodiscard]] bool has(FaultClass fault) const {
@@ -139,6 +143,8 @@ struct SwarmLimits {
   int replicas = 0;              ///< 0: drawn.
   bool permanent_faults = true;  ///< kPermanent, kForget and kDiskRot: only with recovery.
   bool always_images = false;    ///< Not in every second run only.
+  bool changes_members = false;  ///< The protocol can.
+  bool reads = false;  ///< The protocol serves reads without its log, in some of the ways.
 };
 SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits);
 

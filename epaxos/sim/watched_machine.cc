@@ -46,6 +46,11 @@ void WatchedMachine::apply(std::span<const Command> batch, Replies& replies) {
   watch_.applied(batch, replies);
 }
 
+void WatchedMachine::read(std::span<const Command> batch, Replies& replies) {
+  machine_->read(batch, replies);
+  watch_.read(batch, replies);
+}
+
 Result<void> WatchedMachine::load(const Source& source) {
   std::uint64_t number = 0;
   if (const Result<void> read = load_number(source, number); !read) return read;

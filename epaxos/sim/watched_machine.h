@@ -1,6 +1,6 @@
 #pragma once
 
-// The state machine of a virtual replica: it shows every command that is applied, and every image.
+// The state machine of a virtual replica: it shows every command that it runs, and every image.
 // A machine of any kind can be made one that keeps itself, in a virtual storage: what save() writes
 // is kept, and loaded at the next start.
 
@@ -18,6 +18,7 @@ class WatchedMachine final : public StateMachine {
  public:
   struct Watch {
     std::function<void(std::span<const Command>, const Replies&)> applied;
+    std::function<void(std::span<const Command>, const Replies&)> read;
     std::function<std::uint64_t()> imaged;  ///< Gives the image, or the kept state, its number.
     std::function<void(std::uint64_t)> loaded;
     /// Asked before a state is kept, and told after: whether the replica is dead meanwhile.
@@ -35,6 +36,7 @@ class WatchedMachine final : public StateMachine {
     return machine_->admit(payload);
   }
   void apply(std::span<const Command> batch, Replies& replies) override;
+  void read(std::span<const Command> batch, Replies& replies) override;
   [[nodiscard]] Result<std::vector<std::byte>> query(Bytes request) const override {
     return machine_->query(request);
   }

@@ -53,7 +53,7 @@ void deliver(fuzz::Input& input, StagedCores& cores, bool lies) {
 }
 
 void trouble(fuzz::Input& input, StagedCore& core) {
-  switch (input.below(4)) {
+  switch (input.below(5)) {
     case 0:
       core.lags = !core.lags;
       if (!core.lags) core.catch_up();
@@ -68,18 +68,34 @@ void trouble(fuzz::Input& input, StagedCore& core) {
     case 3:
       core.make_image();
       break;
+    case 4: {
+      const auto change = static_cast<MemberChange>(input.below(2));
+      const ReplicaId whom = replica_at(input.below(kReplicas + 1));
+      core.turn([&](Effects& out) { (void)core.core->change_members(change, whom, out); });
+      break;
+    }
   }
 }
 
-void run(fuzz::Input& input) {
+void propose(fuzz::Input& input, StagedCores& cores, std::uint64_t number) {
+  const auto replica = static_cast<int>(input.below(kReplicas));
+  const std::size_t bytes = input.below(200);
+  if (number % 4 == 0) return cores.propose_read(replica, number);
+  cores.propose(replica, number, bytes);
+}
+
+void run(fuzz::Input& input, Reads reads) {
   const std::vector<Protocol> protocols = line_up();
-  StagedCores cores(protocols[input.below(static_cast<unsigned>(protocols.size()))], kReplicas);
+  CoreConfig config;
+  config.reads = reads;
+  StagedCores cores(protocols[input.below(static_cast<unsigned>(protocols.size()))], kReplicas,
+                    config);
   std::uint64_t commands = 0;
   for (int step = 0; step < 800 && !input.at_end(); ++step) {
     StagedCore& core = cores[static_cast<int>(input.below(kReplicas))];
     switch (input.below(8)) {
       case 0:
-        cores.propose(static_cast<int>(input.below(kReplicas)), ++commands, input.below(200));
+        propose(input, cores, ++commands);
         break;
       case 1:
         cores.pass(Tick{1'000} << input.below(10));
@@ -104,6 +120,7 @@ void run(fuzz::Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   testing::GTEST_FLAG(break_on_failure) = true;  // An expectation that does not hold is a find.
   epaxos::fuzz::Input input(data, size);
-  epaxos::compare::run(input);
+  // The length tells how they read, so that what a corpus holds stays what it was.
+  epaxos::compare::run(input, static_cast<epaxos::Reads>(size % 3));
   return 0;
 }

@@ -25,7 +25,7 @@ TEST(WanProgram, EveryShippedTopologyHoldsTheBoundsForAllProtocols) {
     const bool small = must(Topology::load(std::string(topology.name))).site_count() <= 9;
     const Finished run =
         bench("wan --topology " + std::string(topology.name) + (small ? "" : " --place 5") +
-              " --protocols epaxos,raft,multipaxos,multipaxos-all"
+              " --protocols epaxos,raft,raft-all,multipaxos,multipaxos-all"
               " --leaders all --clients 2 --warm-up 1s --duration 1s"
               " --assert 'p50<=1.01*bound+1ms'");
     EXPECT_EQ(run.status, 0) << topology.name << "\n" << run.out;

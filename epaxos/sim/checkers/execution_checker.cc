@@ -121,9 +121,24 @@ void ExecutionChecker::on_executed(ReplicaId replica, const Command& command, By
   facts.placed = true;
 }
 
+void ExecutionChecker::on_read(ReplicaId replica, const Command& command, Bytes reply) {
+  const auto found = commands_.find(command.id);
+  if (found == commands_.end() || found->second.payload_hash != hash_bytes(command.payload)) {
+    return violation(name(command.id) + " was read and never proposed like this");
+  }
+  Facts& facts = found->second;
+  if (facts.footprint.writes()) {
+    violation(name(command.id) + " writes and has no place in the order at " + to_string(replica));
+  }
+  if (facts.read || facts.placed) violation(name(command.id) + " was answered twice");
+  facts.read = true;
+  facts.reply_hash = hash_bytes(reply);
+}
+
 void ExecutionChecker::on_acknowledged(ReplicaId replica, CommandId command, Bytes reply) {
   const auto found = commands_.find(command);
-  if (found == commands_.end() || !has_executed(replica, command)) {
+  const bool is_read = found != commands_.end() && found->second.read;
+  if (found == commands_.end() || (!is_read && !has_executed(replica, command))) {
     return violation(name(command) + " was acknowledged before " + to_string(replica) +
                      " executed it");
   }
@@ -147,7 +162,7 @@ std::vector<std::string> ExecutionChecker::missing_acknowledged(
     const std::vector<ReplicaId>& replicas) const {
   std::vector<std::string> missing;
   for (const auto& [id, facts] : commands_) {
-    if (!facts.acknowledged) continue;
+    if (!facts.acknowledged || facts.read) continue;
     for (const ReplicaId replica : replicas) {
       if ((facts.executed_by >> replica.value() & 1) != 0) continue;
       missing.push_back(name(id) + " was acknowledged and is not executed at " +

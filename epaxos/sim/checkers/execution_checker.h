@@ -2,8 +2,9 @@
 
 // Watches what replicas execute: conflicting commands in the same order everywhere, no command
 // twice in one line of states (a life, or an image and what came after it), nothing that nobody
-// proposed, the same bytes and the same reply everywhere, and nothing acknowledged is lost. Knows
-// no protocol. Source: protocol.md 9 (I10, I12), reliability.md 3.7 (C4, C6, C9).
+// proposed, the same bytes and the same reply everywhere, and nothing acknowledged is lost. What
+// only reads may also be answered once without a place in the order. Knows no protocol. Source:
+// protocol.md 9 (I10, I12), reliability.md 3.7 (C4, C6, C9).
 //
 // The order is checked by counting: among all commands that write a key, each has one index, and a
 // command that reads the key stands behind the same number of writes in every life. A command that
@@ -26,6 +27,7 @@ class ExecutionChecker final : public Observer {
   void on_started(ReplicaId replica) override;
   void on_proposed(ReplicaId replica, const Proposal& proposal) override;
   void on_executed(ReplicaId replica, const Command& command, Bytes reply) override;
+  void on_read(ReplicaId replica, const Command& command, Bytes reply) override;
   void on_imaged(ReplicaId replica, std::uint64_t image) override;
   void on_loaded(ReplicaId replica, std::uint64_t image) override;
   void on_acknowledged(ReplicaId replica, CommandId command, Bytes reply) override;
@@ -52,6 +54,7 @@ class ExecutionChecker final : public Observer {
     std::uint16_t executed_by = 0;  ///< One bit a replica: in its present life.
     bool placed = false;            ///< Somebody has executed it; `indices` and reply are set.
     bool acknowledged = false;
+    bool read = false;                   ///< It has an answer and no place, and nobody executes it.
     std::vector<std::uint64_t> indices;  ///< One an access, and one among the barriers.
   };
   /// Writes of one key, by replica: in its present life.

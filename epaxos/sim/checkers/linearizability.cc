@@ -206,13 +206,33 @@ void LinearizabilityChecker::on_proposed(ReplicaId, const Proposal& proposal) {
   at->second.operation.called = ++now_;
 }
 
-void LinearizabilityChecker::on_executed(ReplicaId, const Command& command, Bytes reply) {
+void LinearizabilityChecker::on_executed(ReplicaId replica, const Command& command, Bytes reply) {
   const auto found = commands_.find(command.id);
-  if (found == commands_.end() || found->second.executed) return;
+  if (found == commands_.end()) return;
+  std::uint64_t& reached = reached_[replica.value()];
+  if (found->second.executed) {
+    reached = std::max(reached, found->second.operation.hint);
+    return;
+  }
   // Conflicting commands run in one order everywhere, so whoever is first tells it.
   found->second.executed = true;
-  found->second.operation.hint = ++now_;
+  reached = found->second.operation.hint = ++now_ * kReadsBetween;
   if (!found->second.told) found->second.operation.reply.assign(reply.begin(), reply.end());
+}
+
+void LinearizabilityChecker::on_read(ReplicaId replica, const Command& command, Bytes reply) {
+  const auto found = commands_.find(command.id);
+  if (found == commands_.end()) return;
+  found->second.operation.hint = reached_[replica.value()] + ++now_ % kReadsBetween;
+  found->second.operation.reply.assign(reply.begin(), reply.end());
+}
+
+void LinearizabilityChecker::on_imaged(ReplicaId replica, std::uint64_t image) {
+  images_[image] = reached_[replica.value()];
+}
+
+void LinearizabilityChecker::on_loaded(ReplicaId replica, std::uint64_t image) {
+  reached_[replica.value()] = images_[image];
 }
 
 void LinearizabilityChecker::on_acknowledged(ReplicaId, CommandId command, Bytes reply) {

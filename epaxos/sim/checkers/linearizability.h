@@ -6,6 +6,7 @@
 // multi-key commands connect, together (strict serializability).
 // Source: reliability.md 3.7 (C7, C8); Wing and Gong 1993, with the memo of Lowe 2017.
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -46,7 +47,11 @@ class LinearizabilityChecker final : public Checker {
  public:
   void on_proposed(ReplicaId replica, const Proposal& proposal) override;
   void on_executed(ReplicaId replica, const Command& command, Bytes reply) override;
+  void on_read(ReplicaId replica, const Command& command, Bytes reply) override;
   void on_acknowledged(ReplicaId replica, CommandId command, Bytes reply) override;
+  void on_started(ReplicaId replica) override { reached_[replica.value()] = 0; }
+  void on_imaged(ReplicaId replica, std::uint64_t image) override;
+  void on_loaded(ReplicaId replica, std::uint64_t image) override;
 
   [[nodiscard]] std::string_view name() const override { return "linearizability"; }
   void finish() override;
@@ -60,6 +65,10 @@ class LinearizabilityChecker final : public Checker {
     bool told = false;
   };
   std::map<CommandId, Facts> commands_;
+  // Hints: the order of first executions, and among these the reads that saw no more.
+  static constexpr std::uint64_t kReadsBetween = std::uint64_t{1} << 24;
+  std::array<std::uint64_t, kReplicasMax> reached_{};  // The highest that each state shows.
+  std::map<std::uint64_t, std::uint64_t> images_;      // The same of images.
   std::uint64_t now_ = 0;  // Counts what was seen: an order, where the clock has ties.
   std::vector<std::string> violations_;
 };

@@ -31,6 +31,11 @@ inline std::vector<std::byte> entry_of(std::uint64_t round, ReplicaId proposer,
   const std::vector<std::byte> block = block_of(std::to_string(sequence), sequence);
   return encoded({round, {proposer, life, sequence}, block});
 }
+inline std::vector<std::byte> members_entry(std::uint64_t round, const Members& members) {
+  std::vector<std::byte> bytes(kEntryHeaderBytes + kMembersBytes);
+  encode_members(round, members, bytes);
+  return bytes;
+}
 inline std::vector<std::byte> nop_of(std::uint64_t round) {
   return encoded({round, {}, {}});
 }

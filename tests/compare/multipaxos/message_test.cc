@@ -74,8 +74,17 @@ TEST(MultiPaxosMessages, WhatIsOutOfRangeIsRefused) {
   EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), {}})), 3, accept));
   EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), entry})), 1, accept))
       << "there is no such replica";
+  std::vector<std::byte> members(kEntryHeaderBytes + kMembersBytes);
+  encode_members(kBallot.packed(), {ReplicaSet::all(3)}, members);
+  EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), members})), 3, accept))
+      << "the members cannot change here";
   EXPECT_FALSE(decode(view(words_of(Heartbeat{kBallot, Slot(5), Slot(4)})), 3, heartbeat));
   EXPECT_FALSE(decode(view(words_of(Heartbeat{kInitialBallot, {}, {}})), 3, heartbeat));
+  HeartbeatOk ok;
+  EXPECT_TRUE(decode(view(words_of(HeartbeatOk{kBallot, 7, 9})), 3, ok));
+  EXPECT_EQ(ok.promised_us, 9u);
+  EXPECT_FALSE(decode(view(words_of(HeartbeatOk{kBallot, 0, 9})), 3, ok)) << "to no heartbeat";
+  EXPECT_FALSE(decode(view(words_of(HeartbeatOk{kInitialBallot, 7, 9})), 3, ok));
   EXPECT_FALSE(decode(view(words_of(Fetch{Slot(5), Slot(4)})), 3, fetch));
   EXPECT_FALSE(decode(view(words_of(Nack{kBallot, kBallot})), 3, nack));
 }
@@ -93,7 +102,8 @@ TEST(MultiPaxosMessages, NoByteThatIsAnotherOneBreaksACore) {
       {MessageType::kAccept, words_of(Accept{kBallot, {}, Slot(1), entry})},
       {MessageType::kAccepted, words_of(Accepted{kBallot, Slot(1), Slot(3)})},
       {MessageType::kNack, words_of(Nack{{1, kA}, kBallot})},
-      {MessageType::kHeartbeat, words_of(Heartbeat{kBallot, Slot(1), Slot(2)})},
+      {MessageType::kHeartbeat, words_of(Heartbeat{kBallot, Slot(1), Slot(2), 7})},
+      {MessageType::kHeartbeatOk, words_of(HeartbeatOk{kBallot, 7, 9})},
       {MessageType::kFetch, words_of(Fetch{Slot(1), Slot(9)})},
       {MessageType::kLearn, words_of(Learn{Slot(1), entry})},
       {MessageType::kTruncated, words_of(Truncated{Slot(3)})}};

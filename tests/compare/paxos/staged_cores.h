@@ -114,6 +114,7 @@ class StagedCore {
   std::unique_ptr<Core> core;
   std::map<RecordKey, std::vector<std::byte>> disk;
   std::vector<CommandId> executed;  ///< What its state machine holds.
+  std::vector<CommandId> read;      ///< Answered, and in no log.
   std::vector<CommandId> rejected;
   std::vector<CommandId> superseded;
   std::optional<ImageWish> wish;  ///< The last one.
@@ -152,6 +153,7 @@ class StagedCore {
       ++batch_;
       pending_.push_back(std::move(changes));
     }
+    take_reads(out);
     for (const RejectionEffect& each : out.rejections) rejected.push_back(each.command);
     superseded.insert(superseded.end(), out.superseded.begin(), out.superseded.end());
     if (out.image_wish) wish = out.image_wish;
@@ -176,6 +178,10 @@ class StagedCore {
     held_.push_back(std::move(held));
   }
 
+  void take_reads(const Effects& out) {
+    for (const ReadEffect& each : out.reads) read.push_back(each.command);
+  }
+
   void add_letters(const SendEffect& send, Bytes body, std::vector<Letter>& letters) const {
     for (std::uint16_t to = 0; to < kReplicasMax; ++to) {
       if ((send.to >> to & 1) == 0) continue;
@@ -195,8 +201,9 @@ class StagedCore {
         executed.insert(executed.end(), each.commands.begin(), each.commands.end());
       }
     }
-    Effects ignored;
-    core->applied(applied_, ignored);
+    Effects out;
+    core->applied(applied_, out);
+    take_reads(out);
   }
 
   void change_disk(const Change& each) {
@@ -246,6 +253,15 @@ class StagedCores {
     std::vector<Proposal> proposals;
     proposals.push_back({{{session, number}, 0, false, payload}, Footprint::write("x")});
     (*this)[replica].turn([&](Effects& out) { (*this)[replica].core->propose(proposals, out); });
+    collect();
+  }
+
+  /// The same with a command that only reads.
+  void propose_read(int replica, std::uint64_t number) {
+    const Proposal proposal{{{7, number}, 0, true, bytes_of(number)}, Footprint::read("x")};
+    (*this)[replica].turn([&](Effects& out) {
+      (*this)[replica].core->propose({&proposal, 1}, out);
+    });
     collect();
   }
 

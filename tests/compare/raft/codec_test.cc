@@ -31,6 +31,11 @@ TEST(Codec, EveryMessageRoundTripsAndRefusesWhatIsCutOrTooLong) {
   expect_round_trip(RequestVoteReply{Term(3), true, false, 9, Term(2)});
   expect_round_trip(AppendEntriesReply{
       Term(9), false, true, LogIndex(5), {}, Term(4), LogIndex(3), 77, 9, Term(8)});
+  AppendEntriesReply promise{Term(9), true, true, LogIndex(5), LogIndex(5), {}, {}, 77, 9, Term(8)};
+  promise.promised_us = 300'000;
+  expect_round_trip(promise);
+  expect_round_trip(ReadIndex{3, 9});
+  expect_round_trip(ReadIndexReply{3, 9, LogIndex(kLogSlotMax)});
   expect_round_trip(Truncated{Term(2), LogIndex(5), LogIndex(9), 12});
   expect_round_trip(TimeoutNow{Term(4)});
   expect_round_trip(Hello{Term(0), 12, Term(0)});
@@ -62,6 +67,17 @@ TEST(Codec, NonsenseIsRefused) {
   EXPECT_TRUE(refused(RequestVote{Term(2), LogIndex(5), Term(3), false, false}));
   EXPECT_TRUE(refused(HardState{Term(2), kE})) << "nobody of this group";
   EXPECT_TRUE(refused(Truncated{Term(2), LogIndex(0), LogIndex(0), 0}));
+  AppendEntriesReply promise{Term(9), true, true, LogIndex(5), LogIndex(5), {}, {}, 0};
+  promise.promised_us = 300'000;
+  EXPECT_TRUE(refused(promise)) << "a promise from no time on";
+  promise.sent_at = 77;
+  EXPECT_FALSE(refused(promise));
+  promise.voting = false;
+  EXPECT_TRUE(refused(promise)) << "a promise that is worth nothing";
+  EXPECT_TRUE(refused(ReadIndex{0, 9}));
+  EXPECT_TRUE(refused(ReadIndex{3, 0}));
+  EXPECT_TRUE(refused(ReadIndexReply{3, 0, LogIndex(1)}));
+  EXPECT_TRUE(refused(ReadIndexReply{3, 9, LogIndex(kLogSlotMax + 1)}));
   EXPECT_FALSE(refused(append(4, 5, 2, entries(6, {2}))));
 }
 
@@ -122,7 +138,7 @@ TEST(Restore, RefusesADiskThatCannotBe) {
   EXPECT_FALSE(restored(unknown));
 
   std::vector<std::byte> image;
-  encode(LogCoverage{Slot(1), 1, {Epoch(), 5}, {}}, image);
+  encode(LogCoverage{Slot(1), 1, {Epoch(), 5}, {}, {ReplicaSet::all(3)}}, image);
   EXPECT_FALSE(restored(disk_of({1}, 2), image)) << "another membership";
 }
 

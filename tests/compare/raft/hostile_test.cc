@@ -47,6 +47,18 @@ class Storm {
     return Term(1 + below(limit.value()));
   }
 
+  /// Anything that a group can be; mostly it is one of them.
+  Members members() {
+    const auto some = [this] {
+      return ReplicaSet::of_bits(static_cast<std::uint16_t>(below(1u << subject_.n)));
+    };
+    Members members{some(), {}, {}};
+    if (below(4) != 0 || members.voters.size() == 0) members.voters.add(kA);
+    if (below(2) == 0) members.old_voters = some();
+    members.learners = some().without(members.everybody());
+    return members;
+  }
+
   AppendEntries append_entries() {
     AppendEntries message;
     message.term = term();
@@ -63,12 +75,16 @@ class Storm {
       terms.push_back(last);
     }
     entries_ = entries(message.prev_log_index.value() + 1, terms);
+    if (below(8) == 0) {
+      const std::vector<std::byte> changed = members_entry(last, members());
+      entries_.insert(entries_.end(), changed.begin(), changed.end());
+    }
     message.entries = entries_;
     return message;
   }
 
   void step() {
-    switch (below(21)) {
+    switch (below(23)) {
       case 0:
       case 1:
       case 2:
@@ -122,6 +138,11 @@ class Storm {
       case 17:
       case 18:
         return stand();
+      case 19:
+        return change_members();
+      case 20:  // An honest answer: what is in the log gets committed now and then.
+        subject_.acknowledge(peer(), subject_.core.log().last().value());
+        return;
       default:
         if (below(4) == 0) {
           subject_.core.storage_full(below(2) == 0);
@@ -129,6 +150,12 @@ class Storm {
           subject_.apply();
         }
     }
+  }
+
+  void change_members() {
+    const auto change = below(2) == 0 ? MemberChange::kAdd : MemberChange::kRemove;
+    const ReplicaId whom = replica_at(below(static_cast<std::uint64_t>(subject_.n) + 1));
+    subject_.turn([&] { (void)subject_.core.change_members(change, whom, subject_.effects); });
   }
 
   /// It stands for election, and wins it unless its disk is full.
@@ -155,7 +182,7 @@ class Storm {
       }
       return;
     }
-    LogCoverage coverage{index(), 1 + below(4), {Epoch(), subject_.n}, {}};
+    LogCoverage coverage{index(), 1 + below(4), {Epoch(), subject_.n}, {}, members()};
     coverage.executed.set(kA, {1, 1 + below(3)});
     encode(coverage, bytes);
     if (!subject_.core.may_install(bytes)) return;
@@ -189,11 +216,11 @@ class Storm {
 };
 
 TEST(Hostile, WhateverIsSaidTheCoreGoesOnAndTakesNothingBack) {
-  constexpr Count kReached[] = {Count::kElectionsWon,       Count::kSteppedDown,
-                                Count::kEntriesOverwritten, Count::kCommittedEntries,
-                                Count::kContradictsCommit,  Count::kSecondLeader,
-                                Count::kImagesInstalled,    Count::kDroppedEntries,
-                                Count::kTruncatedSent,      Count::kForwardsTaken};
+  constexpr Count kReached[] = {
+      Count::kElectionsWon,     Count::kSteppedDown,       Count::kEntriesOverwritten,
+      Count::kCommittedEntries, Count::kContradictsCommit, Count::kSecondLeader,
+      Count::kImagesInstalled,  Count::kDroppedEntries,    Count::kTruncatedSent,
+      Count::kForwardsTaken,    Count::kMembersAppended,   Count::kMemberChangesRefused};
   std::map<Count, std::uint64_t> reached;
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

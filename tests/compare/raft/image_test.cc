@@ -11,7 +11,7 @@ std::vector<std::byte> coded(const LogCoverage& coverage) {
   return bytes;
 }
 LogCoverage covers(std::uint64_t index, std::uint64_t term, int n = 3) {
-  return {Slot(index), term, {Epoch(), n}, {}};
+  return {Slot(index), term, {Epoch(), n}, {}, {ReplicaSet::all(n)}};
 }
 LogCoverage coverage_of(const Subject& subject) {
   std::vector<std::byte> bytes;

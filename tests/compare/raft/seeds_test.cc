@@ -8,8 +8,8 @@
 namespace epaxos::compare::raft {
 namespace {
 
-sim::SwarmOptions swarm() {
-  sim::SwarmOptions options = sim::key_value_swarm(raft());
+sim::SwarmOptions swarm(const Options& options_of_raft = {}) {
+  sim::SwarmOptions options = sim::key_value_swarm(raft(options_of_raft));
   options.never_silent = true;
   return options;
 }
@@ -17,6 +17,13 @@ sim::SwarmOptions swarm() {
 TEST(RaftSeeds, FiftyHold) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     const sim::SwarmResult result = sim::run_swarm(swarm(), seed);
+    EXPECT_TRUE(result.violations.empty()) << sim::sentences(result).front();
+  }
+}
+
+TEST(RaftSeeds, FiftyHoldInWhichAllLearnFromAll) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    const sim::SwarmResult result = sim::run_swarm(swarm({.learn_from_all = true}), seed);
     EXPECT_TRUE(result.violations.empty()) << sim::sentences(result).front();
   }
 }

@@ -67,8 +67,9 @@ inline Disk disk_of(const Terms& log, std::uint64_t current_term,
 /// One core. Each call is a turn of its own; its effects stay until the next one.
 class Subject {
  public:
-  explicit Subject(const CoreConfig& config, Disk on_disk = {}, Bytes image = {})
-      : disk(std::move(on_disk)), core(config), n(config.replica_count) {
+  explicit Subject(const CoreConfig& config, Disk on_disk = {}, Bytes image = {},
+                   const Options& options = {})
+      : disk(std::move(on_disk)), core(config, options), n(config.replica_count) {
     core.read_from({[this](const RecordKey& key, std::vector<std::byte>& value) {
                       return storage::read_record(disk, key, value);
                     },

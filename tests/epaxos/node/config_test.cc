@@ -50,6 +50,7 @@ TEST(ClusterConfig, ReadsEverythingThatAFileSays) {
 name = "shop"
 id = "000102030405060708090a0b0c0d0e0f"
 durability = "async"
+reads = "lease"
 [limits]
 batch_commands_max = 16
 pending_max = 99
@@ -61,6 +62,7 @@ wait_for_fast_path = true
   EXPECT_EQ(config.name, "shop");
   EXPECT_EQ(to_string(config.id), "000102030405060708090a0b0c0d0e0f");
   EXPECT_EQ(config.durability, Durability::kAsync);
+  EXPECT_EQ(config.reads, Reads::kLease);
   EXPECT_EQ(config.core.batch_commands_max, 16u);
   EXPECT_EQ(config.pending_max, 99u);
   EXPECT_EQ(config.core.gossip_us, 12345u);
@@ -75,6 +77,7 @@ wait_for_fast_path = true
 TEST(ClusterConfig, WhatAFileDoesNotSayIsTheDefault) {
   const auto config = must(ClusterConfig::parse("name = \"shop\"\n" + kReplicas, "c.toml"));
   EXPECT_EQ(config.durability, Durability::kSync);
+  EXPECT_EQ(config.reads, std::nullopt);
   EXPECT_EQ(config.id, cluster_id_of("shop"));
   EXPECT_EQ(config.core.batch_commands_max, CoreConfig().batch_commands_max);
   EXPECT_FALSE(config.core.wait_for_fast_path);
@@ -114,6 +117,7 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   config.core.gossip_us = 1004;
   config.core.question_us = 1005;
   config.core.wait_for_fast_path = true;
+  config.reads = Reads::kLog;
   config.replicas[3].site = "a \"quoted\" \\ site";
   const std::string file = config.to_toml();
 
@@ -122,6 +126,7 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   EXPECT_EQ(again.to_toml(), file);
   EXPECT_EQ(again.id, config.id);
   EXPECT_EQ(again.durability, Durability::kAsync);
+  EXPECT_EQ(again.reads, Reads::kLog);
   EXPECT_EQ(again.replicas[3].site, config.replicas[3].site);
   EXPECT_EQ(again.replicas[4].client, config.replicas[4].client);
   EXPECT_EQ(again.core.batch_commands_max, 7u);
@@ -142,6 +147,21 @@ TEST(ClusterConfig, TheHashTellsApartWhatReplicasMustAgreeOnAndNothingElse) {
       << "machines may know each other under different addresses";
   EXPECT_NE(must(ClusterConfig::loopback("x", 5)).configuration_hash("epaxos"), hash);
   EXPECT_NE(config.configuration_hash("raft"), hash);
+  ClusterConfig with_spare = config;
+  with_spare.replicas[2].member = false;
+  EXPECT_NE(with_spare.configuration_hash("epaxos"), hash);
+}
+
+TEST(ClusterConfig, SparesAreReadAndWrittenAndDoNotCount) {
+  ClusterConfig config = must(ClusterConfig::loopback("x", 4));
+  EXPECT_FALSE(config.notes.empty()) << "four members";
+  config.replicas[3].member = false;
+
+  const ClusterConfig again = must(ClusterConfig::parse(config.to_toml(), "c.toml"));
+
+  EXPECT_EQ(again.spares(), ReplicaSet::only(ReplicaId(3)));
+  EXPECT_EQ(again.to_toml(), config.to_toml());
+  EXPECT_TRUE(again.notes.empty()) << "three members";
 }
 
 TEST(ClusterConfig, AnIdFollowsFromTheNameUnlessItIsGiven) {
@@ -178,9 +198,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{"misspelt", "nam = \"x\"\n" + kReplicas,
                 "c.toml:1: nam: This key is not known. Did you mean \"name\"?"},
-        Mistake{"far", "name = \"x\"\nzzzzzzzzzz = 1\n" + kReplicas,
-                "c.toml:2: zzzzzzzzzz: This key is not known. Known here: name, id, durability, "
-                "replicas, limits, timers, emulation."},
+        Mistake{
+            "far", "name = \"x\"\nzzzzzzzzzz = 1\n" + kReplicas,
+            "c.toml:2: zzzzzzzzzz: This key is not known. Known here: name, id, durability, reads, "
+            "replicas, limits, timers, emulation."},
         Mistake{"limit", kName + "[limits]\npending_may = 7\n" + kReplicas,
                 "c.toml:3: limits.pending_may: This key is not known. Did you mean "
                 "\"pending_max\"?"},
@@ -189,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "\"wait_for_fast_path\"?"},
         Mistake{"replica", kName + kReplica0 + "adress = \"a\"\n",
                 "c.toml:6: replicas[0].adress: This key is not known. Known here: peer, client, "
-                "site."},
+                "site, member."},
         Mistake{"twice", kName + kName + kReplicas,
                 "c.toml:2: This is not TOML: Error while parsing key-value pair: cannot redefine "
                 "existing string 'name'."}),
@@ -218,7 +239,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "c.toml:2: replicas: is a list, but must be a list of tables: [[replicas]], once "
                 "for each replica."},
         Mistake{"peer", kName + "[[replicas]]\npeer = 7000\nclient = \"tcp://a:1\"\n",
-                "c.toml:3: replicas[0].peer: is a whole number, but must be a string in quotes."}),
+                "c.toml:3: replicas[0].peer: is a whole number, but must be a string in quotes."},
+        Mistake{"member", kName + kReplica0 + "member = \"no\"\n",
+                "c.toml:6: replicas[0].member: is a string, but must be true or false."}),
     [](const auto& instance) { return instance.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -259,6 +282,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"emptyList", kName + "replicas = []\n",
                 "c.toml:2: replicas: lists 0 replicas. A cluster has 1 to 9: write one "
                 "[[replicas]] table for each."},
+        Mistake{"onlySpares", kName + kReplica0 + "member = false\n",
+                "c.toml:3: replicas: has no member: each one says member = false. Leave that out "
+                "for those that are to begin."},
         Mistake{"noPeer", kName + "[[replicas]]\nclient = \"tcp://a:1\"\n",
                 "c.toml:2: replicas[0].peer: is missing. Add it."},
         Mistake{"noClient", kName + "[[replicas]]\npeer = \"tcp://a:1\"\n",
@@ -282,6 +308,12 @@ TEST(ClusterConfig, AnUnknownDurabilityIsAnErrorThatNamesTheKnownOnes) {
   const std::string error = error_of(kName + "durability = \"fast\"\n" + kReplicas);
   EXPECT_THAT(error, HasSubstr("c.toml:2: durability: "));
   for (const char* const known : {"sync", "async", "none"}) EXPECT_THAT(error, HasSubstr(known));
+}
+
+TEST(ClusterConfig, AnUnknownWayToReadIsAnErrorThatNamesTheKnownOnes) {
+  const std::string error = error_of(kName + "reads = \"local\"\n" + kReplicas);
+  EXPECT_THAT(error, HasSubstr("c.toml:2: reads: "));
+  for (const char* const known : {"log", "index", "lease"}) EXPECT_THAT(error, HasSubstr(known));
 }
 
 TEST(ClusterConfig, TenReplicasAreTooMany) {

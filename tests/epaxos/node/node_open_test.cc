@@ -51,6 +51,18 @@ TEST(NodeOpen, AnAddressOfAnotherMachineIsAClearError) {
   EXPECT_THAT(error.message, HasSubstr("tcp://192.0.2.1:7000 cannot be listened on"));
 }
 
+TEST(NodeOpen, AWayToReadThatTheProtocolCannotIsAClearError) {
+  LocalCluster cluster(1);
+  cluster.config().reads = Reads::kLease;
+  const Error error = error_of(cluster.try_open(0));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("reads = \"lease\""), HasSubstr("epaxos has none"),
+                                   HasSubstr("write reads = \"log\"")));
+
+  cluster.config().reads = Reads::kLog;
+  EXPECT_TRUE(cluster.try_open(0));
+}
+
 TEST(NodeOpen, ADirectoryInUseNamesWhoHasIt) {
   LocalCluster cluster(1, Durability::kSync);
   cluster.open_all();

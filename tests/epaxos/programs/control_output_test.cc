@@ -226,6 +226,65 @@ ReplicaReport status_with(std::uint16_t replica, std::uint64_t executed) {
   return {ReplicaId(replica), "tcp://h:1", "Oslo", true, status_json(status), ""};
 }
 
+ReplicaReport of_member(std::uint16_t replica, const std::string& role, std::uint64_t known,
+                        const MemberStatus& members) {
+  NodeStatus status = status_of_replica_one();
+  status.self = ReplicaId(replica);
+  status.protocol = "raft";
+  status.role = role;
+  status.has_leader = true;
+  status.rows = {{Slot(known), Slot(known), Slot(known), Slot(0)}};
+  status.members = members;
+  status.voting = members.votes(ReplicaId(replica));
+  return {ReplicaId(replica), "tcp://h:1", "Oslo", true, status_json(status), ""};
+}
+
+const ReplicaSet kFirstTwo = ReplicaSet::all(2);
+const MemberStatus kLearning{kFirstTwo, {}, ReplicaSet::only(ReplicaId(2)), "R2 catches up", ""};
+
+TEST(Members, AreThoseOfTheLeaderHoweverFarOthersAre) {
+  const std::vector<ReplicaReport> reports{
+      of_member(0, "follower", 90, {kFirstTwo, {}, {}, "", ""}),
+      of_member(1, "leader", 80, kLearning)};
+
+  const MemberFacts facts = member_facts(reports);
+
+  EXPECT_TRUE(facts.is_known);
+  EXPECT_FALSE(facts.is_settled);
+  EXPECT_TRUE(facts.is_member(ReplicaId(0)));
+  EXPECT_FALSE(facts.is_member(ReplicaId(2)));
+  EXPECT_EQ(facts.change, "R2 catches up");
+}
+
+TEST(Members, WithoutALeaderNothingIsSettledAndWhoHasGotFurthestKnows) {
+  const std::vector<ReplicaReport> reports{
+      of_member(0, "follower", 90, kLearning),
+      of_member(1, "follower", 80, {kFirstTwo, {}, {}, "", ""})};
+  const MemberFacts facts = member_facts(reports);
+  EXPECT_FALSE(facts.is_settled);
+  EXPECT_EQ(facts.learners, std::vector{ReplicaId(2)});
+}
+
+TEST(Members, TheListTellsVotersLearnersAndSparesAndWhatIsUnderWay) {
+  const std::vector<ReplicaReport> reports{
+      of_member(0, "leader", 9, kLearning),
+      of_member(2, "learner", 9, kLearning),
+      of_member(3, "spare", 9, kLearning),
+      {ReplicaId(1), "tcp://h:1", "", false, "", "it is down"}};
+
+  CaptureStdout();
+  EXPECT_EQ(print_members(reports, OutputFormat::kTable), kControlUnreachable);
+  const std::string table = GetCapturedStdout();
+  for (const char* const word :
+       {"voting", "learning", "spare", "no answer", "A change is under way: R2 catches up."}) {
+    EXPECT_THAT(table, HasSubstr(word));
+  }
+
+  CaptureStdout();
+  EXPECT_EQ(print_member(ReplicaId(3), false, OutputFormat::kJson), kControlExecuted);
+  EXPECT_EQ(Json::parse(GetCapturedStdout()), (Json{{"replica", 3}, {"member", false}}));
+}
+
 TEST(Digests, WhoHasExecutedLessIsBehind) {
   const std::vector<ReplicaReport> digests{
       digest_of(0, 1),

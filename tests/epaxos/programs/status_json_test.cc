@@ -27,10 +27,10 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
 
   EXPECT_THAT(keys_of(json),
               UnorderedElementsAre("replica", "replicas", "cluster", "site", "protocol", "state",
-                                   "stop_reason", "role", "has_leader", "leader", "voting",
-                                   "non_voting_reason", "durability", "incarnation", "uptime_us",
-                                   "peer_address", "client_address", "rows", "store", "memory",
-                                   "image", "queues", "peers", "counters"));
+                                   "stop_reason", "role", "has_leader", "leader", "members",
+                                   "voting", "non_voting_reason", "durability", "incarnation",
+                                   "uptime_us", "peer_address", "client_address", "rows", "store",
+                                   "memory", "image", "queues", "peers", "counters"));
   EXPECT_THAT(
       keys_of(json.at("rows").at(0)),
       UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known", "floor"));

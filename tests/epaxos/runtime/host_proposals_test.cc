@@ -47,6 +47,51 @@ TEST(HostProposals, AReplyWaitsForTheDisk) {
   EXPECT_THAT(stage.durable(1), ElementsAre("durable 1", "apply x", "executed: x", "applied 1"));
 }
 
+/// What a core emits for a read that has no place in the order.
+void read_at_once(std::span<const Proposal> proposals, Effects& out) {
+  for (const Proposal& each : proposals) {
+    out.reads.push_back({each.command.id, out.append(each.command.payload)});
+  }
+}
+
+TEST(HostProposals, AReadWithoutAPlaceIsAnsweredFromTheStateAndWaitsForNoDisk) {
+  Stage stage;
+  stage.start();
+  stage.core.on_propose = [&](std::span<const Proposal> proposals, Effects& out) {
+    record(out);
+    read_at_once(proposals, out);
+  };
+
+  const Diary diary = stage.turn([&] { stage.propose("x"); });
+
+  EXPECT_THAT(diary, ElementsAre("propose x", "submit 1", "apply x", "executed: x"));
+  EXPECT_EQ(stage.host().pending(), 0u);
+  EXPECT_EQ(stage.host().counters().reads_run, 1u);
+  EXPECT_EQ(stage.host().counters().instances_executed, 0u);
+}
+
+TEST(HostProposals, AReadThatFollowsFromAnExecutionIsDueAtOnce) {
+  Stage stage;
+  Blocks blocks;
+  stage.start();
+  std::vector<Proposal> later;
+  stage.core.on_propose = [&](std::span<const Proposal> proposals, Effects& out) {
+    blocks.execute(proposals.first(1), out);
+    later.assign(proposals.begin() + 1, proposals.end());
+  };
+  stage.core.on_applied = [&](std::uint64_t, Effects& out) { read_at_once(later, out); };
+
+  const Diary first = stage.turn([&] {
+    stage.propose("write");
+    stage.propose("read");
+  });
+  EXPECT_THAT(first,
+              ElementsAre("propose write read", "apply write", "executed: write", "applied 1"));
+  EXPECT_LE(stage.host().next_deadline(), stage.now);
+
+  EXPECT_THAT(stage.turn(), ElementsAre("apply read", "executed: read"));
+}
+
 TEST(HostProposals, PayloadsAreCopied) {
   Stage stage;
   stage.start();

@@ -23,7 +23,6 @@ TEST_F(GivingKept, APeerIsGivenAnImageThatIsMadeForIt) {
   const Diary all = stage->settle();
   EXPECT_THAT(all, Not(Contains("keep 2")));
   EXPECT_THAT(all, Not(Contains("image of all"))) << "no start begins with it";
-  request();
   EXPECT_THAT(stage->sent(ImageMessage::kOffer), SizeIs(1));
   stage->turn([&] { stage->hear(kB, [](Effects& out) { send_ask(kA, {1, 0, 9}, out); }); });
   EXPECT_THAT(stage->sent(ImageMessage::kPiece), SizeIs(2));

@@ -51,6 +51,12 @@ class History {
     command.payload = bytes_of(payload);
     checker.on_executed(at, command, bytes_of(reply));
   }
+  void read(ReplicaId at, std::string_view name, std::string_view payload) {
+    Command command;
+    command.id = id(name);
+    command.payload = bytes_of(payload);
+    checker.on_read(at, command, bytes_of(name));
+  }
   void acknowledge(ReplicaId at, std::string_view name) { acknowledge(at, name, name); }
   void acknowledge(ReplicaId at, std::string_view name, std::string_view reply) {
     checker.on_acknowledged(at, id(name), bytes_of(reply));
@@ -194,6 +200,28 @@ TEST(ExecutionChecker, AnAcknowledgementNeedsItsExecutionItsReplyAndToBeTheOnlyO
   EXPECT_THAT(history.checker.violations(), Contains(HasSubstr("another reply than it gave")));
   history.acknowledge(kA, "w");
   EXPECT_THAT(history.checker.violations(), Contains(HasSubstr("acknowledged twice")));
+}
+
+TEST(ExecutionChecker, WhatOnlyReadsMayBeAnsweredOnceWithoutAPlace) {
+  History good;
+  good.propose("r", Footprint::read("x"));
+  good.read(kB, "r", "r");
+  good.acknowledge(kB, "r");
+  EXPECT_THAT(good.checker.violations(), IsEmpty());
+  EXPECT_THAT(good.checker.missing_acknowledged({kA, kB}), IsEmpty()) << "nobody executes it";
+
+  good.read(kA, "r", "r");
+  EXPECT_THAT(good.checker.violations(), ElementsAre(HasSubstr("was answered twice")));
+
+  History bad;
+  bad.propose("w", Footprint::write("x"));
+  bad.propose("r", Footprint::read("x"));
+  bad.read(kA, "w", "w");
+  bad.read(kA, "r", "another");
+  bad.read(kA, "nobody's", "x");
+  EXPECT_THAT(bad.checker.violations(),
+              ElementsAre(HasSubstr("writes and has no place"), HasSubstr("never proposed"),
+                          HasSubstr("never proposed")));
 }
 
 TEST(ExecutionChecker, ARequestOfASessionMayBeAnsweredTwiceButOnlyAlike) {

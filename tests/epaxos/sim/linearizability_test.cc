@@ -280,6 +280,25 @@ TEST_F(Watched, AnUnknownOutcomeIsResolvedByTheExecution) {
   EXPECT_THAT(violations(), IsEmpty());
 }
 
+TEST_F(Watched, AReadThatHasNoPlaceCountsLikeAnyOther) {
+  const auto read = [&](std::uint64_t number, const kv::Payload& answer) {
+    Command command;
+    command.id = {1, number};
+    propose(number, kv::get("x"));
+    checker.on_read(ReplicaId(1), command, answer);
+    acknowledge(number, answer);
+  };
+  read(1, reply(ReplyStatus::kNotFound));
+  propose(2, kv::put("x", "1"));
+  execute(2, ok());
+  read(3, reply(ReplyStatus::kNotFound));
+  EXPECT_THAT(violations(), IsEmpty()) << "nobody was told of the write before";
+
+  acknowledge(2, ok());
+  read(4, reply(ReplyStatus::kNotFound));
+  EXPECT_THAT(violations(), Not(IsEmpty()));
+}
+
 TEST_F(Watched, WhatAClientWasToldCountsMoreThanWhatTheMachineSaid) {
   propose(1, kv::get("x"));
   execute(1, reply(ReplyStatus::kNotFound));

@@ -3,6 +3,7 @@
 
 #include "epaxos/sim/swarm_plan.h"
 
+#include <array>
 #include <bit>
 #include <gmock/gmock.h>
 #include <set>
@@ -51,6 +52,27 @@ TEST(SwarmPlan, NobodyGoesForGoodUnlessItIsAllowed) {
   }
 }
 
+TEST(SwarmPlan, MembersChangeOnlyWhereTheyCanAndThenNobodyIsGoneForGood) {
+  int changing = 0;
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    const SwarmPlan usual = draw_plan(seed, {});
+    EXPECT_EQ(usual.spares + usual.member_change_ppm, 0u);
+    const SwarmPlan plan = draw_plan(seed, {.changes_members = true});
+    if (plan.member_change_ppm == 0) {
+      EXPECT_EQ(plan, usual) << seed;
+      continue;
+    }
+    ++changing;
+    EXPECT_LT(plan.spares, plan.replicas);
+    EXPECT_EQ(plan.permanent, 0u);
+    EXPECT_EQ(plan.cluster().core.spares.size(), static_cast<int>(plan.spares));
+    EXPECT_FALSE(plan.has(FaultClass::kPermanent) || plan.has(FaultClass::kForget) ||
+                 plan.has(FaultClass::kDiskRot));
+  }
+  EXPECT_GT(changing, 150);
+  EXPECT_LT(changing, 300);
+}
+
 TEST(SwarmPlan, ImagesCanBeMadeInEveryRun) {
   int in_others = 0;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
@@ -85,6 +107,23 @@ TEST(SwarmPlan, AQuarterHasSessionsAndNothingElseDependsOnThat) {
   EXPECT_GT(expiring, 60);
 }
 
+TEST(SwarmPlan, ReadsAreServedInAllWaysWhereTheProtocolCan) {
+  std::array<int, 3> seen{};
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const SwarmPlan plan = draw_plan(seed, {.reads = true});
+    ++seen.at(plan.reads);
+    EXPECT_EQ(plan.cluster().core.reads, static_cast<Reads>(plan.reads));
+    EXPECT_EQ(plan.cluster().pauses_in_turns, plan.reads > 0);
+    EXPECT_EQ(plan_from(to_text(plan)).value(), plan);
+    const SwarmPlan other = draw_plan(seed, {});
+    EXPECT_EQ(other.reads, 0u);
+    if (plan.reads == 0) {
+      EXPECT_EQ(plan, other) << "seed " << seed;
+    }
+  }
+  for (const int times : seen) EXPECT_GT(times, 70);
+}
+
 TEST(SwarmPlan, TextSaysAllOfIt) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     const SwarmPlan plan = draw_plan(seed, {.profile = Profile::kNightly});
@@ -96,7 +135,7 @@ TEST(SwarmPlan, TextSaysAllOfIt) {
 
 TEST(SwarmPlan, TextThatIsNoPlanIsRefused) {
   for (const char* bad : {"speed=3", "seed", "seed=x", "classes=crash+sloth", "replicas=0",
-                          "replicas=10", "clients=0", "seed=1 7"}) {
+                          "replicas=10", "clients=0", "reads=3", "seed=1 7"}) {
     EXPECT_FALSE(plan_from(bad)) << bad;
   }
   EXPECT_THAT(plan_from("seed=1 speed=3").error().message, HasSubstr("speed=3"));
