@@ -5,7 +5,8 @@
 namespace epaxos::bench {
 namespace {
 
-/// So many keys of its own a site has for each client: none is written twice at the same time.
+/// So many keys of its own a site has for each client: none is written twice at the same time. In
+/// an open loop nor is it, with a key for each command that may be under way.
 constexpr std::size_t kKeysOfAClient = 4;
 
 }  // namespace
@@ -15,7 +16,9 @@ KeyChoice keys_of(std::size_t site, const SimulationOptions& options) {
   keys.prefix = "site" + std::to_string(site) + "-";
   keys.hot_percent = options.conflict_percent;
   keys.value_bytes = options.value_bytes;
-  keys.own_keys = kKeysOfAClient * options.clients;
+  keys.increments = options.check_linearizability;
+  keys.own_keys =
+      options.open.is_on() ? options.open.in_flight_max : kKeysOfAClient * options.clients;
   keys.seed = sim::stream(options.seed, sim::Purpose::kWorkload, site).next();
   return keys;
 }

@@ -30,7 +30,7 @@ class EmulatedRun {
         shared_(shared),
         watch_(watch),
         group_{placement, protocol, leader, options, shared},
-        run_{protocol.name, leader, {}, 0, 0, {}, {}, false},
+        run_{protocol.name, leader, {}, 0, 0, {}, {}, {}, false},
         recorder_(run_, options),
         world_(placement) {
     run_.sites.resize(placement.topology().site_count());

@@ -30,6 +30,8 @@ class Recorder {
   [[nodiscard]] bool is_measured(Tick sent_us) const { return sent_us >= from_ && sent_us < to_; }
 
   void add(const Sample& sample);
+  /// A command that should have been sent then was not.
+  void add_unsent(std::size_t site, Tick due_us);
 
   /// All samples are there, or all until now. Completes the run.
   void finish(Tick now_us);

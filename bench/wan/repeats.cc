@@ -26,9 +26,13 @@ SimulatedRun merged(const std::vector<SimulatedRun>& runs) {
       all.sites[site].commit_us.merge(runs[i].sites[site].commit_us);
       all.sites[site].execution_us.merge(runs[i].sites[site].execution_us);
       all.sites[site].failed += runs[i].sites[site].failed;
+      all.sites[site].unsent += runs[i].sites[site].unsent;
     }
     all.events += runs[i].events;
     all.digest.reset();
+    if (runs[i].linearizable) {
+      all.linearizable = all.linearizable.value_or(0) + *runs[i].linearizable;
+    }
     all.interrupted = all.interrupted || runs[i].interrupted;
   }
   for (std::size_t site = 0; site < all.sites.size(); ++site) {

@@ -12,9 +12,9 @@ namespace epaxos::bench {
 /// Commit or execution: &SiteLatency::commit_us.
 using Histograms = const FineHistogram SiteLatency::*;
 
-/// All runs as one: histograms, failures and events added, and of the shares of slow paths the
-/// median. What happened over time is that of the first run. Precondition: there is one at least,
-/// and all are of one protocol, leader and placement.
+/// All runs as one: histograms and counts added, and of the shares of slow paths the median. What
+/// happened over time is that of the first run. Precondition: there is one at least, and all are of
+/// one protocol, leader and placement.
 SimulatedRun merged(const std::vector<SimulatedRun>& runs);
 
 /// One percentile of every run by itself.

@@ -29,9 +29,19 @@ struct LinkTrouble {
   static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
 };
 
+/// Commands are sent at their times, whatever became of those before.
+struct OpenLoop {
+  double rate = 0;                     ///< Commands/s at each site; 0: there is none.
+  bool poisson = true;                 ///< Else one as long after the other.
+  std::size_t in_flight_max = 10'000;  ///< At each site; beyond it commands stay unsent.
+
+  [[nodiscard]] bool is_on() const { return rate > 0; }
+};
+
 struct SimulationOptions {
   std::size_t clients = 50;  ///< At each site, one command each at a time.
   Tick think_us = 0;         ///< Between an answer and the next command.
+  OpenLoop open = {};        ///< In place of these clients, if it has a rate. In virtual time.
   unsigned conflict_percent = 0;
   std::size_t value_bytes = 16;
   Tick warm_up_us = 5 * kSecond;
@@ -40,6 +50,9 @@ struct SimulationOptions {
   LinkTrouble links = {};
   std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
   bool timeline = false;           ///< Kept as soon as there are faults.
+  /// Whether clients could tell the group from one machine is judged in the end. They increment
+  /// counters instead of putting values, as the answers to these show the order. In virtual time.
+  bool check_linearizability = false;
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
 };
@@ -57,6 +70,7 @@ struct SiteLatency {
   FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
   FineHistogram execution_us;  ///< Until the reply.
   std::uint64_t failed = 0;    ///< Rejected, or without a known outcome.
+  std::uint64_t unsent = 0;    ///< Of an open loop: there were too many without an answer.
   /// Of the commands that their replica decided in the measured time; none: the protocol has no
   /// paths, or nothing was decided.
   std::optional<double> slow_share;
@@ -73,6 +87,8 @@ struct SimulatedRun {
   /// Of the states of all replicas that live, once they had executed everything: they are equal.
   std::optional<std::uint64_t> digest;
   std::optional<Timeline> timeline;  ///< When it was asked for.
+  /// So many commands were judged, warm-up and all, and are linearizable.
+  std::optional<std::uint64_t> linearizable;
   bool interrupted = false;
 
   friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;
@@ -91,7 +107,8 @@ CoreConfig core_of(const Placement& placement, const SimulationOptions& options)
 using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
 
 /// `leader`: of a protocol that has one. Precondition: nobody is down.
-/// Errors: unavailable - it does not come to lead, or commands never end.
+/// Errors: unavailable - it does not come to lead, commands never end, states differ in the end, or
+/// the history is not linearizable.
 Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
                               std::optional<ReplicaId> leader, const SimulationOptions& options,
                               const Watch& watch = {});

@@ -37,6 +37,20 @@ Result<void> check_leader(const Placement& placement, const std::string& name) {
                                        leader.error().message);
 }
 
+Result<void> check_linearizability_options(const WanOptions& options) {
+  if (!options.simulation.check_linearizability) return {};
+  if (options.mode == WanMode::kEmulated) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--check needs --mode simulated: one process sees the whole history there.");
+  }
+  if (options.simulation.value_bytes != SimulationOptions().value_bytes) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--check has counters incremented, whose values have a size of their own. Leave "
+                "--value-bytes out.");
+  }
+  return {};
+}
+
 /// The replicas that are to lead this protocol, each once. Precondition: check_leader() accepts the
 /// names.
 std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string& protocol,
@@ -115,6 +129,13 @@ Result<WanPlan> plan(const WanOptions& options) {
     return fail(
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
+  }
+  if (options.mode == WanMode::kEmulated && options.simulation.open.is_on()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--rate needs --mode simulated: an emulated run has --clients and --think.");
+  }
+  if (const auto checked = check_linearizability_options(options); !checked) {
+    return fail(checked.error());
   }
   Result<Places> places = places_of(options.places);
   if (!places) return fail(places.error());

@@ -81,6 +81,29 @@ TEST(Repeats, EachHasTheNextSeed) {
   EXPECT_EQ(commands, together["count"]);
 }
 
+TEST(Repeats, EachIsJudgedAndWhatWasNotSentAddsUp) {
+  const Scratch scratch;
+  const std::string path = scratch.path() / "out.json";
+  const auto counts = [&](const std::string& more) {
+    const Finished run = bench(
+        "wan --topology sosp13-3 --protocols epaxos --conflicts 50 --rate 50 --in-flight-max 3"
+        " --warm-up 1s --duration 2s --check linearizability --json " +
+        path + more);
+    EXPECT_EQ(run.status, 0) << run.out;
+    const auto one = nlohmann::json::parse(text_of(path))["runs"][0];
+    return std::pair(one["linearizable_commands"].get<std::uint64_t>(),
+                     one["sites"][0]["unsent"].get<std::uint64_t>());
+  };
+
+  const auto first = counts(" --seed 7");
+  const auto second = counts(" --seed 8");
+
+  EXPECT_GT(second.first, 0u);
+  EXPECT_GT(second.second, 0u);
+  EXPECT_EQ(counts(" --seed 7 --repeat 2"),
+            std::pair(first.first + second.first, first.second + second.second));
+}
+
 TEST(Repeats, TheTableShowsTheRange) {
   const Finished run = bench(
       "wan --topology sosp13-3 --protocols epaxos,raft --leaders CA --clients 3 --conflicts 50"

@@ -159,6 +159,95 @@ TEST(Simulation, JitterAndLossComeOnTopOfTheDelays) {
   }
 }
 
+TEST(Simulation, AnOpenLoopSendsAtItsTimesWhateverBecameOfOthers) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 20 * kSecond;
+  options.open = {.rate = 50, .poisson = false};
+  const SimulatedRun even = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  options.open.poisson = true;
+  const SimulatedRun poisson = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  options.open.in_flight_max = 2;
+  const SimulatedRun few = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  const Bounds bound = bound_of(placement, "epaxos", {});
+  for (std::size_t site = 0; site < even.sites.size(); ++site) {
+    EXPECT_NEAR(static_cast<double>(even.sites[site].execution_us.count()), 1000, 1);
+    // Three standard deviations and more.
+    EXPECT_NEAR(static_cast<double>(poisson.sites[site].execution_us.count()), 1000, 110);
+    EXPECT_EQ(poisson.sites[site].unsent, 0u);
+    for (const SimulatedRun* run : {&even, &poisson, &few}) {
+      EXPECT_GE(run->sites[site].execution_us.percentile(0), bound.by_site_us[site]);
+    }
+    // Two at a time, each for the bound.
+    EXPECT_LE(few.sites[site].execution_us.count(), 2 * 20 * kSecond / bound.by_site_us[site] + 2);
+    EXPECT_EQ(few.sites[site].execution_us.count() + few.sites[site].unsent,
+              poisson.sites[site].execution_us.count());
+  }
+}
+
+// A replica that is cut off answers late; from its intended time on, that counts.
+TEST(Simulation, AnOpenLoopCountsFromTheIntendedTime) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 10 * kSecond;
+  options.open = {.rate = 100, .poisson = false};
+  options.faults =
+      must(faults_from({"at 2s partition EU|*", "at 4s heal"}, placement, options.measured_us));
+
+  const SimulatedRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  const FineHistogram& cut_off = run.sites[2].execution_us;
+  EXPECT_EQ(cut_off.count(), 1000u) << "none is left out because others were late";
+  EXPECT_GE(cut_off.percentile(0.9), kSecond) << "a fifth waited for up to two seconds";
+}
+
+TEST(Simulation, JudgesTheHistoryOfTheRunItself) {
+  const Topology topology = shipped("sosp13-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.measured_us = 5 * kSecond;
+  options.conflict_percent = 50;
+  options.check_linearizability = true;
+  options.faults = must(
+      faults_from({"at 1s kill OR", "at 2s partition EU|*", "at 3s heal"}, placement, 5 * kSecond));
+  for (const std::string& name : measured_protocols()) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(2)) : std::nullopt;
+
+    const SimulatedRun run = must(simulate(placement, protocol, leader, options));
+
+    std::uint64_t executed = 0;
+    for (const SiteLatency& seen : run.sites) executed += seen.execution_us.count();
+    EXPECT_GT(executed, 0u) << name;
+    EXPECT_GE(run.linearizable.value_or(0), executed) << name;
+    EXPECT_TRUE(run.digest.has_value()) << name;
+  }
+}
+
+// Every replica decides alone, as if it were the only one.
+TEST(Simulation, FailsWhenReplicasDiffer) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  SimulationOptions options = short_run();
+  options.conflict_percent = 100;
+  options.think_us = 100'000;  // Alone, nothing else takes time.
+  const Protocol epaxos = protocol_named("epaxos");
+  Protocol alone = epaxos;
+  alone.make_core = [&epaxos](CoreConfig config) {
+    config.self = ReplicaId(0);
+    config.replica_count = 1;
+    return epaxos.make_core(config);
+  };
+
+  const auto run = simulate(placement, alone, {}, options);
+
+  ASSERT_FALSE(run.has_value());
+  EXPECT_THAT(run.error().message, ::testing::HasSubstr("did not come to one state"));
+}
+
 TEST(Simulation, StopsWhenItIsTold) {
   const Topology topology = shipped("sosp13-3");
   const Placement placement = must(Placement::at(topology, {}));

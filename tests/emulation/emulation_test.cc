@@ -100,6 +100,35 @@ TEST(Emulation, StopsWhenItIsToldAndKeepsWhatItHas) {
   EXPECT_FALSE(run.digest.has_value());
 }
 
+TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
+  const Topology topology("near", "", {"A", "B", "C", "D"},
+                          {0, 2000, 4000, 9000, 2000, 0, 3000, 9000,  //
+                           4000, 3000, 0, 1000, 9000, 9000, 1000, 0});
+  const Placement placement(topology, {0, 1, 2});
+  SimulationOptions options = short_run();
+  options.measured_us = 4 * kSecond;
+  options.faults = must(faults_from({"at 0.5s kill C", "at 2s partition A|B,C", "at 3s heal",
+                                     "at 3.1s slow A 3x", "at 3.2s latency A-B +10ms"},
+                                    placement, options.measured_us));
+
+  const SimulatedRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
+
+  EXPECT_TRUE(run.digest.has_value());
+  ASSERT_TRUE(run.timeline.has_value());
+  // Half of the second without a majority, however late a busy machine begins and ends it.
+  EXPECT_GE(run.timeline->gap_us[1][0], 500'000u);
+  EXPECT_GE(run.timeline->gap_us[1][1], 500'000u);
+  for (const std::size_t site : {0u, 1u, 2u, 3u}) {
+    EXPECT_GT(run.sites[site].execution_us.count(), 0u);
+  }
+  for (const std::size_t site : {2u, 3u}) {
+    EXPECT_GT(run.sites[site].failed, 0u) << "what was under way at C";
+    EXPECT_LE(run.sites[site].failed, 3u) << "one command a client";
+    const Tick elsewhere = 4000 + 2 * topology.one_way_us(site, 1);
+    EXPECT_GE(run.sites[site].execution_us.max(), elsewhere) << "they go on at B";
+  }
+}
+
 TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {
   const Scratch scratch;
   const std::string csv = scratch.path() / "out.csv";
