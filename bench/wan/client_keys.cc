@@ -11,7 +11,7 @@ constexpr std::size_t kKeysOfAClient = 4;
 
 }  // namespace
 
-KeyChoice keys_of(std::size_t site, const SimulationOptions& options) {
+KeyChoice keys_of(std::size_t site, const RunOptions& options) {
   KeyChoice keys;
   keys.prefix = "site" + std::to_string(site) + "-";
   keys.hot_percent = options.conflict_percent;
@@ -23,7 +23,7 @@ KeyChoice keys_of(std::size_t site, const SimulationOptions& options) {
   return keys;
 }
 
-sim::Random beginnings_of(std::size_t site, const SimulationOptions& options) {
+sim::Random beginnings_of(std::size_t site, const RunOptions& options) {
   sim::Random begins = sim::stream(options.seed, sim::Purpose::kWorkload, kSitesMax);
   for (std::size_t before = 0; before < site * options.clients; ++before) begins.next();
   return begins;

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "bench/wan/simulation.h"
+#include "bench/wan/measured_run.h"
 
 namespace epaxos::bench {
 
@@ -23,7 +23,7 @@ struct Sample {
 class Recorder {
  public:
   /// Both outlive it; `run` has its sites.
-  Recorder(SimulatedRun& run, const SimulationOptions& options) : run_(run), options_(options) {}
+  Recorder(MeasuredRun& run, const RunOptions& options) : run_(run), options_(options) {}
 
   /// Commands that are sent in the measured time after this are measured. Before the first sample.
   void measure(Tick from_us);
@@ -39,8 +39,8 @@ class Recorder {
  private:
   void add_to_timeline(const Sample& sample);
 
-  SimulatedRun& run_;
-  const SimulationOptions& options_;
+  MeasuredRun& run_;
+  const RunOptions& options_;
   std::optional<TimelineRecorder> timeline_;
   Tick from_ = 0;
   Tick to_ = 0;

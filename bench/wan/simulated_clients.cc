@@ -8,7 +8,7 @@
 namespace epaxos::bench {
 
 SimulatedClients::SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world,
-                                   const SimulationOptions& options, Recorder& recorder)
+                                   const RunOptions& options, Recorder& recorder)
     : cluster_(cluster), world_(world), options_(options), recorder_(recorder) {
   for (std::size_t site = 0; site < world.placement().topology().site_count(); ++site) {
     writes_.push_back(std::make_unique<Writes>(keys_of(site, options)));

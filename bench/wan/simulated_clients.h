@@ -19,8 +19,8 @@ namespace epaxos::bench {
 class SimulatedClients {
  public:
   /// Everything outlives it. Clients ask whom `world` says.
-  SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world,
-                   const SimulationOptions& options, Recorder& recorder);
+  SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world, const RunOptions& options,
+                   Recorder& recorder);
   SimulatedClients(const SimulatedClients&) = delete;
   SimulatedClients& operator=(const SimulatedClients&) = delete;
 
@@ -53,7 +53,7 @@ class SimulatedClients {
 
   sim::Cluster& cluster_;
   const FaultyWorld& world_;
-  const SimulationOptions& options_;
+  const RunOptions& options_;
   Recorder& recorder_;
   std::vector<std::unique_ptr<Writes>> writes_;  // By site.
   std::vector<sim::Random> arrivals_;            // By site.

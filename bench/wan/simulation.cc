@@ -35,7 +35,7 @@ std::vector<Paths> paths_of(sim::Cluster& cluster) {
 }
 
 sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId> leader,
-                             const SimulationOptions& options) {
+                             const RunOptions& options) {
   sim::ClusterConfig config;
   config.replica_count = placement.replica_count();
   config.seed = options.seed;
@@ -98,7 +98,7 @@ bool run_until(sim::Cluster& cluster, Tick time, const Watch& watch, Tick begin,
 
 /// The load goes on, so that what was sent last meets the same as what was sent before. When all of
 /// that has ended it stops, and all that live come to one state.
-Result<void> end(sim::Cluster& cluster, SimulatedClients& clients, SimulatedRun& run) {
+Result<void> end(sim::Cluster& cluster, SimulatedClients& clients, MeasuredRun& run) {
   const auto finished = [&clients] { return clients.unfinished() == 0; };
   if (!cluster.run_until(finished, kPatienceUs)) {
     return fail(ErrorCode::kUnavailable,
@@ -121,7 +121,7 @@ Result<void> end(sim::Cluster& cluster, SimulatedClients& clients, SimulatedRun&
 }
 
 /// Precondition: all that live have converged.
-Result<void> judge(sim::LinearizabilityChecker& history, std::uint64_t seed, SimulatedRun& run) {
+Result<void> judge(sim::LinearizabilityChecker& history, std::uint64_t seed, MeasuredRun& run) {
   history.finish();
   const std::vector<std::string> wrong = history.violations();
   if (wrong.empty()) {
@@ -169,17 +169,17 @@ CoreConfig timers_for(const Placement& placement) {
   return core;
 }
 
-CoreConfig core_of(const Placement& placement, const SimulationOptions& options) {
+CoreConfig core_of(const Placement& placement, const RunOptions& options) {
   CoreConfig core = timers_for(placement);
   core.limit_hot_keys = options.limit_hot_keys;
   return core;
 }
 
-Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
-                              std::optional<ReplicaId> leader, const SimulationOptions& options,
-                              const Watch& watch) {
+Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protocol,
+                             std::optional<ReplicaId> leader, const RunOptions& options,
+                             const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in a simulation");
-  SimulatedRun run{protocol.name, leader, {}, 0, 0, {}, {}, {}, false};
+  MeasuredRun run{protocol.name, leader, {}, 0, 0, {}, {}, {}, false};
   run.sites.resize(placement.topology().site_count());
   sim::Cluster cluster(config_of(placement, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });

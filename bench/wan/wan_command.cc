@@ -122,7 +122,7 @@ void add_contenders(CLI::App& sub, WanOptions& o) {
       ->capture_default_str();
 }
 
-void add_load(CLI::App& sub, SimulationOptions& o) {
+void add_load(CLI::App& sub, RunOptions& o) {
   auto* const clients =
       sub.add_option("--clients", o.clients, "At each site, with one command each under way")
           ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
@@ -204,11 +204,11 @@ void add_wan(CLI::App& app, int& status) {
       ->capture_default_str();
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
-  add_load(*sub, options->simulation);
+  add_load(*sub, options->run);
   sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
       ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
       ->capture_default_str();
-  add_links(*sub, options->simulation.links);
+  add_links(*sub, options->run.links);
   sub->add_option("--check", *check, "linearizability: of the whole history of each run, simulated")
       ->check([](const std::string& text) {
         return text == "linearizability"
@@ -227,7 +227,7 @@ void add_wan(CLI::App& app, int& status) {
       ->check(refuse_empty);
   sub->footer(kWanFooter);
   sub->callback([options, mode, check, gates, &status] {
-    options->simulation.check_linearizability = !check->empty();
+    options->run.check_linearizability = !check->empty();
     if (*mode == "emulated") options->mode = WanMode::kEmulated;
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
     status = run(*options);

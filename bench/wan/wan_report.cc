@@ -39,7 +39,7 @@ std::string percent(const std::optional<double>& share) {
 }
 
 /// All sites as one.
-SiteLatency together(const SimulatedRun& run) {
+SiteLatency together(const MeasuredRun& run) {
   SiteLatency all;
   for (const SiteLatency& site : run.sites) {
     all.commit_us.merge(site.commit_us);
@@ -66,7 +66,7 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
     out += (site == 0 ? " " : ", ") + result.placement.topology().site(site) + " " +
            ms_text(static_cast<double>(slow.by_site_us[site]));
   }
-  return out + (options.simulation.limit_hot_keys
+  return out + (options.run.limit_hot_keys
                     ? "; a replica has one undecided instance at a time on a contended key.\n"
                     : ".\n");
 }
@@ -85,11 +85,11 @@ std::string text_of(const LinkTrouble& links) {
 }
 
 /// None in an open loop.
-std::size_t clients_of(const SimulationOptions& s) {
+std::size_t clients_of(const RunOptions& s) {
   return s.open.is_on() ? 0 : s.clients;
 }
 
-std::string load_text(const SimulationOptions& s) {
+std::string load_text(const RunOptions& s) {
   if (s.open.is_on()) {
     return fixed(s.open.rate, 1) + " commands/s a site, open loop, " +
            (s.open.poisson ? "Poisson" : "evenly");
@@ -189,7 +189,7 @@ Json json_of(const WanRun& run, const Placement& placement) {
   if (run.measured.events > 0) {
     json["events"] = run.measured.events;
     json["trace_hash"] = Json::array();
-    for (const SimulatedRun& one : run.repeats) {
+    for (const MeasuredRun& one : run.repeats) {
       json["trace_hash"].push_back(hash_text(one.trace_hash));
     }
   }
@@ -216,7 +216,7 @@ Json json_of(const WanRun& run, const Placement& placement) {
 }  // namespace
 
 std::string conditions_text(const WanOptions& options, const WanResult& result) {
-  const SimulationOptions& s = options.simulation;
+  const RunOptions& s = options.run;
   const Topology& topology = result.placement.topology();
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
@@ -287,7 +287,7 @@ std::string left_out_text(const WanOptions& options, const WanResult& result) {
   }
   if (const std::uint64_t unsent = count_of(result, &SiteLatency::unsent); unsent > 0) {
     out += grouped(unsent) + " commands were not sent: more than " +
-           grouped(options.simulation.open.in_flight_max) +
+           grouped(options.run.open.in_flight_max) +
            " of their site had no answer. The latencies leave them out.\n";
   }
   return out;
@@ -327,7 +327,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
     }
   }
   out += "\n";
-  const SimulationOptions& s = options.simulation;
+  const RunOptions& s = options.run;
   const Topology& topology = result.placement.topology();
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
@@ -356,7 +356,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
 }
 
 std::string to_json(const WanOptions& options, const WanResult& result) {
-  const SimulationOptions& s = options.simulation;
+  const RunOptions& s = options.run;
   const Topology& topology = result.placement.topology();
   Json replicas = Json::array();
   for (const ReplicaId replica : members_of(result.placement.all())) {

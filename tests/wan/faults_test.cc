@@ -118,13 +118,13 @@ TEST(Timeline, CountsCommandsWhereTheyEndAndGapsWhereNothingIsCommitted) {
 TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
   const Topology topology = shipped("nsdi21-5");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 10 * kSecond;
   options.faults = faults(placement, {"at 3s kill OR"}, options.measured_us);
 
-  const SimulatedRun epaxos = must(simulate(placement, protocol_named("epaxos"), {}, options));
-  const SimulatedRun raft = must(simulate(placement, protocol_named("raft"), kOR, options));
-  const SimulatedRun paxos = must(simulate(placement, protocol_named("multipaxos"), kOR, options));
+  const MeasuredRun epaxos = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun raft = must(simulate(placement, protocol_named("raft"), kOR, options));
+  const MeasuredRun paxos = must(simulate(placement, protocol_named("multipaxos"), kOR, options));
 
   ASSERT_TRUE(epaxos.timeline && raft.timeline && paxos.timeline);
   for (const ReplicaId site : {kVA, kCA, kJP, kEU}) {
@@ -132,7 +132,7 @@ TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
     EXPECT_GT(raft.timeline->gap_us[0][site.value()], 600'000u) << placement.name_of(site);
     EXPECT_GT(paxos.timeline->gap_us[0][site.value()], 600'000u) << placement.name_of(site);
   }
-  for (const SimulatedRun* run : {&epaxos, &raft, &paxos}) {
+  for (const MeasuredRun* run : {&epaxos, &raft, &paxos}) {
     EXPECT_GT(run->sites[kOR.value()].failed, 0u) << "what was under way there";
     EXPECT_EQ(run->sites[kOR.value()].slow_share, std::nullopt);
     for (const auto& seconds : run->timeline->by_site) {
@@ -146,14 +146,14 @@ TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
 TEST(Simulation, WhoIsCutOffWaitsUntilItIsHealed) {
   const Topology topology = shipped("nsdi21-5");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 6 * kSecond;
   options.faults = faults(placement, {"at 2s partition EU|*", "at 4s heal"}, options.measured_us);
 
   for (const std::string& name : measured_protocols()) {
     const Protocol protocol = protocol_named(name);
     const auto leader = has_leader(protocol) ? std::optional(kVA) : std::nullopt;
-    const SimulatedRun run = must(simulate(placement, protocol, leader, options));
+    const MeasuredRun run = must(simulate(placement, protocol, leader, options));
 
     ASSERT_TRUE(run.timeline.has_value());
     EXPECT_GE(run.timeline->gap_us[0][kEU.value()], 1'700'000u) << name;

@@ -37,9 +37,9 @@ struct Small {
   Small() {
     options.places.topology = "sosp13-3";
     options.protocols = {"epaxos"};
-    options.simulation.clients = 1;
-    options.simulation.warm_up_us = kSecond;
-    options.simulation.measured_us = kSecond;
+    options.run.clients = 1;
+    options.run.warm_up_us = kSecond;
+    options.run.measured_us = kSecond;
   }
   WanResult run() {
     planned = std::make_unique<WanPlan>(must(plan(options)));

@@ -107,8 +107,8 @@ TEST(WanProgram, AGateThatDoesNotHoldEndsWithThreeAndNamesTheSite) {
 TEST(WanProgram, WhatWasMeasuredUntilAnInterruptIsKept) {
   WanOptions options;
   options.places.topology = "sosp13-3";
-  options.simulation.clients = 2;
-  options.simulation.warm_up_us = kSecond;
+  options.run.clients = 2;
+  options.run.warm_up_us = kSecond;
   static int asked;
   asked = 0;
   const auto stop = [] { return ++asked > 60; };  // Looks come every 50 ms.
