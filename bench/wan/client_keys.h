@@ -4,7 +4,7 @@
 // begin, how long they wait after a refusal.
 
 #include "bench/client/load.h"
-#include "bench/wan/simulation.h"
+#include "bench/wan/measured_run.h"
 #include "epaxos/sim/random.h"
 
 namespace epaxos::bench {
@@ -13,9 +13,9 @@ namespace epaxos::bench {
 inline constexpr Tick kPauseUs = 50'000;
 
 /// What the clients of a site write.
-KeyChoice keys_of(std::size_t site, const SimulationOptions& options);
+KeyChoice keys_of(std::size_t site, const RunOptions& options);
 
 /// When they begin, one draw below a second each.
-sim::Random beginnings_of(std::size_t site, const SimulationOptions& options);
+sim::Random beginnings_of(std::size_t site, const RunOptions& options);
 
 }  // namespace epaxos::bench

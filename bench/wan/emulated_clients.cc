@@ -6,6 +6,7 @@
 #include "bench/client/load.h"
 #include "bench/report/clock.h"
 #include "bench/wan/client_keys.h"
+#include "bench/wan/simulation.h"
 #include "bench/wan/timer_thread.h"
 #include "epaxos/node/node.h"
 #include "executor/key_value_machine.h"

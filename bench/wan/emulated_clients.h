@@ -14,7 +14,7 @@ struct EmulatedGroup {
   const Placement& placement;
   const Protocol& protocol;
   std::optional<ReplicaId> leader;
-  const SimulationOptions& options;
+  const RunOptions& options;
   SharedRun& shared;
 };
 

@@ -8,6 +8,7 @@
 #include "bench/report/clock.h"
 #include "bench/throughput/children.h"
 #include "bench/wan/emulated_clients.h"
+#include "bench/wan/simulation.h"
 #include "deps/types/check.h"
 
 namespace epaxos::bench {
@@ -24,19 +25,19 @@ constexpr Tick kPatienceUs = 30 * kSecond;
 class EmulatedRun {
  public:
   EmulatedRun(const Placement& placement, const Protocol& protocol, std::optional<ReplicaId> leader,
-              const SimulationOptions& options, SharedRun& shared, const Watch& watch)
+              const RunOptions& options, SharedRun& shared, const Watch& watch)
       : placement_(placement),
         options_(options),
         shared_(shared),
         watch_(watch),
         group_{placement, protocol, leader, options, shared},
-        run_{protocol.name, leader, {}, 0, 0, {}, {}, false},
+        run_{protocol.name, leader, {}, 0, 0, {}, {}, {}, false},
         recorder_(run_, options),
         world_(placement) {
     run_.sites.resize(placement.topology().site_count());
   }
 
-  Result<SimulatedRun> run() {
+  Result<MeasuredRun> run() {
     set_links();
     if (const auto started = start(); !started) return fail(started.error());
     if (const auto measured = measure(); !measured) return fail(measured.error());
@@ -242,11 +243,11 @@ class EmulatedRun {
   }
 
   const Placement& placement_;
-  const SimulationOptions& options_;
+  const RunOptions& options_;
   SharedRun& shared_;
   const Watch& watch_;
   const EmulatedGroup group_;
-  SimulatedRun run_;
+  MeasuredRun run_;
   Recorder recorder_;
   FaultyWorld world_;
   std::size_t next_fault_ = 0;
@@ -258,9 +259,9 @@ class EmulatedRun {
 
 }  // namespace
 
-Result<SimulatedRun> emulate(const Placement& placement, const Protocol& protocol,
-                             std::optional<ReplicaId> leader, const SimulationOptions& options,
-                             const Watch& watch) {
+Result<MeasuredRun> emulate(const Placement& placement, const Protocol& protocol,
+                            std::optional<ReplicaId> leader, const RunOptions& options,
+                            const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in an emulation");
   const SharedRunPointer shared = make_shared_run();
   if (shared == nullptr) {

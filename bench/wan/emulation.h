@@ -5,16 +5,18 @@
 // Durability none. What is measured differs from simulate() by what real processes, sockets and
 // this machine add.
 
-#include "bench/wan/simulation.h"
+#include "bench/wan/measured_run.h"
+#include "bench/wan/placement.h"
+#include "epaxos/contract/core.h"
 
 namespace epaxos::bench {
 
-/// As simulate(). Besides, once everything has ended: all replicas have the same state.
+/// As simulate(), but neither with an open loop nor with a judged history.
 /// Precondition: the calling process has a single thread.
 /// Errors: unavailable - no process or port is left, a replica has ended, there is no leader,
 /// commands never end, this machine does not keep up, or states differ.
-Result<SimulatedRun> emulate(const Placement& placement, const Protocol& protocol,
-                             std::optional<ReplicaId> leader, const SimulationOptions& options,
-                             const Watch& watch = {});
+Result<MeasuredRun> emulate(const Placement& placement, const Protocol& protocol,
+                            std::optional<ReplicaId> leader, const RunOptions& options,
+                            const Watch& watch = {});
 
 }  // namespace epaxos::bench

@@ -24,6 +24,10 @@ void Recorder::add(const Sample& sample) {
   seen.commit_us.add(sample.commit_us);
 }
 
+void Recorder::add_unsent(std::size_t site, Tick due_us) {
+  if (is_measured(due_us)) ++run_.sites[site].unsent;
+}
+
 void Recorder::add_to_timeline(const Sample& sample) {
   const auto sent = static_cast<std::int64_t>(sample.sent_us) - static_cast<std::int64_t>(from_);
   const auto after = [sent](Tick us) { return sent + static_cast<std::int64_t>(us); };

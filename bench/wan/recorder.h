@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "bench/wan/simulation.h"
+#include "bench/wan/measured_run.h"
 
 namespace epaxos::bench {
 
@@ -23,13 +23,15 @@ struct Sample {
 class Recorder {
  public:
   /// Both outlive it; `run` has its sites.
-  Recorder(SimulatedRun& run, const SimulationOptions& options) : run_(run), options_(options) {}
+  Recorder(MeasuredRun& run, const RunOptions& options) : run_(run), options_(options) {}
 
   /// Commands that are sent in the measured time after this are measured. Before the first sample.
   void measure(Tick from_us);
   [[nodiscard]] bool is_measured(Tick sent_us) const { return sent_us >= from_ && sent_us < to_; }
 
   void add(const Sample& sample);
+  /// A command that should have been sent then was not.
+  void add_unsent(std::size_t site, Tick due_us);
 
   /// All samples are there, or all until now. Completes the run.
   void finish(Tick now_us);
@@ -37,8 +39,8 @@ class Recorder {
  private:
   void add_to_timeline(const Sample& sample);
 
-  SimulatedRun& run_;
-  const SimulationOptions& options_;
+  MeasuredRun& run_;
+  const RunOptions& options_;
   std::optional<TimelineRecorder> timeline_;
   Tick from_ = 0;
   Tick to_ = 0;

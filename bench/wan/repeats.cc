@@ -7,9 +7,9 @@
 namespace epaxos::bench {
 namespace {
 
-std::optional<double> middle_share(const std::vector<SimulatedRun>& runs, std::size_t site) {
+std::optional<double> middle_share(const std::vector<MeasuredRun>& runs, std::size_t site) {
   std::vector<double> shares;
-  for (const SimulatedRun& run : runs) {
+  for (const MeasuredRun& run : runs) {
     if (run.sites[site].slow_share) shares.push_back(*run.sites[site].slow_share);
   }
   if (shares.empty()) return std::nullopt;
@@ -18,17 +18,21 @@ std::optional<double> middle_share(const std::vector<SimulatedRun>& runs, std::s
 
 }  // namespace
 
-SimulatedRun merged(const std::vector<SimulatedRun>& runs) {
+MeasuredRun merged(const std::vector<MeasuredRun>& runs) {
   check(!runs.empty(), "there is something to merge");
-  SimulatedRun all = runs.front();
+  MeasuredRun all = runs.front();
   for (std::size_t i = 1; i < runs.size(); ++i) {
     for (std::size_t site = 0; site < all.sites.size(); ++site) {
       all.sites[site].commit_us.merge(runs[i].sites[site].commit_us);
       all.sites[site].execution_us.merge(runs[i].sites[site].execution_us);
       all.sites[site].failed += runs[i].sites[site].failed;
+      all.sites[site].unsent += runs[i].sites[site].unsent;
     }
     all.events += runs[i].events;
     all.digest.reset();
+    if (runs[i].linearizable) {
+      all.linearizable = all.linearizable.value_or(0) + *runs[i].linearizable;
+    }
     all.interrupted = all.interrupted || runs[i].interrupted;
   }
   for (std::size_t site = 0; site < all.sites.size(); ++site) {
@@ -49,10 +53,10 @@ double Spread::most_us() const {
   return *std::ranges::max_element(values_us);
 }
 
-Spread spread_of(const std::vector<SimulatedRun>& runs, std::size_t site, Histograms histograms,
+Spread spread_of(const std::vector<MeasuredRun>& runs, std::size_t site, Histograms histograms,
                  double share) {
   Spread spread;
-  for (const SimulatedRun& run : runs) {
+  for (const MeasuredRun& run : runs) {
     const FineHistogram& seen = run.sites[site].*histograms;
     if (seen.count() == 0) continue;
     spread.values_us.push_back(static_cast<double>(seen.percentile(share)));

@@ -5,17 +5,17 @@
 
 #include <vector>
 
-#include "bench/wan/simulation.h"
+#include "bench/wan/measured_run.h"
 
 namespace epaxos::bench {
 
 /// Commit or execution: &SiteLatency::commit_us.
 using Histograms = const FineHistogram SiteLatency::*;
 
-/// All runs as one: histograms, failures and events added, and of the shares of slow paths the
-/// median. What happened over time is that of the first run. Precondition: there is one at least,
-/// and all are of one protocol, leader and placement.
-SimulatedRun merged(const std::vector<SimulatedRun>& runs);
+/// All runs as one: histograms and counts added, and of the shares of slow paths the median. What
+/// happened over time is that of the first run. Precondition: there is one at least, and all are of
+/// one protocol, leader and placement.
+MeasuredRun merged(const std::vector<MeasuredRun>& runs);
 
 /// One percentile of every run by itself.
 struct Spread {
@@ -27,7 +27,7 @@ struct Spread {
   [[nodiscard]] double least_us() const;
   [[nodiscard]] double most_us() const;
 };
-Spread spread_of(const std::vector<SimulatedRun>& runs, std::size_t site, Histograms histograms,
+Spread spread_of(const std::vector<MeasuredRun>& runs, std::size_t site, Histograms histograms,
                  double share);
 
 /// Of an even number of values the mean of the two in the middle. Precondition: there are some.

@@ -16,15 +16,14 @@ constexpr double kNoise = 0.002;
 /// Shown at most; the others are counted.
 constexpr std::size_t kShown = 40;
 /// What describes the conditions, apart from the seed: that is chance.
-constexpr const char* kConditions[] = {"version",     "mode",
-                                       "topology",    "one_way_us",
-                                       "replicas",    "clients",
-                                       "think_us",    "conflicts_percent",
-                                       "value_bytes", "warm_up_us",
-                                       "measured_us", "jitter_us",
-                                       "loss",        "bytes_per_second",
-                                       "faults",      "hot_key_limit",
-                                       "durability",  "batch"};
+constexpr const char* kConditions[] = {"version",       "mode",          "topology",
+                                       "one_way_us",    "replicas",      "clients",
+                                       "think_us",      "rate",          "arrival",
+                                       "in_flight_max", "increments",    "conflicts_percent",
+                                       "value_bytes",   "warm_up_us",    "measured_us",
+                                       "jitter_us",     "loss",          "bytes_per_second",
+                                       "faults",        "hot_key_limit", "durability",
+                                       "batch"};
 
 /// Throws what nlohmann::json throws where the text is something else.
 WanFigures figures_of(const Json& json) {

@@ -141,6 +141,9 @@ std::string remarks(const WanOptions& options, const WanResult& result) {
   if (result.interrupted) {
     out += "<p class=\"mark\">Interrupted: the last run holds what was measured until then.</p>\n";
   }
+  if (const std::string left_out = left_out_text(options, result); !left_out.empty()) {
+    out += "<p class=\"mark\">" + markup_text(left_out) + "</p>\n";
+  }
   for (const std::string& sentence : broken_gates(options, result)) {
     out += "<p class=\"mark\">" + markup_text(sentence) + "</p>\n";
   }

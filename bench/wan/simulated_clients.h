@@ -1,8 +1,10 @@
 #pragma once
 
-// Closed loops in virtual time: at every site so many clients, each of which sends its next command
-// some time after it has the answer to the last one. A command takes its way to the nearest replica
-// and back. Other than the loads of epaxos/sim, which count commands, this one measures them.
+// Clients in virtual time. Closed loops: at every site so many clients, each of which sends its
+// next command some time after it has the answer to the last one. Or an open loop at every site,
+// which sends at given times, and whose latencies count from these. A command takes its way to the
+// nearest replica and back. Other than the loads of epaxos/sim, which count commands, this one
+// measures them.
 
 #include <memory>
 #include <vector>
@@ -17,18 +19,25 @@ namespace epaxos::bench {
 class SimulatedClients {
  public:
   /// Everything outlives it. Clients ask whom `world` says.
-  SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world,
-                   const SimulationOptions& options, Recorder& recorder);
+  SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world, const RunOptions& options,
+                   Recorder& recorder);
   SimulatedClients(const SimulatedClients&) = delete;
   SimulatedClients& operator=(const SimulatedClients&) = delete;
 
   /// From now on; each of them begins at some moment of the first second.
   void start();
+  /// Sends nothing any more.
+  void stop() { stopped_ = true; }
   /// Measured commands that have no outcome yet.
   [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
 
  private:
   void send(std::size_t site);
+  /// The open loop of a site begins.
+  void start_open(std::size_t site, double from_us);
+  /// The command of this time is sent, if it may be, and the next one gets its time.
+  void send_open(std::size_t site, double time_us);
+  [[nodiscard]] double interval_us(std::size_t site);
   /// A command on its way.
   struct Asked {
     std::size_t site = 0;
@@ -44,10 +53,13 @@ class SimulatedClients {
 
   sim::Cluster& cluster_;
   const FaultyWorld& world_;
-  const SimulationOptions& options_;
+  const RunOptions& options_;
   Recorder& recorder_;
   std::vector<std::unique_ptr<Writes>> writes_;  // By site.
+  std::vector<sim::Random> arrivals_;            // By site.
+  std::vector<std::size_t> in_flight_;           // By site.
   std::uint64_t unfinished_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace epaxos::bench

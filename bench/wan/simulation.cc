@@ -5,6 +5,7 @@
 
 #include "bench/wan/simulated_clients.h"
 #include "deps/types/check.h"
+#include "epaxos/sim/checkers/linearizability.h"
 #include "executor/key_value_machine.h"
 
 namespace epaxos::bench {
@@ -34,7 +35,7 @@ std::vector<Paths> paths_of(sim::Cluster& cluster) {
 }
 
 sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId> leader,
-                             const SimulationOptions& options) {
+                             const RunOptions& options) {
   sim::ClusterConfig config;
   config.replica_count = placement.replica_count();
   config.seed = options.seed;
@@ -95,6 +96,44 @@ bool run_until(sim::Cluster& cluster, Tick time, const Watch& watch, Tick begin,
   return true;
 }
 
+/// The load goes on, so that what was sent last meets the same as what was sent before. When all of
+/// that has ended it stops, and all that live come to one state.
+Result<void> end(sim::Cluster& cluster, SimulatedClients& clients, MeasuredRun& run) {
+  const auto finished = [&clients] { return clients.unfinished() == 0; };
+  if (!cluster.run_until(finished, kPatienceUs)) {
+    return fail(ErrorCode::kUnavailable,
+                std::to_string(clients.unfinished()) + " commands of " + run.protocol +
+                    " had no outcome two minutes after the measured time. Ask for fewer --clients "
+                    "or more --think.");
+  }
+  clients.stop();
+  if (!cluster.run_until_converged(kPatienceUs) || !cluster.digests_agree()) {
+    return fail(ErrorCode::kUnavailable,
+                "The replicas of " + run.protocol +
+                    " did not come to one state within two minutes after the load.");
+  }
+  const std::vector<std::string> wrong = cluster.violations();
+  if (!wrong.empty()) return fail(ErrorCode::kUnavailable, wrong.front());
+  for (const ReplicaId replica : cluster.replicas()) {
+    if (cluster.alive(replica)) run.digest = cluster.digest(replica);
+  }
+  return {};
+}
+
+/// Precondition: all that live have converged.
+Result<void> judge(sim::LinearizabilityChecker& history, std::uint64_t seed, MeasuredRun& run) {
+  history.finish();
+  const std::vector<std::string> wrong = history.violations();
+  if (wrong.empty()) {
+    run.linearizable = history.history().size();
+    return {};
+  }
+  return fail(ErrorCode::kUnavailable, "The history of " + run.protocol +
+                                           " is not linearizable: " + wrong.front() +
+                                           ". That is a bug of the protocol; --seed " +
+                                           std::to_string(seed) + " shows it again.");
+}
+
 }  // namespace
 
 std::optional<double> slow_share(const Paths& before, const Paths& after) {
@@ -130,17 +169,17 @@ CoreConfig timers_for(const Placement& placement) {
   return core;
 }
 
-CoreConfig core_of(const Placement& placement, const SimulationOptions& options) {
+CoreConfig core_of(const Placement& placement, const RunOptions& options) {
   CoreConfig core = timers_for(placement);
   core.limit_hot_keys = options.limit_hot_keys;
   return core;
 }
 
-Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
-                              std::optional<ReplicaId> leader, const SimulationOptions& options,
-                              const Watch& watch) {
+Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protocol,
+                             std::optional<ReplicaId> leader, const RunOptions& options,
+                             const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in a simulation");
-  SimulatedRun run{protocol.name, leader, {}, 0, 0, {}, {}, false};
+  MeasuredRun run{protocol.name, leader, {}, 0, 0, {}, {}, {}, false};
   run.sites.resize(placement.topology().site_count());
   sim::Cluster cluster(config_of(placement, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });
@@ -152,6 +191,8 @@ Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protoc
                                              " within two minutes of virtual time.");
   }
 
+  sim::LinearizabilityChecker history;
+  if (options.check_linearizability) cluster.watch(history);
   Recorder recorder(run, options);
   SimulatedClients clients(cluster, world, options, recorder);
   const Tick begin = cluster.now();
@@ -169,16 +210,13 @@ Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protoc
     if (!cluster.alive(replica)) continue;
     run.sites[site].slow_share = slow_share(before[replica.value()], after[replica.value()]);
   }
-  // The load goes on, so that what was sent last meets the same as what was sent before.
-  const auto finished = [&clients] { return clients.unfinished() == 0; };
-  if (!run.interrupted && !cluster.run_until(finished, kPatienceUs)) {
-    return fail(ErrorCode::kUnavailable,
-                std::to_string(clients.unfinished()) + " commands of " + protocol.name +
-                    " had no outcome two minutes after the measured time. Ask for fewer --clients "
-                    "or more --think.");
+  if (!run.interrupted) {
+    if (const auto ended = end(cluster, clients, run); !ended) return fail(ended.error());
+    if (options.check_linearizability) {
+      if (const auto judged = judge(history, options.seed, run); !judged)
+        return fail(judged.error());
+    }
   }
-  const std::vector<std::string> wrong = cluster.violations();
-  if (!wrong.empty()) return fail(ErrorCode::kUnavailable, wrong.front());
   recorder.finish(cluster.now());
   run.events = cluster.events();
   run.trace_hash = cluster.trace_hash();

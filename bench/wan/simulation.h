@@ -7,42 +7,13 @@
 // the same run, event by event.
 
 #include <cstdint>
-#include <functional>
 #include <optional>
-#include <string>
-#include <vector>
 
-#include "bench/wan/faults.h"
+#include "bench/wan/measured_run.h"
 #include "bench/wan/placement.h"
-#include "bench/wan/timeline.h"
-#include "deps/types/histogram.h"
 #include "epaxos/contract/core.h"
 
 namespace epaxos::bench {
-
-/// What every link does beside taking the delay of the topology. Messages never overtake.
-struct LinkTrouble {
-  Tick jitter_us = 0;  ///< Up to so much more, evenly drawn.
-  double loss = 0;     ///< Of messages, 0 .. 1: they and all behind them are late by kResentUs.
-  std::uint64_t bytes_per_second = 0;  ///< 0: as many as come. Not in virtual time.
-
-  static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
-};
-
-struct SimulationOptions {
-  std::size_t clients = 50;  ///< At each site, one command each at a time.
-  Tick think_us = 0;         ///< Between an answer and the next command.
-  unsigned conflict_percent = 0;
-  std::size_t value_bytes = 16;
-  Tick warm_up_us = 5 * kSecond;
-  Tick measured_us = 60 * kSecond;
-  std::uint64_t seed = 1;
-  LinkTrouble links = {};
-  std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
-  bool timeline = false;           ///< Kept as soon as there are faults.
-  /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
-  bool limit_hot_keys = true;
-};
 
 /// What core counters say of the paths that commands took.
 struct Paths {
@@ -52,32 +23,6 @@ struct Paths {
 /// None: there were neither.
 std::optional<double> slow_share(const Paths& before, const Paths& after);
 
-/// What the clients of one site saw: of the commands that they sent in the measured time.
-struct SiteLatency {
-  FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
-  FineHistogram execution_us;  ///< Until the reply.
-  std::uint64_t failed = 0;    ///< Rejected, or without a known outcome.
-  /// Of the commands that their replica decided in the measured time; none: the protocol has no
-  /// paths, or nothing was decided.
-  std::optional<double> slow_share;
-
-  friend bool operator==(const SiteLatency&, const SiteLatency&) = default;
-};
-
-struct SimulatedRun {
-  std::string protocol;
-  std::optional<ReplicaId> leader;
-  std::vector<SiteLatency> sites;
-  std::uint64_t events = 0;      ///< In virtual time.
-  std::uint64_t trace_hash = 0;  ///< Of all of them.
-  /// Of the states of all replicas that live, once they had executed everything: they are equal.
-  std::optional<std::uint64_t> digest;
-  std::optional<Timeline> timeline;  ///< When it was asked for.
-  bool interrupted = false;
-
-  friend bool operator==(const SimulatedRun&, const SimulatedRun&) = default;
-};
-
 /// Whether one replica of this protocol leads the others.
 bool has_leader(const Protocol& protocol);
 
@@ -85,15 +30,13 @@ bool has_leader(const Protocol& protocol);
 CoreConfig timers_for(const Placement& placement);
 
 /// The same with what the options say of the core.
-CoreConfig core_of(const Placement& placement, const SimulationOptions& options);
-
-/// Called now and then with the time of the run that has passed, of so much; false: stop.
-using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
+CoreConfig core_of(const Placement& placement, const RunOptions& options);
 
 /// `leader`: of a protocol that has one. Precondition: nobody is down.
-/// Errors: unavailable - it does not come to lead, or commands never end.
-Result<SimulatedRun> simulate(const Placement& placement, const Protocol& protocol,
-                              std::optional<ReplicaId> leader, const SimulationOptions& options,
-                              const Watch& watch = {});
+/// Errors: unavailable - it does not come to lead, commands never end, states differ in the end, or
+/// the history is not linearizable.
+Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protocol,
+                             std::optional<ReplicaId> leader, const RunOptions& options,
+                             const Watch& watch = {});
 
 }  // namespace epaxos::bench

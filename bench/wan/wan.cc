@@ -10,6 +10,7 @@
 #include "bench/throughput/protocols.h"
 #include "bench/wan/emulation.h"
 #include "bench/wan/repeats.h"
+#include "bench/wan/simulation.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -35,6 +36,20 @@ Result<void> check_leader(const Placement& placement, const std::string& name) {
   if (leader) return {};
   return fail(leader.error().code, "--leaders takes best, worst, all, or sites with a replica. " +
                                        leader.error().message);
+}
+
+Result<void> check_linearizability_options(const WanOptions& options) {
+  if (!options.run.check_linearizability) return {};
+  if (options.mode == WanMode::kEmulated) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--check needs --mode simulated: one process sees the whole history there.");
+  }
+  if (options.run.value_bytes != RunOptions().value_bytes) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--check has counters incremented, whose values have a size of their own. Leave "
+                "--value-bytes out.");
+  }
+  return {};
 }
 
 /// The replicas that are to lead this protocol, each once. Precondition: check_leader() accepts the
@@ -111,17 +126,24 @@ std::string name_of(const Placement& placement, const std::string& protocol,
 }
 
 Result<WanPlan> plan(const WanOptions& options) {
-  if (options.mode == WanMode::kSimulated && options.simulation.links.bytes_per_second > 0) {
+  if (options.mode == WanMode::kSimulated && options.run.links.bytes_per_second > 0) {
     return fail(
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
+  }
+  if (options.mode == WanMode::kEmulated && options.run.open.is_on()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--rate needs --mode simulated: an emulated run has --clients and --think.");
+  }
+  if (const auto checked = check_linearizability_options(options); !checked) {
+    return fail(checked.error());
   }
   Result<Places> places = places_of(options.places);
   if (!places) return fail(places.error());
   WanPlan plan{*std::move(places), {}, {}};
   const Placement& placement = plan.places.placement;
   Result<std::vector<Fault>> faults =
-      faults_from(options.faults, placement, options.simulation.measured_us);
+      faults_from(options.faults, placement, options.run.measured_us);
   if (!faults) return fail(faults.error());
   plan.faults = *std::move(faults);
   for (const std::string& name : options.leaders) {
@@ -150,7 +172,7 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
   WanResult result{placement, {}, 0, false};
   Watcher watcher(plan.runs.size() * options.repeat, stop);
   const double cpu = cpu_seconds();
-  SimulationOptions run_options = options.simulation;
+  RunOptions run_options = options.run;
   run_options.faults = plan.faults;
   run_options.timeline = !options.series.empty() || !options.out.empty();
   const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
@@ -159,9 +181,9 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
     for (std::size_t repeat = 0; repeat < options.repeat && !result.interrupted; ++repeat) {
       watcher.begin(name_of(placement, run.protocol, run.leader) +
                     (options.repeat > 1 ? ", run " + std::to_string(repeat + 1) : ""));
-      SimulationOptions once = run_options;
+      RunOptions once = run_options;
       once.seed += repeat;
-      Result<SimulatedRun> measured =
+      Result<MeasuredRun> measured =
           measure(placement, protocol_named(run.protocol), run.leader, once, watcher.watch());
       if (!measured) return fail(measured.error());
       result.interrupted = measured->interrupted;

@@ -9,8 +9,8 @@
 
 #include "bench/wan/bounds.h"
 #include "bench/wan/gate.h"
+#include "bench/wan/measured_run.h"
 #include "bench/wan/places.h"
-#include "bench/wan/simulation.h"
 
 namespace epaxos::bench {
 
@@ -26,7 +26,7 @@ struct WanOptions {
   PlaceOptions places = {};
   std::vector<std::string> protocols = {"epaxos", "raft", "multipaxos"};
   std::vector<std::string> leaders = {"best"};  ///< "best", "worst", "all", or names of sites.
-  SimulationOptions simulation = {};
+  RunOptions run = {};
   std::size_t repeat = 1;  ///< Runs of each, with seed, seed + 1, ...
   std::vector<std::string> faults = {};
   std::vector<Gate> gates = {};
@@ -38,9 +38,9 @@ struct WanOptions {
 
 /// One protocol with one leader, and what the clients of each site could see at best.
 struct WanRun {
-  SimulatedRun measured;  ///< All repeats as one.
+  MeasuredRun measured;  ///< All repeats as one.
   Bounds bound;
-  std::vector<SimulatedRun> repeats = {};  ///< Each alone.
+  std::vector<MeasuredRun> repeats = {};  ///< Each alone.
 };
 
 struct WanResult {

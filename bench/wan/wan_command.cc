@@ -122,12 +122,34 @@ void add_contenders(CLI::App& sub, WanOptions& o) {
       ->capture_default_str();
 }
 
-void add_load(CLI::App& sub, SimulationOptions& o) {
-  sub.add_option("--clients", o.clients, "At each site, with one command each under way")
-      ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
+void add_load(CLI::App& sub, RunOptions& o) {
+  auto* const clients =
+      sub.add_option("--clients", o.clients, "At each site, with one command each under way")
+          ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
+          ->capture_default_str();
+  auto* const think =
+      sub.add_option("--think", o.think_us, "From an answer to the next command, as 100ms (0)")
+          ->transform(duration(0, 60 * kSecond, "clients think for 0 to 60 seconds."));
+  sub.add_option(
+         "--rate", o.open.rate,
+         "Commands/s at each site, at their times whatever became of others; simulated only")
+      ->check(number(0.1, 100'000.0, "0.1 to 100000 commands a second are sent at a site."))
+      ->excludes(clients)
+      ->excludes(think);
+  sub.add_option_function<std::string>(
+         "--arrival", [&o](const std::string& text) { o.open.poisson = text == "poisson"; },
+         "Of --rate: poisson or fixed (poisson)")
+      ->check([](const std::string& text) {
+        return text == "poisson" || text == "fixed"
+                   ? std::string()
+                   : "\"" + text + "\" is not accepted: commands arrive poisson or fixed.";
+      })
+      ->needs("--rate");
+  sub.add_option("--in-flight-max", o.open.in_flight_max,
+                 "Of --rate: commands of a site without an answer; beyond them, none is sent")
+      ->check(number(std::size_t{1}, std::size_t{50'000}, "1 to 50000 commands are under way."))
+      ->needs("--rate")
       ->capture_default_str();
-  sub.add_option("--think", o.think_us, "From an answer to the next command, as 100ms (0)")
-      ->transform(duration(0, 60 * kSecond, "clients think for 0 to 60 seconds."));
   sub.add_option("--conflicts", o.conflict_percent, "Percent of commands on one key")
       ->check(number(0, 100, "it is a share in percent, from 0 to 100."))
       ->capture_default_str();
@@ -170,6 +192,7 @@ void add_links(CLI::App& sub, LinkTrouble& o) {
 void add_wan(CLI::App& app, int& status) {
   auto options = std::make_shared<WanOptions>();
   auto mode = std::make_shared<std::string>("simulated");
+  auto check = std::make_shared<std::string>();
   auto gates = std::make_shared<std::vector<std::string>>();
   auto* const sub = app.add_subcommand("wan", "Latency at every site beside what is possible");
   sub->add_option("--mode", *mode, "simulated: in virtual time; emulated: processes, in real time")
@@ -181,11 +204,17 @@ void add_wan(CLI::App& app, int& status) {
       ->capture_default_str();
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
-  add_load(*sub, options->simulation);
+  add_load(*sub, options->run);
   sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
       ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
       ->capture_default_str();
-  add_links(*sub, options->simulation.links);
+  add_links(*sub, options->run.links);
+  sub->add_option("--check", *check, "linearizability: of the whole history of each run, simulated")
+      ->check([](const std::string& text) {
+        return text == "linearizability"
+                   ? std::string()
+                   : "\"" + text + "\" is not accepted: what can be checked is linearizability.";
+      });
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
       ->check(gate());
   sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
@@ -197,7 +226,8 @@ void add_wan(CLI::App& app, int& status) {
   sub->add_option("--out", options->out, "A directory for a report with figures")
       ->check(refuse_empty);
   sub->footer(kWanFooter);
-  sub->callback([options, mode, gates, &status] {
+  sub->callback([options, mode, check, gates, &status] {
+    options->run.check_linearizability = !check->empty();
     if (*mode == "emulated") options->mode = WanMode::kEmulated;
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
     status = run(*options);

@@ -39,12 +39,13 @@ std::string percent(const std::optional<double>& share) {
 }
 
 /// All sites as one.
-SiteLatency together(const SimulatedRun& run) {
+SiteLatency together(const MeasuredRun& run) {
   SiteLatency all;
   for (const SiteLatency& site : run.sites) {
     all.commit_us.merge(site.commit_us);
     all.execution_us.merge(site.execution_us);
     all.failed += site.failed;
+    all.unsent += site.unsent;
   }
   return all;
 }
@@ -65,7 +66,7 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
     out += (site == 0 ? " " : ", ") + result.placement.topology().site(site) + " " +
            ms_text(static_cast<double>(slow.by_site_us[site]));
   }
-  return out + (options.simulation.limit_hot_keys
+  return out + (options.run.limit_hot_keys
                     ? "; a replica has one undecided instance at a time on a contended key.\n"
                     : ".\n");
 }
@@ -83,10 +84,34 @@ std::string text_of(const LinkTrouble& links) {
   return out;
 }
 
-std::uint64_t failures(const WanResult& result) {
-  std::uint64_t failed = 0;
-  for (const WanRun& run : result.runs) failed += together(run.measured).failed;
-  return failed;
+/// None in an open loop.
+std::size_t clients_of(const RunOptions& s) {
+  return s.open.is_on() ? 0 : s.clients;
+}
+
+std::string load_text(const RunOptions& s) {
+  if (s.open.is_on()) {
+    return fixed(s.open.rate, 1) + " commands/s a site, open loop, " +
+           (s.open.poisson ? "Poisson" : "evenly");
+  }
+  return std::to_string(s.clients) + " clients a site, closed loop, " +
+         (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us));
+}
+
+/// Over all runs and sites.
+std::uint64_t count_of(const WanResult& result, std::uint64_t SiteLatency::*counter) {
+  std::uint64_t sum = 0;
+  for (const WanRun& run : result.runs) sum += together(run.measured).*counter;
+  return sum;
+}
+
+/// Empty unless histories were judged.
+std::string judged_text(const WanResult& result) {
+  std::uint64_t commands = 0;
+  for (const WanRun& run : result.runs) commands += run.measured.linearizable.value_or(0);
+  if (commands == 0) return {};
+  return "Linearizable: the history of every run that ended, " + grouped(commands) +
+         " commands with those of the warm-up.\n";
 }
 
 std::string hash_text(std::uint64_t hash) {
@@ -164,10 +189,11 @@ Json json_of(const WanRun& run, const Placement& placement) {
   if (run.measured.events > 0) {
     json["events"] = run.measured.events;
     json["trace_hash"] = Json::array();
-    for (const SimulatedRun& one : run.repeats) {
+    for (const MeasuredRun& one : run.repeats) {
       json["trace_hash"].push_back(hash_text(one.trace_hash));
     }
   }
+  if (run.measured.linearizable) json["linearizable_commands"] = *run.measured.linearizable;
   if (run.measured.digest) json["digest"] = hash_text(*run.measured.digest);
   json["sites"] = Json::array();
   for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
@@ -175,7 +201,8 @@ Json json_of(const WanRun& run, const Placement& placement) {
     Json one{{"site", placement.topology().site(site)},
              {"replica", placement.name_of(placement.nearest(site))},
              {"bound_ms", static_cast<double>(run.bound.by_site_us[site]) / 1000},
-             {"failed", seen.failed}};
+             {"failed", seen.failed},
+             {"unsent", seen.unsent}};
     one["slow_share"] = seen.slow_share ? Json(*seen.slow_share) : Json();
     one["commit"] = json_of(seen.commit_us);
     one["execution"] = json_of(seen.execution_us);
@@ -189,30 +216,31 @@ Json json_of(const WanRun& run, const Placement& placement) {
 }  // namespace
 
 std::string conditions_text(const WanOptions& options, const WanResult& result) {
-  const SimulationOptions& s = options.simulation;
+  const RunOptions& s = options.run;
   const Topology& topology = result.placement.topology();
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
   out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
-  out +=
-      ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-      std::to_string(s.clients) + " clients a site, closed loop, " +
-      (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us)) + ", writes of " +
-      std::to_string(s.value_bytes) + " bytes,\n" + std::to_string(s.conflict_percent) +
-      " % of them on one key that all share; " + seconds(s.measured_us) + " after " +
-      seconds(s.warm_up_us) + " of warm-up, seed " + std::to_string(s.seed) +
-      (options.repeat > 1 ? " and the next, " + std::to_string(options.repeat) + " runs" : "") +
-      ". Durability none, one command an instance,\nreplies after execution, " +
-      (options.faults.empty() ? "no faults" : std::to_string(options.faults.size()) + " faults") +
-      ", " + text_of(s.links) +
-      ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  out += ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
+         load_text(s) + ", ";
+  out += s.check_linearizability ? "increments of counters"
+                                 : "writes of " + std::to_string(s.value_bytes) + " bytes";
+  out += ",\n" + std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
+         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
+         std::to_string(s.seed);
+  if (options.repeat > 1) out += " and the next, " + std::to_string(options.repeat) + " runs";
+  out += ". Durability none, one command an instance,\nreplies after execution, ";
+  const std::size_t faults = options.faults.size();
+  out += (faults == 0 ? "no" : std::to_string(faults)) + (faults == 1 ? " fault" : " faults");
+  out += ", " + text_of(s.links) +
+         ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (options.repeat > 1) {
     out +=
         "Percentiles are those of all runs as one; the last columns have the median of each run's "
         "own and, in brackets, their range.\n";
   }
   if (s.conflict_percent > 0) out += slow_path_text(options, result);
-  return out;
+  return out + judged_text(result);
 }
 
 SiteTable table_of(const WanResult& result) {
@@ -252,6 +280,19 @@ SiteTable table_of(const WanResult& result) {
   return table;
 }
 
+std::string left_out_text(const WanOptions& options, const WanResult& result) {
+  std::string out;
+  if (const std::uint64_t failed = count_of(result, &SiteLatency::failed); failed > 0) {
+    out += grouped(failed) + " commands were refused or have no known outcome.\n";
+  }
+  if (const std::uint64_t unsent = count_of(result, &SiteLatency::unsent); unsent > 0) {
+    out += grouped(unsent) + " commands were not sent: more than " +
+           grouped(options.run.open.in_flight_max) +
+           " of their site had no answer. The latencies leave them out.\n";
+  }
+  return out;
+}
+
 std::string to_text(const WanOptions& options, const WanResult& result) {
   const SiteTable sites = table_of(result);
   TextTable table(sites.names);
@@ -260,17 +301,18 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
     table.add(row.cells);
   }
   std::string out = conditions_text(options, result) + "\n" + table.text();
-  if (const std::uint64_t failed = failures(result); failed > 0) {
-    out += "\n" + grouped(failed) + " commands were refused or have no known outcome.\n";
+  if (const std::string left_out = left_out_text(options, result); !left_out.empty()) {
+    out += "\n" + left_out;
   }
   return out + "\nThis took " + fixed(result.cpu_s, 1) + " s of CPU.\n";
 }
 
 std::string to_csv(const WanOptions& options, const WanResult& result) {
   std::string out =
-      "topology,mode,protocol,leader,site,replica,clients,think_ms,conflicts_percent,value_bytes,"
-      "warm_up_s,measured_s,seed,jitter_ms,loss_percent,mbit_per_s,bound_ms,commands,failed,slow_"
-      "share";
+      "topology,mode,protocol,leader,site,replica,clients,think_ms,rate,conflicts_percent,"
+      "value_bytes,warm_up_s,measured_s,seed,jitter_ms,loss_percent,mbit_per_s,bound_ms,commands,"
+      "failed,"
+      "unsent,slow_share";
   for (const char* phase : {"commit", "execution"}) {
     for (const auto& [name, share] : kPercentiles) {
       out += "," + std::string(phase) + "_" + name + "_ms";
@@ -285,7 +327,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
     }
   }
   out += "\n";
-  const SimulationOptions& s = options.simulation;
+  const RunOptions& s = options.run;
   const Topology& topology = result.placement.topology();
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
@@ -293,8 +335,8 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
       out += topology.name() + "," + to_string(options.mode) + "," + run.measured.protocol + "," +
              (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
              topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
-             "," + std::to_string(s.clients) + "," +
-             fixed(static_cast<double>(s.think_us) / 1000, 3) + "," +
+             "," + std::to_string(clients_of(s)) + "," +
+             fixed(static_cast<double>(s.think_us) / 1000, 3) + "," + fixed(s.open.rate, 3) + "," +
              std::to_string(s.conflict_percent) + "," + std::to_string(s.value_bytes) + "," +
              fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) + "," +
              fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
@@ -303,6 +345,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
              fixed(static_cast<double>(s.links.bytes_per_second) * 8 / 1e6, 3) + "," +
              fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
              std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
+             std::to_string(seen.unsent) + "," +
              (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
              csv_of(seen.execution_us) + "," + std::to_string(run.repeats.size()) +
              csv_of(run, site, &SiteLatency::commit_us) +
@@ -313,7 +356,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
 }
 
 std::string to_json(const WanOptions& options, const WanResult& result) {
-  const SimulationOptions& s = options.simulation;
+  const RunOptions& s = options.run;
   const Topology& topology = result.placement.topology();
   Json replicas = Json::array();
   for (const ReplicaId replica : members_of(result.placement.all())) {
@@ -329,8 +372,12 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"one_way_us", delays_of(topology)},
             {"protocols", options.protocols},
             {"leaders", options.leaders},
-            {"clients", s.clients},
+            {"clients", clients_of(s)},
             {"think_us", s.think_us},
+            {"rate", s.open.rate},
+            {"arrival", s.open.poisson ? "poisson" : "fixed"},
+            {"in_flight_max", s.open.in_flight_max},
+            {"increments", s.check_linearizability},
             {"conflicts_percent", s.conflict_percent},
             {"value_bytes", s.value_bytes},
             {"warm_up_us", s.warm_up_us},

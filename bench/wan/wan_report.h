@@ -9,7 +9,8 @@
 
 namespace epaxos::bench {
 
-/// What was run, and under which conditions; lines that end with a newline.
+/// What was run, under which conditions, and whether histories were judged; lines that end with a
+/// newline.
 std::string conditions_text(const WanOptions& options, const WanResult& result);
 
 /// The table: what its columns are called, in the manner of TextTable, and its cells.
@@ -23,7 +24,10 @@ struct SiteTable {
 };
 SiteTable table_of(const WanResult& result);
 
-/// Conditions, and the table.
+/// Commands that no latency shows, a line each kind; empty when there are none.
+std::string left_out_text(const WanOptions& options, const WanResult& result);
+
+/// Conditions, the table, and what it leaves out.
 std::string to_text(const WanOptions& options, const WanResult& result);
 /// A line a run and site.
 std::string to_csv(const WanOptions& options, const WanResult& result);

@@ -6,7 +6,6 @@
 #include <gmock/gmock.h>
 
 #include "bench/throughput/protocols.h"
-#include "bench/wan/emulation.h"
 #include "bench/wan/wan.h"
 #include "tests/bench/bench_program.h"
 #include "tests/wan/wan_support.h"
@@ -119,23 +118,26 @@ TEST(Timeline, CountsCommandsWhereTheyEndAndGapsWhereNothingIsCommitted) {
 TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
   const Topology topology = shipped("nsdi21-5");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 10 * kSecond;
   options.faults = faults(placement, {"at 3s kill OR"}, options.measured_us);
 
-  const SimulatedRun epaxos = must(simulate(placement, protocol_named("epaxos"), {}, options));
-  const SimulatedRun raft = must(simulate(placement, protocol_named("raft"), kOR, options));
+  const MeasuredRun epaxos = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun raft = must(simulate(placement, protocol_named("raft"), kOR, options));
+  const MeasuredRun paxos = must(simulate(placement, protocol_named("multipaxos"), kOR, options));
 
-  ASSERT_TRUE(epaxos.timeline && raft.timeline);
+  ASSERT_TRUE(epaxos.timeline && raft.timeline && paxos.timeline);
   for (const ReplicaId site : {kVA, kCA, kJP, kEU}) {
     EXPECT_LT(epaxos.timeline->gap_us[0][site.value()], 300'000u) << placement.name_of(site);
     EXPECT_GT(raft.timeline->gap_us[0][site.value()], 600'000u) << placement.name_of(site);
+    EXPECT_GT(paxos.timeline->gap_us[0][site.value()], 600'000u) << placement.name_of(site);
   }
-  for (const SimulatedRun& run : {epaxos, raft}) {
-    EXPECT_GT(run.sites[kOR.value()].failed, 0u) << "what was under way there";
-    EXPECT_EQ(run.sites[kOR.value()].slow_share, std::nullopt);
-    for (const auto& seconds : run.timeline->by_site) {
-      EXPECT_GT(seconds.back().executed, 0u) << "also its own clients, at another replica";
+  for (const MeasuredRun* run : {&epaxos, &raft, &paxos}) {
+    EXPECT_GT(run->sites[kOR.value()].failed, 0u) << "what was under way there";
+    EXPECT_EQ(run->sites[kOR.value()].slow_share, std::nullopt);
+    for (const auto& seconds : run->timeline->by_site) {
+      EXPECT_GT(seconds.back().executed, 0u)
+          << run->protocol << " goes on, also the clients of the dead at another replica";
     }
   }
   EXPECT_EQ(epaxos, must(simulate(placement, protocol_named("epaxos"), {}, options)));
@@ -144,49 +146,19 @@ TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
 TEST(Simulation, WhoIsCutOffWaitsUntilItIsHealed) {
   const Topology topology = shipped("nsdi21-5");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 6 * kSecond;
   options.faults = faults(placement, {"at 2s partition EU|*", "at 4s heal"}, options.measured_us);
 
   for (const std::string& name : measured_protocols()) {
     const Protocol protocol = protocol_named(name);
     const auto leader = has_leader(protocol) ? std::optional(kVA) : std::nullopt;
-    const SimulatedRun run = must(simulate(placement, protocol, leader, options));
+    const MeasuredRun run = must(simulate(placement, protocol, leader, options));
 
     ASSERT_TRUE(run.timeline.has_value());
     EXPECT_GE(run.timeline->gap_us[0][kEU.value()], 1'700'000u) << name;
     EXPECT_LT(run.timeline->gap_us[0][kCA.value()], 1'000'000u) << name;
     EXPECT_GT(run.timeline->by_site[kEU.value()].back().executed, 0u) << name;
-  }
-}
-
-TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
-  const Topology topology("near", "", {"A", "B", "C", "D"},
-                          {0, 2000, 4000, 9000, 2000, 0, 3000, 9000,  //
-                           4000, 3000, 0, 1000, 9000, 9000, 1000, 0});
-  const Placement placement(topology, {0, 1, 2});
-  SimulationOptions options = short_run();
-  options.measured_us = 4 * kSecond;
-  options.faults = faults(placement,
-                          {"at 0.5s kill C", "at 2s partition A|B,C", "at 3s heal",
-                           "at 3.1s slow A 3x", "at 3.2s latency A-B +10ms"},
-                          options.measured_us);
-
-  const SimulatedRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
-
-  EXPECT_TRUE(run.digest.has_value());
-  ASSERT_TRUE(run.timeline.has_value());
-  // Half of the second without a majority, however late a busy machine begins and ends it.
-  EXPECT_GE(run.timeline->gap_us[1][0], 500'000u);
-  EXPECT_GE(run.timeline->gap_us[1][1], 500'000u);
-  for (const std::size_t site : {0u, 1u, 2u, 3u}) {
-    EXPECT_GT(run.sites[site].execution_us.count(), 0u);
-  }
-  for (const std::size_t site : {2u, 3u}) {
-    EXPECT_GT(run.sites[site].failed, 0u) << "what was under way at C";
-    EXPECT_LE(run.sites[site].failed, 3u) << "one command a client";
-    const Tick elsewhere = 4000 + 2 * topology.one_way_us(site, 1);
-    EXPECT_GE(run.sites[site].execution_us.max(), elsewhere) << "they go on at B";
   }
 }
 

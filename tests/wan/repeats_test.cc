@@ -23,8 +23,8 @@ using testing::must;
 using ::testing::Not;
 using testing::text_of;
 
-SimulatedRun run_of(std::vector<std::uint64_t> us, std::optional<double> slow_share) {
-  SimulatedRun run;
+MeasuredRun run_of(std::vector<std::uint64_t> us, std::optional<double> slow_share) {
+  MeasuredRun run;
   run.sites.resize(1);
   for (const std::uint64_t value : us) run.sites[0].execution_us.add(value);
   run.sites[0].slow_share = slow_share;
@@ -32,9 +32,9 @@ SimulatedRun run_of(std::vector<std::uint64_t> us, std::optional<double> slow_sh
 }
 
 TEST(Repeats, PercentilesAreThoseOfAllCommandsAndNoMean) {
-  const std::vector<SimulatedRun> runs{run_of({10, 10, 10}, 0.1), run_of({1000}, 0.5)};
+  const std::vector<MeasuredRun> runs{run_of({10, 10, 10}, 0.1), run_of({1000}, 0.5)};
 
-  const SimulatedRun all = merged(runs);
+  const MeasuredRun all = merged(runs);
 
   EXPECT_EQ(all.sites[0].execution_us.count(), 4u);
   EXPECT_EQ(all.sites[0].execution_us.percentile(0.5), 10u);
@@ -42,8 +42,8 @@ TEST(Repeats, PercentilesAreThoseOfAllCommandsAndNoMean) {
 }
 
 TEST(Repeats, TheSpreadLeavesOutARunThatMeasuredNothing) {
-  const std::vector<SimulatedRun> runs{run_of({30}, {}), run_of({}, {}), run_of({10}, {}),
-                                       run_of({20}, {})};
+  const std::vector<MeasuredRun> runs{run_of({30}, {}), run_of({}, {}), run_of({10}, {}),
+                                      run_of({20}, {})};
 
   const Spread spread = spread_of(runs, 0, &SiteLatency::execution_us, 0.5);
 
@@ -79,6 +79,29 @@ TEST(Repeats, EachHasTheNextSeed) {
     commands += alone["count"].get<std::uint64_t>();
   }
   EXPECT_EQ(commands, together["count"]);
+}
+
+TEST(Repeats, EachIsJudgedAndWhatWasNotSentAddsUp) {
+  const Scratch scratch;
+  const std::string path = scratch.path() / "out.json";
+  const auto counts = [&](const std::string& more) {
+    const Finished run = bench(
+        "wan --topology sosp13-3 --protocols epaxos --conflicts 50 --rate 50 --in-flight-max 3"
+        " --warm-up 1s --duration 2s --check linearizability --json " +
+        path + more);
+    EXPECT_EQ(run.status, 0) << run.out;
+    const auto one = nlohmann::json::parse(text_of(path))["runs"][0];
+    return std::pair(one["linearizable_commands"].get<std::uint64_t>(),
+                     one["sites"][0]["unsent"].get<std::uint64_t>());
+  };
+
+  const auto first = counts(" --seed 7");
+  const auto second = counts(" --seed 8");
+
+  EXPECT_GT(second.first, 0u);
+  EXPECT_GT(second.second, 0u);
+  EXPECT_EQ(counts(" --seed 7 --repeat 2"),
+            std::pair(first.first + second.first, first.second + second.second));
 }
 
 TEST(Repeats, TheTableShowsTheRange) {

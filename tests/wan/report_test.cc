@@ -37,9 +37,9 @@ struct Small {
   Small() {
     options.places.topology = "sosp13-3";
     options.protocols = {"epaxos"};
-    options.simulation.clients = 1;
-    options.simulation.warm_up_us = kSecond;
-    options.simulation.measured_us = kSecond;
+    options.run.clients = 1;
+    options.run.warm_up_us = kSecond;
+    options.run.measured_us = kSecond;
   }
   WanResult run() {
     planned = std::make_unique<WanPlan>(must(plan(options)));
@@ -108,6 +108,29 @@ TEST(WanReport, FaultsAreMarkedOverTime) {
               AllOf(HasSubstr("<h2>Over time</h2>"), HasSubstr(">at 2s kill EU<")));
   EXPECT_THAT(text_of(out / "summary.txt"), HasSubstr("longest time without a commit"));
   EXPECT_THAT(text_of(out / "series.csv"), HasSubstr("at 2s kill EU"));
+}
+
+TEST(WanReport, TellsTheOpenLoopAndTheVerdictOnTheHistory) {
+  const Scratch scratch;
+  const auto out = scratch.path() / "report";
+
+  const Finished run = bench(
+      "wan --topology sosp13-3 --rate 50 --in-flight-max 3 --protocols epaxos --warm-up 1s"
+      " --duration 2s --check linearizability --out " +
+      out.string());
+
+  ASSERT_EQ(run.status, 0) << run.out;
+  for (const char* file : {"summary.txt", "report.html"}) {
+    EXPECT_THAT(text_of(out / file),
+                AllOf(HasSubstr("50.0 commands/s a site, open loop, Poisson"),
+                      HasSubstr("Linearizable: the history of every run"),
+                      HasSubstr("commands were not sent: more than 3 of their site")))
+        << file;
+  }
+  const auto json = nlohmann::json::parse(text_of(out / "results.json"));
+  EXPECT_EQ(json["clients"], 0);
+  EXPECT_EQ(json["rate"], 50.0);
+  EXPECT_GT(json["runs"][0]["linearizable_commands"], 0);
 }
 
 TEST(WanReport, AnEarlierOneIsReplacedAsAWhole) {

@@ -19,8 +19,7 @@ using testing::shipped;
 using testing::short_run;
 
 /// Runs a protocol, led from each site if it has a leader, and holds every site to its bound.
-void expect_bounds(const Placement& placement, const std::string& name,
-                   const SimulationOptions& options) {
+void expect_bounds(const Placement& placement, const std::string& name, const RunOptions& options) {
   const Protocol protocol = protocol_named(name);
   std::vector<std::optional<ReplicaId>> leaders;
   if (has_leader(protocol)) {
@@ -29,7 +28,7 @@ void expect_bounds(const Placement& placement, const std::string& name,
     leaders.emplace_back(std::nullopt);
   }
   for (const auto& leader : leaders) {
-    const SimulatedRun run = must(simulate(placement, protocol, leader, options));
+    const MeasuredRun run = must(simulate(placement, protocol, leader, options));
     const Bounds bound = bound_of(placement, name, leader);
     for (std::size_t site = 0; site < run.sites.size(); ++site) {
       const std::string where =
@@ -81,16 +80,16 @@ TEST(Simulation, ClientsWithoutAReplicaAtTheirSiteAskTheNearest) {
 TEST(Simulation, TheSameSeedGivesTheSameRun) {
   const Topology topology = shipped("sosp13-5");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.conflict_percent = 25;
   for (const std::string& name : measured_protocols()) {
     const Protocol protocol = protocol_named(name);
     const auto leader = has_leader(protocol) ? std::optional(ReplicaId(2)) : std::nullopt;
     options.seed = 1;
-    const SimulatedRun one = must(simulate(placement, protocol, leader, options));
-    const SimulatedRun again = must(simulate(placement, protocol, leader, options));
+    const MeasuredRun one = must(simulate(placement, protocol, leader, options));
+    const MeasuredRun again = must(simulate(placement, protocol, leader, options));
     options.seed = 2;
-    const SimulatedRun other = must(simulate(placement, protocol, leader, options));
+    const MeasuredRun other = must(simulate(placement, protocol, leader, options));
 
     EXPECT_EQ(one, again) << name;
     EXPECT_NE(one.trace_hash, other.trace_hash) << name;
@@ -102,12 +101,12 @@ TEST(Simulation, TheSameSeedGivesTheSameRun) {
 TEST(Simulation, WhereEverythingConflictsCommitsTakeTheSlowPathAndExecutionWaits) {
   const Topology topology = shipped("sosp13-5");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 10 * kSecond;
   options.conflict_percent = 100;
   options.limit_hot_keys = false;
 
-  const SimulatedRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
 
   const Bounds slow = epaxos_slow_path(placement);
   for (std::size_t site = 0; site < run.sites.size(); ++site) {
@@ -124,11 +123,11 @@ TEST(Simulation, WhereEverythingConflictsCommitsTakeTheSlowPathAndExecutionWaits
 TEST(Simulation, ThinkingClientsSendLess) {
   const Topology topology = shipped("sosp13-3");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 10 * kSecond;
   options.think_us = kSecond;
 
-  const SimulatedRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
 
   // One each 1.085 s, of three clients.
   EXPECT_NEAR(static_cast<double>(run.sites[0].execution_us.count()), 27.6, 3);
@@ -139,12 +138,12 @@ TEST(Simulation, ThinkingClientsSendLess) {
 TEST(Simulation, JitterAndLossComeOnTopOfTheDelays) {
   const Topology topology = shipped("sosp13-3");
   const Placement placement = must(Placement::at(topology, {}));
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.measured_us = 20 * kSecond;
   options.links.jitter_us = 10'000;
-  const SimulatedRun jitter = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun jitter = must(simulate(placement, protocol_named("epaxos"), {}, options));
   options.links = {.loss = 0.2};
-  const SimulatedRun loss = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun loss = must(simulate(placement, protocol_named("epaxos"), {}, options));
 
   const Bounds bound = bound_of(placement, "epaxos", {});
   for (std::size_t site = 0; site < jitter.sites.size(); ++site) {
@@ -159,11 +158,100 @@ TEST(Simulation, JitterAndLossComeOnTopOfTheDelays) {
   }
 }
 
+TEST(Simulation, AnOpenLoopSendsAtItsTimesWhateverBecameOfOthers) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  RunOptions options = short_run();
+  options.measured_us = 20 * kSecond;
+  options.open = {.rate = 50, .poisson = false};
+  const MeasuredRun even = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  options.open.poisson = true;
+  const MeasuredRun poisson = must(simulate(placement, protocol_named("epaxos"), {}, options));
+  options.open.in_flight_max = 2;
+  const MeasuredRun few = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  const Bounds bound = bound_of(placement, "epaxos", {});
+  for (std::size_t site = 0; site < even.sites.size(); ++site) {
+    EXPECT_NEAR(static_cast<double>(even.sites[site].execution_us.count()), 1000, 1);
+    // Three standard deviations and more.
+    EXPECT_NEAR(static_cast<double>(poisson.sites[site].execution_us.count()), 1000, 110);
+    EXPECT_EQ(poisson.sites[site].unsent, 0u);
+    for (const MeasuredRun* run : {&even, &poisson, &few}) {
+      EXPECT_GE(run->sites[site].execution_us.percentile(0), bound.by_site_us[site]);
+    }
+    // Two at a time, each for the bound.
+    EXPECT_LE(few.sites[site].execution_us.count(), 2 * 20 * kSecond / bound.by_site_us[site] + 2);
+    EXPECT_EQ(few.sites[site].execution_us.count() + few.sites[site].unsent,
+              poisson.sites[site].execution_us.count());
+  }
+}
+
+// A replica that is cut off answers late; from its intended time on, that counts.
+TEST(Simulation, AnOpenLoopCountsFromTheIntendedTime) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  RunOptions options = short_run();
+  options.measured_us = 10 * kSecond;
+  options.open = {.rate = 100, .poisson = false};
+  options.faults =
+      must(faults_from({"at 2s partition EU|*", "at 4s heal"}, placement, options.measured_us));
+
+  const MeasuredRun run = must(simulate(placement, protocol_named("epaxos"), {}, options));
+
+  const FineHistogram& cut_off = run.sites[2].execution_us;
+  EXPECT_EQ(cut_off.count(), 1000u) << "none is left out because others were late";
+  EXPECT_GE(cut_off.percentile(0.9), kSecond) << "a fifth waited for up to two seconds";
+}
+
+TEST(Simulation, JudgesTheHistoryOfTheRunItself) {
+  const Topology topology = shipped("sosp13-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  RunOptions options = short_run();
+  options.measured_us = 5 * kSecond;
+  options.conflict_percent = 50;
+  options.check_linearizability = true;
+  options.faults = must(
+      faults_from({"at 1s kill OR", "at 2s partition EU|*", "at 3s heal"}, placement, 5 * kSecond));
+  for (const std::string& name : measured_protocols()) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(2)) : std::nullopt;
+
+    const MeasuredRun run = must(simulate(placement, protocol, leader, options));
+
+    std::uint64_t executed = 0;
+    for (const SiteLatency& seen : run.sites) executed += seen.execution_us.count();
+    EXPECT_GT(executed, 0u) << name;
+    EXPECT_GE(run.linearizable.value_or(0), executed) << name;
+    EXPECT_TRUE(run.digest.has_value()) << name;
+  }
+}
+
+// Every replica decides alone, as if it were the only one.
+TEST(Simulation, FailsWhenReplicasDiffer) {
+  const Topology topology = shipped("sosp13-3");
+  const Placement placement = must(Placement::at(topology, {}));
+  RunOptions options = short_run();
+  options.conflict_percent = 100;
+  options.think_us = 100'000;  // Alone, nothing else takes time.
+  const Protocol epaxos = protocol_named("epaxos");
+  Protocol alone = epaxos;
+  alone.make_core = [&epaxos](CoreConfig config) {
+    config.self = ReplicaId(0);
+    config.replica_count = 1;
+    return epaxos.make_core(config);
+  };
+
+  const auto run = simulate(placement, alone, {}, options);
+
+  ASSERT_FALSE(run.has_value());
+  EXPECT_THAT(run.error().message, ::testing::HasSubstr("did not come to one state"));
+}
+
 TEST(Simulation, StopsWhenItIsTold) {
   const Topology topology = shipped("sosp13-3");
   const Placement placement = must(Placement::at(topology, {}));
   int asked = 0;
-  const SimulatedRun run =
+  const MeasuredRun run =
       must(simulate(placement, protocol_named("epaxos"), {}, short_run(), [&asked](Tick, Tick of) {
         EXPECT_EQ(of, 2 * kSecond);
         return ++asked < 5;

@@ -35,8 +35,8 @@ inline Topology shipped(const std::string& name) {
 }
 
 /// Three clients a site; a second is measured after a second.
-inline SimulationOptions short_run() {
-  SimulationOptions options;
+inline RunOptions short_run() {
+  RunOptions options;
   options.clients = 3;
   options.warm_up_us = kSecond;
   options.measured_us = kSecond;

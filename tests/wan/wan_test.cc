@@ -25,7 +25,7 @@ TEST(WanProgram, EveryShippedTopologyHoldsTheBoundsForAllProtocols) {
     const bool small = must(Topology::load(std::string(topology.name))).site_count() <= 9;
     const Finished run =
         bench("wan --topology " + std::string(topology.name) + (small ? "" : " --place 5") +
-              " --protocols epaxos,raft,multipaxos,multipaxos-all"
+              " --protocols epaxos,raft,raft-all,multipaxos,multipaxos-all"
               " --leaders all --clients 2 --warm-up 1s --duration 1s"
               " --assert 'p50<=1.01*bound+1ms'");
     EXPECT_EQ(run.status, 0) << topology.name << "\n" << run.out;
@@ -60,9 +60,20 @@ TEST(WanProgram, TheFilesHoldWhatTheTableShows) {
   EXPECT_EQ(counted, site["commit"]["count"]);
   const std::string rows = text_of(csv);
   EXPECT_EQ(std::ranges::count(rows, '\n'), 1 + 2 * 3);
-  EXPECT_THAT(rows, AllOf(HasSubstr("topology,mode,protocol,leader,site,"),
-                          HasSubstr("sosp13-3,simulated,raft,EU,CA,CA,3,0.000,50,16,1.000,2.000,7,"
-                                    "0.000,0.000,0.000,246.000,")));
+  EXPECT_THAT(rows,
+              AllOf(HasSubstr("topology,mode,protocol,leader,site,"),
+                    HasSubstr("sosp13-3,simulated,raft,EU,CA,CA,3,0.000,0.000,50,16,1.000,2.000,7,"
+                              "0.000,0.000,0.000,246.000,")));
+}
+
+TEST(WanProgram, SaysThatTheHistoriesAreLinearizable) {
+  const Finished run = bench(
+      "wan --topology sosp13-3 --clients 2 --conflicts 50 --warm-up 1s --duration 1s"
+      " --check linearizability");
+
+  EXPECT_EQ(run.status, 0) << run.out;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("increments of counters"),
+                             HasSubstr("Linearizable: the history of every run")));
 }
 
 TEST(WanProgram, TheSameSeedWritesTheSameFile) {
@@ -96,8 +107,8 @@ TEST(WanProgram, AGateThatDoesNotHoldEndsWithThreeAndNamesTheSite) {
 TEST(WanProgram, WhatWasMeasuredUntilAnInterruptIsKept) {
   WanOptions options;
   options.places.topology = "sosp13-3";
-  options.simulation.clients = 2;
-  options.simulation.warm_up_us = kSecond;
+  options.run.clients = 2;
+  options.run.warm_up_us = kSecond;
   static int asked;
   asked = 0;
   const auto stop = [] { return ++asked > 60; };  // Looks come every 50 ms.
@@ -139,6 +150,14 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
       {"--topology sosp13-5 --mode real", "the mode is simulated or emulated"},
       {"--topology sosp13-5 --bandwidth 10", "--bandwidth needs --mode emulated"},
       {"--topology sosp13-5 --bandwidth -1", "0: as many as come"},
+      {"--topology sosp13-5 --check serializability", "what can be checked is linearizability"},
+      {"--topology sosp13-5 --check linearizability --mode emulated", "needs --mode simulated"},
+      {"--topology sosp13-5 --check linearizability --value-bytes 64", "Leave --value-bytes out"},
+      {"--topology sosp13-5 --rate 0", "0.1 to 100000 commands a second"},
+      {"--topology sosp13-5 --rate 10 --clients 3", "--clients"},
+      {"--topology sosp13-5 --rate 10 --mode emulated", "--rate needs --mode simulated"},
+      {"--topology sosp13-5 --rate 10 --arrival often", "arrive poisson or fixed"},
+      {"--topology sosp13-5 --arrival fixed", "--rate"},
       {"--topology sosp13-5 --loss 51", "0 to 50 percent are lost"},
       {"--topology sosp13-5 --jitter 1h", "0 to 10 seconds at most"},
       {"--topology sosp13-5 --clients 0", "1 to 10000 clients are at a site"},

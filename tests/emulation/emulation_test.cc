@@ -50,7 +50,7 @@ TEST(Emulation, NothingIsFasterThanItsBoundAndAllStatesAreEqual) {
     const Protocol protocol = protocol_named(name);
     const auto leader = has_leader(protocol) ? std::optional(ReplicaId(1)) : std::nullopt;
 
-    const SimulatedRun run = must(emulate(placement, protocol, leader, short_run()));
+    const MeasuredRun run = must(emulate(placement, protocol, leader, short_run()));
 
     const Bounds bound = bound_of(placement, name, leader);
     ASSERT_EQ(run.sites.size(), 4u);
@@ -70,12 +70,12 @@ TEST(Emulation, NothingIsFasterThanItsBoundAndAllStatesAreEqual) {
 TEST(Emulation, ConflictsJitterAndLossStillEndInOneState) {
   const Topology topology = near();
   const Placement placement(topology, {0, 1, 2});
-  SimulationOptions options = short_run();
+  RunOptions options = short_run();
   options.conflict_percent = 100;
   options.think_us = 1'000;
   options.links = {.jitter_us = 3'000, .loss = 0.01, .bytes_per_second = 10'000'000};
 
-  const SimulatedRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
+  const MeasuredRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
 
   EXPECT_TRUE(run.digest.has_value());
   EXPECT_GT(run.sites[1].slow_share.value_or(0), 0.0) << "everything conflicts";
@@ -92,12 +92,41 @@ TEST(Emulation, StopsWhenItIsToldAndKeepsWhatItHas) {
     return passed < kSecond * 3 / 2;
   };
 
-  const SimulatedRun run =
+  const MeasuredRun run =
       must(emulate(placement, protocol_named("epaxos"), {}, short_run(), watch));
 
   EXPECT_TRUE(run.interrupted);
   EXPECT_GT(run.sites[1].execution_us.count(), 0u);
   EXPECT_FALSE(run.digest.has_value());
+}
+
+TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
+  const Topology topology("near", "", {"A", "B", "C", "D"},
+                          {0, 2000, 4000, 9000, 2000, 0, 3000, 9000,  //
+                           4000, 3000, 0, 1000, 9000, 9000, 1000, 0});
+  const Placement placement(topology, {0, 1, 2});
+  RunOptions options = short_run();
+  options.measured_us = 4 * kSecond;
+  options.faults = must(faults_from({"at 0.5s kill C", "at 2s partition A|B,C", "at 3s heal",
+                                     "at 3.1s slow A 3x", "at 3.2s latency A-B +10ms"},
+                                    placement, options.measured_us));
+
+  const MeasuredRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
+
+  EXPECT_TRUE(run.digest.has_value());
+  ASSERT_TRUE(run.timeline.has_value());
+  // Half of the second without a majority, however late a busy machine begins and ends it.
+  EXPECT_GE(run.timeline->gap_us[1][0], 500'000u);
+  EXPECT_GE(run.timeline->gap_us[1][1], 500'000u);
+  for (const std::size_t site : {0u, 1u, 2u, 3u}) {
+    EXPECT_GT(run.sites[site].execution_us.count(), 0u);
+  }
+  for (const std::size_t site : {2u, 3u}) {
+    EXPECT_GT(run.sites[site].failed, 0u) << "what was under way at C";
+    EXPECT_LE(run.sites[site].failed, 3u) << "one command a client";
+    const Tick elsewhere = 4000 + 2 * topology.one_way_us(site, 1);
+    EXPECT_GE(run.sites[site].execution_us.max(), elsewhere) << "they go on at B";
+  }
 }
 
 TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {

@@ -1,0 +1,87 @@
+#pragma once
+
+// One protocol on one placement, whether in virtual time or in real time: what is asked of the run,
+// and what it measured.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/wan/faults.h"
+#include "bench/wan/timeline.h"
+#include "deps/types/histogram.h"
+
+namespace epaxos::bench {
+
+/// What every link does beside taking the delay of the topology. Messages never overtake.
+struct LinkTrouble {
+  Tick jitter_us = 0;  ///< Up to so much more, evenly drawn.
+  double loss = 0;     ///< Of messages, 0 .. 1: they and all behind them are late by kResentUs.
+  std::uint64_t bytes_per_second = 0;  ///< 0: as many as come. Not in virtual time.
+
+  static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
+};
+
+/// Commands are sent at their times, whatever became of those before.
+struct OpenLoop {
+  double rate = 0;                     ///< Commands/s at each site; 0: there is none.
+  bool poisson = true;                 ///< Else one as long after the other.
+  std::size_t in_flight_max = 10'000;  ///< At each site; beyond it commands stay unsent.
+
+  [[nodiscard]] bool is_on() const { return rate > 0; }
+};
+
+struct RunOptions {
+  std::size_t clients = 50;  ///< At each site, one command each at a time.
+  Tick think_us = 0;         ///< Between an answer and the next command.
+  OpenLoop open = {};        ///< In place of these clients, if it has a rate. In virtual time.
+  unsigned conflict_percent = 0;
+  std::size_t value_bytes = 16;
+  Tick warm_up_us = 5 * kSecond;
+  Tick measured_us = 60 * kSecond;
+  std::uint64_t seed = 1;
+  LinkTrouble links = {};
+  std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
+  bool timeline = false;           ///< Kept as soon as there are faults.
+  /// Whether clients could tell the group from one machine is judged in the end. They increment
+  /// counters instead of putting values, as the answers to these show the order. In virtual time.
+  bool check_linearizability = false;
+  /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
+  bool limit_hot_keys = true;
+};
+
+/// What the clients of one site saw: of the commands that they sent in the measured time.
+struct SiteLatency {
+  FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
+  FineHistogram execution_us;  ///< Until the reply.
+  std::uint64_t failed = 0;    ///< Rejected, or without a known outcome.
+  std::uint64_t unsent = 0;    ///< Of an open loop: there were too many without an answer.
+  /// Of the commands that their replica decided in the measured time; none: the protocol has no
+  /// paths, or nothing was decided.
+  std::optional<double> slow_share;
+
+  friend bool operator==(const SiteLatency&, const SiteLatency&) = default;
+};
+
+struct MeasuredRun {
+  std::string protocol;
+  std::optional<ReplicaId> leader;
+  std::vector<SiteLatency> sites;
+  std::uint64_t events = 0;      ///< In virtual time.
+  std::uint64_t trace_hash = 0;  ///< Of all of them.
+  /// Of the states of all replicas that live, once they had executed everything: they are equal.
+  std::optional<std::uint64_t> digest;
+  std::optional<Timeline> timeline;  ///< When it was asked for.
+  /// So many commands were judged, warm-up and all, and are linearizable.
+  std::optional<std::uint64_t> linearizable;
+  bool interrupted = false;
+
+  friend bool operator==(const MeasuredRun&, const MeasuredRun&) = default;
+};
+
+/// Called now and then with the time of the run that has passed, of so much; false: stop.
+using Watch = std::function<bool(Tick passed_us, Tick of_us)>;
+
+}  // namespace epaxos::bench
