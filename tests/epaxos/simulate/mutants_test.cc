@@ -10,6 +10,7 @@
 #include "epaxos/programs/simulate.h"
 #include "executor/key_value_command.h"
 #include "executor/session_table.h"
+#include "tests/epaxos/protocol/image_support.h"
 #include "tests/support/mutant_table.h"
 
 namespace epaxos::testing {
@@ -84,6 +85,33 @@ Tick longest_wait_in_a_storm(Mutant mutant, Tick duration_us) {
 TEST(Mutants, WhatWaitsForQuietWaitsLongInAStorm) {
   EXPECT_LT(longest_wait_in_a_storm(Mutant::kNone, 3 * kSecond), kSecond / 2);
   EXPECT_GT(longest_wait_in_a_storm(Mutant::kWaitsForQuiet, 3 * kSecond), kSecond);
+}
+
+/// B of three has executed eight instances of A and forgotten their keys, as C is away. How many of
+/// them does it name when an instance of C that conflicts with one is validated?
+std::size_t blockers_below_the_vector_floor(Mutant mutant) {
+  using namespace protocol;
+  const Active active(mutant);
+  CoreConfig little = config(kB, 3);
+  little.held_executed_max = 4;
+  Subject b(little);
+  const auto key = [](std::uint64_t slot) { return write("key" + std::to_string(slot), slot); };
+  for (std::uint64_t slot = 1; slot <= 8; ++slot) {
+    tell_commit(b, kA, id(kA, slot), {slot - 1, 0, 0}, block_of({key(slot)}));
+    apply_all(b);
+  }
+  b.deliver(kA, Frontier{{8, 0, 0}, kZero, {8, 0, 0}});
+  for (int i = 0; i < 100; ++i) b.advance(little.gossip_us);  // C does not answer.
+  b.deliver(kA, VectorFloor{{8, 0, 0}});
+  for (int i = 0; i < 64; ++i) b.end_turn();
+  b.deliver(kA, Recover{kC1, {1, kA}});
+  const Effects& effects = b.deliver(kA, Validate{kC1, {1, kA}, kZero, block_of({key(3)})});
+  return only<ValidateOk>(effects, 3).blockers.size();
+}
+
+TEST(Mutants, AValidateLooksBelowTheVectorFloorUnlessItIsForgotten) {
+  EXPECT_EQ(blockers_below_the_vector_floor(Mutant::kNone), 1u);
+  EXPECT_EQ(blockers_below_the_vector_floor(Mutant::kForgetsBelowVectorFloor), 0u);
 }
 
 /// How often a request runs that two replicas have proposed.
