@@ -76,7 +76,7 @@ void KeyValueMachine::run(const kv::KeyValueCommand& command, kv::Payload& reply
   switch (command.operation) {
     case Operation::kGet:
     case Operation::kMultiGet:
-      return read(command, reply);
+      return get(command, reply);
     case Operation::kPut:
       set(command.key, command.value);
       return kv::encode_reply(ReplyStatus::kOk, {}, reply);
@@ -96,7 +96,7 @@ void KeyValueMachine::run(const kv::KeyValueCommand& command, kv::Payload& reply
   }
 }
 
-void KeyValueMachine::read(const kv::KeyValueCommand& command, kv::Payload& reply) const {
+void KeyValueMachine::get(const kv::KeyValueCommand& command, kv::Payload& reply) const {
   if (command.operation == kv::Operation::kGet) {
     const auto value = find(command.key);
     return kv::encode_reply(value ? kv::ReplyStatus::kOk : kv::ReplyStatus::kNotFound, value,
@@ -181,7 +181,7 @@ Result<std::vector<std::byte>> KeyValueMachine::query(Bytes request) const {
                 "a query only reads; send commands that change something as proposals");
   }
   kv::Payload reply;
-  read(command, reply);
+  get(command, reply);
   return reply;
 }
 

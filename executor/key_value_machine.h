@@ -51,7 +51,7 @@ class KeyValueMachine final : public StateMachine {
 
   void decode(const Command& command, Next& next) const;
   void run(const kv::KeyValueCommand& command, kv::Payload& reply);
-  void read(const kv::KeyValueCommand& command, kv::Payload& reply) const;
+  void get(const kv::KeyValueCommand& command, kv::Payload& reply) const;
   void compare_and_set(const kv::KeyValueCommand& command, kv::Payload& reply);
   void append(const kv::KeyValueCommand& command, kv::Payload& reply);
   void increment(const kv::KeyValueCommand& command, kv::Payload& reply);

@@ -186,6 +186,7 @@ class RaftCore final : public Core {
   /// Who counts now.
   [[nodiscard]] const Members& members() const;
   void note_members(LogIndex index, Bytes encoded);
+  [[nodiscard]] bool may_lead() const;
   [[nodiscard]] ReplicaSet voters_but_self() const;
   [[nodiscard]] bool is_learning(ReplicaId replica) const;
   [[nodiscard]] bool members_are_settled() const;

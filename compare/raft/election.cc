@@ -69,8 +69,7 @@ void RaftCore::log_hard_state(Effects& out) {
 
 void RaftCore::election_due(Effects& out) {
   leader_.reset();
-  // Who belongs to no configuration that it knows of stands for nothing.
-  const bool may_stand = voting_ && members().votes(self_) && !promise_.binds(out.now);
+  const bool may_stand = voting_ && may_lead() && !promise_.binds(out.now);
   if (storage_full_ || !may_stand) return wait_for_leader(out.now);
   if (members().has_quorum(ReplicaSet::only(self_))) return start_election(false, out);
   start_pre_vote(out);
@@ -298,7 +297,7 @@ void RaftCore::pursue_transfer(Effects& out) {
 }
 
 void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects& out) {
-  if (!voting_ || !members().votes(self_)) return counters_.add(Count::kNotVoting);
+  if (!voting_ || !may_lead()) return counters_.add(Count::kNotVoting);
   if (storage_full_) return counters_.add(Count::kStorageFull);
   if (message.term != current_term_ || leader_ != from || role_ != Role::kFollower) {
     return counters_.add(Count::kStale);

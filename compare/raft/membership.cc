@@ -27,6 +27,14 @@ void RaftCore::note_members(LogIndex index, Bytes encoded) {
   if (members_of(encoded, members)) configurations_.add(index, members);
 }
 
+/// Whether it belongs to the latest configuration, or did so in the last one that is known to be
+/// committed: "a server that is not part of its own latest configuration should still start new
+/// elections, as it might still be needed until the Cnew entry is committed" (thesis, 4.2.2). It
+/// may be the only one that has that entry, and those without it cannot win against its log.
+bool RaftCore::may_lead() const {
+  return members().votes(self_) || configurations_.at(commit_index_).votes(self_);
+}
+
 ReplicaSet RaftCore::voters_but_self() const {
   ReplicaSet voters = members().voters;
   voters.add(members().old_voters);

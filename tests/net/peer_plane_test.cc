@@ -148,15 +148,14 @@ TEST_F(PeerPlanes, APeerThatComesBackIsReachedAgain) {
   const std::string address = b->bound_address();
 
   b.reset();
-  // A message that is refused says nothing yet: while ZeroMQ has not noticed, its queue fills up.
+  // While ZeroMQ has not noticed, its queue takes what it can, and then refuses it for being full.
+  const std::uint64_t unreachable = a->counters(kB).dropped_unreachable;
   ASSERT_TRUE(eventually([&] {
     a->send(kB, bytes_of("into the void"));
-    return a->counters(kB).disconnections == 1;
+    return a->counters(kB).dropped_unreachable > unreachable;
   }));
   EXPECT_FALSE(a->connected(kB));
-  const std::uint64_t dropped_before = a->counters(kB).dropped_unreachable;
-  EXPECT_FALSE(a->send(kB, bytes_of("into the void")));
-  EXPECT_EQ(a->counters(kB).dropped_unreachable, dropped_before + 1);
+  EXPECT_EQ(a->counters(kB).disconnections, 1U);
 
   ASSERT_TRUE(eventually([&] {
     auto again = PeerPlane::open(context, options_of(kB, address));

@@ -288,6 +288,21 @@ TEST(RemoveMember, ALeaderThatLeavesGivesTheLeadAwayWhenThatIsCommitted) {
   EXPECT_EQ(role_of(a), "spare");
 }
 
+// Thesis, 4.2.2. A lacks the last step, and cannot win against a log that has it (simulator seed
+// 405866 of the nightly profile).
+TEST(RemoveMember, OneThatAloneHasTheLastStepStandsForElectionAndBringsItToItsEnd) {
+  const Members alone{set_of(kA), {}, {}};
+  Subject b(config(kB, 2), disk_with({1}, alone, 1));
+  ASSERT_EQ(members_of(b), alone);
+  b.lead();
+  has_all(b, set_of(kA));
+  EXPECT_EQ(b.commit(), 3u);
+  EXPECT_EQ(sends<TimeoutNow>(b.effects, 2).size(), 1u);
+  const std::uint64_t stood = b.count(Count::kPreVotes);
+  for (int i = 0; i < 20; ++i) b.advance(CoreConfig{}.election_us);
+  EXPECT_EQ(b.count(Count::kPreVotes), stood) << "now it is out";
+}
+
 // The third hazard of section 6: a removed server does not hear of it, and times out.
 TEST(RemoveMember, OneThatDoesNotKnowDisturbsNobody) {
   const Members without{set_of(kA, kB, kC), {}, {}};

@@ -90,23 +90,27 @@ TEST(Mutants, WhatWaitsForQuietWaitsLongInAStorm) {
 /// B of three has executed eight instances of A and forgotten their keys, as C is away. How many of
 /// them does it name when an instance of C that conflicts with one is validated?
 std::size_t blockers_below_the_vector_floor(Mutant mutant) {
-  using namespace protocol;
   const Active active(mutant);
-  CoreConfig little = config(kB, 3);
+  const ReplicaId a = protocol::kA;
+  CoreConfig little = protocol::config(protocol::kB, 3);
   little.held_executed_max = 4;
-  Subject b(little);
-  const auto key = [](std::uint64_t slot) { return write("key" + std::to_string(slot), slot); };
+  protocol::Subject b(little);
+  const auto key = [](std::uint64_t slot) {
+    return protocol::write("key" + std::to_string(slot), slot);
+  };
   for (std::uint64_t slot = 1; slot <= 8; ++slot) {
-    tell_commit(b, kA, id(kA, slot), {slot - 1, 0, 0}, block_of({key(slot)}));
-    apply_all(b);
+    protocol::tell_commit(b, a, protocol::id(a, slot), {slot - 1, 0, 0},
+                          protocol::block_of({key(slot)}));
+    protocol::apply_all(b);
   }
-  b.deliver(kA, Frontier{{8, 0, 0}, kZero, {8, 0, 0}});
+  b.deliver(a, protocol::Frontier{{8, 0, 0}, protocol::kZero, {8, 0, 0}});
   for (int i = 0; i < 100; ++i) b.advance(little.gossip_us);  // C does not answer.
-  b.deliver(kA, VectorFloor{{8, 0, 0}});
+  b.deliver(a, protocol::VectorFloor{{8, 0, 0}});
   for (int i = 0; i < 64; ++i) b.end_turn();
-  b.deliver(kA, Recover{kC1, {1, kA}});
-  const Effects& effects = b.deliver(kA, Validate{kC1, {1, kA}, kZero, block_of({key(3)})});
-  return only<ValidateOk>(effects, 3).blockers.size();
+  b.deliver(a, protocol::Recover{protocol::kC1, {1, a}});
+  const Effects& effects = b.deliver(
+      a, protocol::Validate{protocol::kC1, {1, a}, protocol::kZero, protocol::block_of({key(3)})});
+  return protocol::only<protocol::ValidateOk>(effects, 3).blockers.size();
 }
 
 TEST(Mutants, AValidateLooksBelowTheVectorFloorUnlessItIsForgotten) {
