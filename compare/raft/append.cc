@@ -40,39 +40,37 @@ void RaftCore::on_append_entries(ReplicaId from, const AppendEntries& message, E
   // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)".
   const LogIndex committed = std::min(
       message.leader_commit, mutant(Mutant::kRaftCommitsBeyondNew) ? last_log_index() : last_new);
-  if (committed > commit_index_) {
-    counters_.add(Count::kCommittedEntries, committed.value() - commit_index_.value());
-    commit_index_ = committed;
-  }
+  commit_up_to(committed);
   if (message.entries.empty()) {
     if (message.answer) answer_heartbeat(from, message, out);
     return;
   }
   const LogIndex match = std::max(last_new, commit_index_);
   if (ack_ && ack_->match_index >= match) return;
-  ack_ = AppendEntriesReply{current_term_, true,    voting_, match, match, {}, {}, 0,
-                            config_.life,  born_in_};
+  ack_ = agreement(match, match);
+}
+
+/// Up to `prev` the log here is the leader's, and up to `match` it is on this disk.
+AppendEntriesReply RaftCore::agreement(LogIndex prev, LogIndex match) const {
+  AppendEntriesReply reply;
+  reply.term = current_term_;
+  reply.success = true;
+  reply.voting = voting_;
+  reply.prev_log_index = prev;
+  reply.match_index = match;
+  reply.life = config_.life;
+  reply.born_in = born_in_;
+  return reply;
 }
 
 /// What is on disk already needs no gate, so a slow disk does not look like a dead replica.
 void RaftCore::answer_heartbeat(ReplicaId to, const AppendEntries& message, Effects& out) {
   const LogIndex prev = std::max(message.prev_log_index, commit_index_);
   const Release release = at_once_if_term_is_durable();
-  const Tick sent_at = release == Release::kNow ? message.sent_at : 0;
-  const std::uint32_t promised_us = sent_at > 0 ? promise_to_leader() : 0;
-  send(ReplicaSet::only(to),
-       AppendEntriesReply{current_term_,
-                          true,
-                          voting_,
-                          prev,
-                          std::min(prev, durable_index_),
-                          {},
-                          {},
-                          sent_at,
-                          config_.life,
-                          born_in_,
-                          promised_us},
-       out, release);
+  AppendEntriesReply reply = agreement(prev, std::min(prev, durable_index_));
+  if (release == Release::kNow) reply.sent_at = message.sent_at;
+  if (reply.sent_at > 0) reply.promised_us = promise_to_leader();
+  send(ReplicaSet::only(to), reply, out, release);
 }
 
 void RaftCore::refuse_append(ReplicaId to, const AppendEntries& message, Effects& out) {

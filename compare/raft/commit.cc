@@ -25,8 +25,14 @@ void RaftCore::advance_commit() {
   if (reached <= commit_index_) return;
   const bool is_of_this_term = Term(log_.round(reached)) == current_term_;
   if (!is_of_this_term && !mutant(Mutant::kRaftCommitsEarlierTerms)) return;
-  counters_.add(Count::kCommittedEntries, reached.value() - commit_index_.value());
-  commit_index_ = reached;
+  commit_up_to(reached);
+}
+
+/// Whoever has found out. Never back.
+void RaftCore::commit_up_to(LogIndex index) {
+  if (index <= commit_index_) return;
+  counters_.add(Count::kCommittedEntries, index.value() - commit_index_.value());
+  commit_index_ = index;
 }
 
 /// "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to state machine"

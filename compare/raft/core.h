@@ -170,11 +170,13 @@ class RaftCore final : public Core {
   void overwrite_from(LogIndex index, Effects& out);
   void answer_heartbeat(ReplicaId to, const AppendEntries& message, Effects& out);
   [[nodiscard]] Release at_once_if_term_is_durable() const;
+  [[nodiscard]] AppendEntriesReply agreement(LogIndex prev, LogIndex match) const;
   void flush_ack(Effects& out);
   void on_truncated(ReplicaId from, const Truncated& message, Effects& out);
 
   // commit.cc: what a majority has.
   void advance_commit();
+  void commit_up_to(LogIndex index);
   void walk_executor(Effects& out);
 
   // learn.cc: every replica counts who has an entry.

@@ -35,26 +35,14 @@ void RaftCore::learn_commit() {
   const LogIndex reached = std::min(members().reached_by_quorum(matches), last_log_index());
   if (reached <= commit_index_ || Term(log_.round(reached)) != current_term_) return;
   counters_.add(Count::kCommitsLearned, reached.value() - commit_index_.value());
-  counters_.add(Count::kCommittedEntries, reached.value() - commit_index_.value());
-  commit_index_ = reached;
+  commit_up_to(reached);
 }
 
 /// The leader's log counts as well, once it is on its disk.
 void RaftCore::tell_own_match(Effects& out) {
   if (!options_.learn_from_all || told_durable_ == durable_index_ || is_full(out)) return;
   told_durable_ = durable_index_;
-  send(others_,
-       AppendEntriesReply{current_term_,
-                          true,
-                          voting_,
-                          durable_index_,
-                          durable_index_,
-                          {},
-                          {},
-                          0,
-                          config_.life,
-                          born_in_},
-       out, Release::kNow);
+  send(others_, agreement(durable_index_, durable_index_), out, Release::kNow);
 }
 
 }  // namespace epaxos::compare::raft
