@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/report/clock.h"
+#include "bench/throughput/first_command.h"
 #include "bench/throughput/protocols.h"
 #include "bench/throughput/subject.h"
 #include "epaxos/node/node.h"
@@ -108,12 +109,11 @@ class NodeSubject final : public Subject {
 
   /// A first command tells: who needs a leader has one when it is executed.
   bool ready() override {
-    if (first_ == First::kExecuted) return true;
+    if (first_.is_executed()) return true;
     const NodeStatus status = node_->status();
     const bool connected =
         std::ranges::all_of(status.peers, [](const PeerStatus& peer) { return peer.connected; });
-    First none = First::kNone;
-    if (connected && first_.compare_exchange_strong(none, First::kUnderWay)) propose_first();
+    if (connected) first_.propose(*node_, [this] { return puts_.next(); });
     return false;
   }
 
@@ -184,16 +184,6 @@ class NodeSubject final : public Subject {
     node_->query([&](const StateMachine&) { task(); });
   }
 
-  void propose_first() {
-    on_loop([this] {
-      const Result<void> proposed =
-          node_->propose(puts_.next(), kNever, [this](const Outcome& outcome) {
-            first_ = outcome.kind == OutcomeKind::kExecuted ? First::kExecuted : First::kNone;
-          });
-      if (!proposed) first_ = First::kNone;
-    });
-  }
-
   void next(std::size_t place) {
     if (stopping_) return;
     const Tick now = now_us();
@@ -233,8 +223,7 @@ class NodeSubject final : public Subject {
   std::unique_ptr<Node> node_;
   std::string directory_;
   std::atomic<bool> someone_waits_ = false;
-  enum class First { kNone, kUnderWay, kExecuted };
-  std::atomic<First> first_ = First::kNone;
+  FirstCommand first_;
 
   // Of the node's thread.
   Puts puts_;

@@ -5,6 +5,7 @@
 
 #include "bench/client/load.h"
 #include "bench/report/clock.h"
+#include "bench/throughput/first_command.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulation.h"
 #include "bench/wan/timer_thread.h"
@@ -42,12 +43,11 @@ class EmulatedClients final : public Subject {
 
   /// A first command tells: it is executed when there is a leader, if there has to be one.
   bool ready() override {
-    if (first_ == First::kExecuted) return true;
+    if (first_.is_executed()) return true;
     const NodeStatus status = node_->status();
     const bool connected = std::ranges::all_of(status.peers, &PeerStatus::connected);
     if (!connected || (group_.leader && status.leader != group_.leader)) return false;
-    First none = First::kNone;
-    if (first_.compare_exchange_strong(none, First::kUnderWay)) propose_first();
+    first_.propose(*node_, [] { return kv::put("first", "command"); });
     return false;
   }
 
@@ -96,16 +96,6 @@ class EmulatedClients final : public Subject {
   template <class Task>
   void on_loop(const Task& task) {
     node_->query([&](const StateMachine&) { task(); });
-  }
-
-  void propose_first() {
-    on_loop([this] {
-      const Result<void> proposed =
-          node_->propose(kv::put("first", "command"), kNever, [this](const Outcome& outcome) {
-            first_ = outcome.kind == OutcomeKind::kExecuted ? First::kExecuted : First::kNone;
-          });
-      if (!proposed) first_ = First::kNone;
-    });
   }
 
   /// All that ask this replica and are not here yet; they begin within `span` from then on.
@@ -175,8 +165,7 @@ class EmulatedClients final : public Subject {
   const ReplicaId self_;
   SharedRun::Replica& shared_;
   std::unique_ptr<Node> node_;
-  enum class First { kNone, kUnderWay, kExecuted };
-  std::atomic<First> first_ = First::kNone;
+  FirstCommand first_;
   std::atomic<bool> stopping_ = false;
   bool loading_ = false;
   std::vector<bool> started_;                    // By site: whether its clients are here.
