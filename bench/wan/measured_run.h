@@ -50,6 +50,7 @@ struct RunOptions {
   bool check_linearizability = false;
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
+  bool thrifty = false;  ///< Of EPaxos: asks the nearest that can decide.
 };
 
 /// What the clients of one site saw: of the commands that they sent in the measured time.

@@ -23,7 +23,7 @@ constexpr const char* kConditions[] = {"version",       "mode",          "topolo
                                        "value_bytes",   "warm_up_us",    "measured_us",
                                        "jitter_us",     "loss",          "bytes_per_second",
                                        "faults",        "hot_key_limit", "durability",
-                                       "batch"};
+                                       "batch",         "thrifty"};
 
 /// Throws what nlohmann::json throws where the text is something else.
 WanFigures figures_of(const Json& json) {

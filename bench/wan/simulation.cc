@@ -172,6 +172,7 @@ CoreConfig timers_for(const Placement& placement) {
 CoreConfig core_of(const Placement& placement, const RunOptions& options) {
   CoreConfig core = timers_for(placement);
   core.limit_hot_keys = options.limit_hot_keys;
+  core.thrifty = options.thrifty;
   return core;
 }
 

@@ -155,6 +155,9 @@ void add_load(CLI::App& sub, RunOptions& o) {
       ->capture_default_str();
   sub.add_flag("--hot-key-limit,!--no-hot-key-limit", o.limit_hot_keys,
                "EPaxos: one undecided instance a replica on a key that others contend for (yes)");
+  sub.add_flag(
+      "--thrifty", o.thrifty,
+      "EPaxos: proposals go to the nearest that can decide; to others if these are silent");
   sub.add_option("--value-bytes", o.value_bytes, "Size of each value")
       ->check(number(std::size_t{0}, kv::kValueBytesMax, "a value has 0 to 65536 bytes."))
       ->capture_default_str();

@@ -66,9 +66,11 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
     out += (site == 0 ? " " : ", ") + result.placement.topology().site(site) + " " +
            ms_text(static_cast<double>(slow.by_site_us[site]));
   }
-  return out + (options.run.limit_hot_keys
-                    ? "; a replica has one undecided instance at a time on a contended key.\n"
-                    : ".\n");
+  if (options.run.limit_hot_keys) {
+    out += "; a replica has one undecided instance at a time on a contended key";
+  }
+  if (options.run.thrifty) out += ". Thrifty: proposals go to the nearest that can decide";
+  return out + ".\n";
 }
 
 /// What the links do beside taking their delays.
@@ -385,6 +387,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"seed", s.seed},
             {"repeat", options.repeat},
             {"hot_key_limit", s.limit_hot_keys},
+            {"thrifty", s.thrifty},
             {"jitter_us", s.links.jitter_us},
             {"loss", s.links.loss},
             {"bytes_per_second", s.links.bytes_per_second},

@@ -89,6 +89,7 @@ void EpaxosCore::vote_pre_accept(const InstanceId& id, Instance& instance, bool 
 void EpaxosCore::on_pre_accept_ok(ReplicaId from, const PreAcceptOk& message, Effects& out) {
   const InstanceId& id = message.instance;
   if (id.row != self_) return counters_.add(Count::kNotTheOwner);
+  nearness_.note_answer(from, id.slot, out.now);
   Instance* const instance = instances_.find(id);
   Progress* const progress = instance == nullptr ? nullptr : progress_of(*instance);
   if (progress == nullptr || progress->stage != Stage::kPreAccepting ||
@@ -158,8 +159,9 @@ void EpaxosCore::decide_fast(const InstanceId& id, Instance& instance, Effects& 
   check(instance.ballot() == kInitialBallot, "a fast decision was overtaken by a promise");
   counters_.add(Count::kFastPath);
   const Dependencies dependencies = instance.initial_dependencies();
+  const ReplicaSet not_asked = progress_[instance.progress].tally.not_asked;
   learn_decision(id, instance, &dependencies, /*log=*/false, out);
-  send(others_, Commit{id, CommitKind::kInitial, {}, {}}, out, Release::kNow);
+  tell_decision(id, instance, Commit{id, CommitKind::kInitial, {}, {}}, not_asked, out);
 }
 
 }  // namespace epaxos::protocol
