@@ -22,6 +22,8 @@ struct LinkTrouble {
   std::uint64_t bytes_per_second = 0;  ///< 0: as many as come. Not in virtual time.
 
   static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
+
+  [[nodiscard]] bool is_on() const { return jitter_us > 0 || loss > 0 || bytes_per_second > 0; }
 };
 
 /// Commands are sent at their times, whatever became of those before.

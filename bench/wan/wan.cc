@@ -117,6 +117,7 @@ Bounds bound_of(const Placement& placement, const std::string& protocol,
 }
 
 std::string to_string(WanMode mode) {
+  if (mode == WanMode::kMachines) return "machines";
   return mode == WanMode::kEmulated ? "emulated" : "simulated";
 }
 

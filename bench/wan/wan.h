@@ -17,8 +17,9 @@ namespace epaxos::bench {
 enum class WanMode {
   kSimulated,  ///< In virtual time, in this process.
   kEmulated,   ///< In real time, a process a replica.
+  kMachines,   ///< On machines, each site by itself, and merged; see site_merge.h.
 };
-/// "simulated", "emulated".
+/// "simulated", "emulated", "machines".
 std::string to_string(WanMode mode);
 
 struct WanOptions {
@@ -30,6 +31,9 @@ struct WanOptions {
   std::size_t repeat = 1;  ///< Runs of each, with seed, seed + 1, ...
   std::vector<std::string> faults = {};
   std::vector<Gate> gates = {};
+  // What the replicas of a run on machines have; all others keep nothing and take one command each.
+  std::string durability = "none";
+  std::size_t batch = 1;  ///< Commands of an instance or entry at most.
   std::string csv = {};
   std::string json = {};
   std::string series = {};

@@ -10,6 +10,7 @@
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/gate_argument.h"
 #include "bench/wan/report_directory.h"
 #include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
@@ -20,9 +21,6 @@
 
 namespace epaxos::bench {
 namespace {
-
-/// The exit status when a gate does not hold.
-constexpr int kGateBroken = 3;
 
 int run(const WanOptions& options) {
   const Result<WanPlan> planned = plan(options);
@@ -76,15 +74,6 @@ CLI::Validator duration(Tick least_us, Tick most_us, const std::string& sentence
         }
         text = std::to_string(*us);
         return std::string();
-      },
-      "");
-}
-
-CLI::Validator gate() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const Result<Gate> parsed = Gate::parse(text);
-        return parsed ? std::string() : parsed.error().message;
       },
       "");
 }
@@ -219,7 +208,7 @@ void add_wan(CLI::App& app, int& status) {
                    : "\"" + text + "\" is not accepted: what can be checked is linearizability.";
       });
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
-      ->check(gate());
+      ->check(gate_argument());
   sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
       ->check(refuse_empty);
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);

@@ -222,20 +222,28 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
   const Topology& topology = result.placement.topology();
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
-  out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
+  const bool machines = options.mode == WanMode::kMachines;
+  out += machines                             ? "\n\nOn machines"
+         : options.mode == WanMode::kEmulated ? "\n\nEmulated"
+                                              : "\n\nSimulated";
   out += ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
          load_text(s) + ", ";
   out += s.check_linearizability ? "increments of counters"
                                  : "writes of " + std::to_string(s.value_bytes) + " bytes";
   out += ",\n" + std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
-         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
-         std::to_string(s.seed);
+         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up" +
+         (machines ? "" : ", seed " + std::to_string(s.seed));
   if (options.repeat > 1) out += " and the next, " + std::to_string(options.repeat) + " runs";
-  out += ". Durability none, one command an instance,\nreplies after execution, ";
+  out += ". Durability " + options.durability + ", " +
+         (options.batch == 1 ? "one command" : "up to " + grouped(options.batch) + " commands") +
+         " an instance,\nreplies after execution";
   const std::size_t faults = options.faults.size();
-  out += (faults == 0 ? "no" : std::to_string(faults)) + (faults == 1 ? " fault" : " faults");
-  out += ", " + text_of(s.links) +
-         ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  if (!machines) {
+    out += (faults == 0 ? ", no" : ", " + std::to_string(faults)) +
+           (faults == 1 ? " fault" : " faults");
+  }
+  if (!machines || s.links.is_on()) out += ", " + text_of(s.links);
+  out += ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (options.repeat > 1) {
     out +=
         "Percentiles are those of all runs as one; the last columns have the median of each run's "
@@ -392,8 +400,8 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"loss", s.links.loss},
             {"bytes_per_second", s.links.bytes_per_second},
             {"faults", options.faults},
-            {"durability", "none"},
-            {"batch", 1},
+            {"durability", options.durability},
+            {"batch", options.batch},
             {"interrupted", result.interrupted}};
   json["runs"] = Json::array();
   for (const WanRun& run : result.runs) json["runs"].push_back(json_of(run, result.placement));
