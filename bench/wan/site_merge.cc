@@ -336,9 +336,9 @@ Result<Merged> merge_sites(std::vector<SiteFile> files, const MergeOptions& opti
     const Bounds bound = bound_of(placement, part.protocol, run.leader);
     merged.options.protocols.push_back(part.protocol);
     if (run.leader) merged.options.leaders.push_back(placement.name_of(*run.leader));
-    merged.plan.runs.push_back({part.protocol, run.leader, bound});
+    merged.plan.runs.push_back({part.protocol, run.leader, bound, bound});
     merged.result.interrupted = merged.result.interrupted || run.interrupted;
-    merged.result.runs.push_back({run, bound, {run}});
+    merged.result.runs.push_back({run, bound, bound, Reads::kLog, {run}});
     remark(part, topology, merged.remarks);
   }
   for (const SiteFile& file : files) merged.result.cpu_s += file.result.cpu_s;

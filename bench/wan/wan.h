@@ -43,8 +43,14 @@ struct WanOptions {
 /// One protocol with one leader, and what the clients of each site could see at best.
 struct WanRun {
   MeasuredRun measured;  ///< All repeats as one.
-  Bounds bound;
+  Bounds bound;          ///< Of writes; of reads, where nothing is written.
+  Bounds read_bound;
+  Reads reads_by = Reads::kLog;
   std::vector<MeasuredRun> repeats = {};  ///< Each alone.
+
+  [[nodiscard]] const Bounds& bound_of(Kind kind) const {
+    return kind == Kind::kReads ? read_bound : bound;
+  }
 };
 
 struct WanResult {
@@ -61,6 +67,8 @@ struct WanPlan {
     std::string protocol;
     std::optional<ReplicaId> leader;
     Bounds bound;
+    Bounds read_bound;
+    Reads reads_by = Reads::kLog;
   };
   std::vector<Run> runs;
   std::vector<Fault> faults;
@@ -75,6 +83,10 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
 /// The bound of a protocol that can be measured. `leader`: if it has one.
 Bounds bound_of(const Placement& placement, const std::string& protocol,
                 std::optional<ReplicaId> leader);
+
+/// The same for reads that are served like this.
+Bounds read_bound_of(const Placement& placement, const std::string& protocol,
+                     std::optional<ReplicaId> leader, Reads reads_by);
 
 /// Every site where a gate does not hold, a sentence each.
 std::vector<std::string> broken_gates(const WanOptions& options, const WanResult& result);
