@@ -197,6 +197,11 @@ class MultiPaxosCore final : public Core {
   template <class Message>
   void send(ReplicaSet to, const Message& message, Effects& out,
             Release release = Release::kGated) const;
+  template <class Type>
+  void send_body(ReplicaSet to, Type type, Slice body, Effects& out, Release release) const {
+    out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(type), config_.group,
+                         config_.epoch, body});
+  }
   void put(RecordKind kind, Slice value, Effects& out) const;
   void add(Count what, std::uint64_t times = 1) { counters_.add(what, times); }
 
@@ -280,9 +285,7 @@ Protocol multipaxos(const Options& options = {});
 template <class Message>
 void MultiPaxosCore::send(ReplicaSet to, const Message& message, Effects& out,
                           Release release) const {
-  if (to.size() == 0) return;
-  out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(Message::kType),
-                       config_.group, config_.epoch, encode(message, out)});
+  if (to.size() > 0) send_body(to, Message::kType, encode(message, out), out, release);
 }
 
 }  // namespace epaxos::compare::multipaxos

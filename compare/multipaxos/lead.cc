@@ -196,18 +196,26 @@ void MultiPaxosCore::flush_accepts(Effects& out) {
   if (config_.reads != Reads::kLease) heartbeat_due_ = out.now + config_.heartbeat_us;
 }
 
+/// Straight from the log into the frames: it is most of what a leader sends.
 void MultiPaxosCore::send_accepts(ReplicaSet to, Slot first, Slot last, std::size_t bytes_max,
                                   Effects& out) {
-  std::vector<std::byte> entries;
-  std::size_t sent = 0;
-  for (Slot slot = first; slot <= last && sent <= bytes_max; slot = slot.next()) {
-    const Bytes encoded = log_.encoded(slot);
-    entries.insert(entries.end(), encoded.begin(), encoded.end());
-    sent += encoded.size();
-    if (entries.size() < kAcceptBytes && slot < last && sent <= bytes_max) continue;
-    send(to, Accept{ballot_, decided_up_to_, first, entries}, out, Release::kNow);
-    entries.clear();
-    first = slot.next();
+  if (to.size() == 0) return;
+  while (first <= last && bytes_max > 0) {
+    Slot end = first;  // The last one in this frame.
+    std::size_t bytes = log_.encoded(first).size();
+    while (end < last && bytes < std::min(kAcceptBytes, bytes_max)) {
+      end = end.next();
+      bytes += log_.encoded(end).size();
+    }
+    Slice body;
+    auto room = encode_with_room(Accept{ballot_, decided_up_to_, first, {}}, bytes, out, body);
+    for (; first <= end; first = first.next()) {
+      const Bytes encoded = log_.encoded(first);
+      copy_bytes(encoded, room.data());
+      room = room.subspan(encoded.size());
+    }
+    send_body(to, MessageType::kAccept, body, out, Release::kNow);
+    bytes_max -= std::min(bytes_max, bytes);
   }
 }
 

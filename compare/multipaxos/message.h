@@ -3,6 +3,8 @@
 // What the replicas of a log say to each other, as plain values. Views live as long as the frame
 // that they were decoded from. Source: Lamport, "Paxos Made Simple", 3.
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "compare/log/entry.h"
@@ -132,6 +134,11 @@ Slice encode(const Fetch& message, Effects& out);
 Slice encode(const Learn& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
 Slice encode(const Forgot& message, Effects& out);
+
+/// As encode(), with room for entries in place of those of the message: returns where their bytes
+/// go. Valid until the next use of `out`.
+std::span<std::byte> encode_with_room(const Accept& message, std::size_t entry_bytes, Effects& out,
+                                      Slice& body);
 
 /// Reads a body of a group of `replicas`. False: malformed, and `out` is unspecified. That entries
 /// are such, with blocks that make sense, is checked. Precondition: `body` starts at a multiple of
