@@ -113,6 +113,7 @@ class MultiPaxosCore final : public Core {
   void send_promise(ReplicaId to, const Prepare& message, Effects& out);
   void on_accept(ReplicaId from, const Accept& message, Effects& out);
   [[nodiscard]] bool vote(Slot slot, const Entry& entry, Bytes encoded, Effects& out);
+  [[nodiscard]] bool has_voted(Slot slot, const Entry& entry);
   void tell_votes(ReplicaId leader, Ballot ballot, Slot first, Slot last, Effects& out);
   void on_heartbeat(ReplicaId from, const Heartbeat& message, Effects& out);
   [[nodiscard]] bool follow(ReplicaId from, Ballot ballot, Effects& out);
@@ -136,6 +137,7 @@ class MultiPaxosCore final : public Core {
   void resend_accepts(Effects& out);
   void step_down(Tick now);
   [[nodiscard]] Tick election_patience();
+  [[nodiscard]] bool is_believable(const Promise& message) const;
   void count_origins();
   [[nodiscard]] bool takes_no_blocks() const;
   /// Whether a leader still lacks decisions that were made before it opened its ballot.
@@ -160,7 +162,7 @@ class MultiPaxosCore final : public Core {
 
   // propose.cc: commands of this replica's clients, and blocks of other replicas.
   void on_forward(ReplicaId from, const Forward& message, Effects& out);
-  void on_wanted(const Wanted& message, Tick now);
+  void on_wanted(ReplicaId from, const Wanted& message, Tick now);
   void drain_own(Effects& out);
   void answer_wanted(Effects& out);
 

@@ -49,8 +49,11 @@ void MultiPaxosCore::election_due(Effects& out) {
 }
 
 void MultiPaxosCore::start_ballot(Effects& out) {
+  const Ballot highest = std::max({heard_, promised_, told_.ballot});
+  // A peer may have claimed the last one: what lies beyond it nobody would understand.
+  if (highest.round >= kBallotRoundMax) return add(Count::kLastBallot);
   add(Count::kBallotsStarted);
-  ballot_ = paxos::next_ballot(std::max({heard_, promised_, told_.ballot}), self_);
+  ballot_ = paxos::next_ballot(highest, self_);
   heard_ = promised_ = ballot_;
   role_ = Role::kPreparing;
   stop_reads();
@@ -69,7 +72,17 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   resend_due_ = out.now + config_.retransmit_us;
 }
 
+/// Whether what has been voted for there can be proposed again. A part of a promise is worth
+/// nothing: the vote that it leaves out may be for what is chosen.
+bool MultiPaxosCore::is_believable(const Promise& message) const {
+  if (message.votes.empty()) return true;
+  const std::uint64_t last = message.votes.back().slot.value();
+  return last <= message.decided_up_to.value() + span() &&
+         last <= log_.base().value() + LogWindow::kSpanMax;
+}
+
 void MultiPaxosCore::on_promise(ReplicaId from, const Promise& message, Effects& out) {
+  if (!paxos::owns(self_, message.ballot)) return add(Count::kNotTheBallotsOwner);
   Report* const report =
       role_ == Role::kPreparing && message.ballot == ballot_ ? &reports_[from.value()] : nullptr;
   const bool counts_again = mutant(Mutant::kAnswersCountedTwice);
@@ -81,15 +94,12 @@ void MultiPaxosCore::on_promise(ReplicaId from, const Promise& message, Effects&
     on_truncated(from, {message.floor}, out);
     return;
   }
+  if (!is_believable(message)) return add(Count::kTooFarAhead);
   if (message.decided_up_to > reported_decided_) {
     reported_decided_ = message.decided_up_to;
     reporter_ = from;
   }
   for (const Promise::Voted& each : message.votes) {
-    if (each.slot.value() > message.decided_up_to.value() + span()) {
-      add(Count::kTooFarAhead);
-      continue;
-    }
     add_vote(each.slot, Ballot::from_packed(each.entry.round), each.encoded);
   }
   if (message.through < Promise::kThroughAll) {
@@ -230,13 +240,20 @@ void MultiPaxosCore::send_heartbeat(Effects& out) {
 
 void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects&) {
   const bool leads = role_ == Role::kLeader && message.ballot == ballot_;
+  if (!options_.learn_from_all && !paxos::owns(self_, message.ballot)) {
+    return add(Count::kNotTheBallotsOwner);
+  }
   if (!leads && !options_.learn_from_all) return add(Count::kStale);
+  if (leads && (message.first < open_ || message.last >= next_slot_)) {
+    return add(Count::kNeverAsked);
+  }
   heard_ = std::max(heard_, message.ballot);
   note_vote(from, message.ballot, message.first, message.last);
   advance();
 }
 
 void MultiPaxosCore::on_nack(const Nack& message, Effects& out) {
+  if (!paxos::owns(self_, message.heard)) return add(Count::kNotTheBallotsOwner);
   add(Count::kNacksReceived);
   heard_ = std::max(heard_, message.promised);
   if (role_ == Role::kFollower || message.heard != ballot_) return add(Count::kStale);

@@ -46,17 +46,18 @@ struct Promise {
   };
   Ballot ballot;
   Slot from;
-  Slot through;              ///< kThroughAll: the last part.
-  Slot decided_up_to;        ///< All up to here is decided, and the sender knows how.
-  Slot floor;                ///< All up to here only an image can tell.
-  std::vector<Voted> votes;  ///< Ascending, none at or below decided_up_to.
+  Slot through;        ///< kThroughAll: the last part.
+  Slot decided_up_to;  ///< All up to here is decided, and the sender knows how.
+  Slot floor;          ///< All up to here only an image can tell.
+  /// Ascending, none at or below decided_up_to, and none at a higher ballot.
+  std::vector<Voted> votes;
 };
 
 /// "Vote for these entries." The leader of `ballot` -> everybody.
 struct Accept {
   static constexpr MessageType kType = MessageType::kAccept;
   Ballot ballot;
-  Slot decided_up_to;  ///< As in Heartbeat.
+  Slot decided_up_to;  ///< As in Heartbeat, and below `first`.
   Slot first;          ///< The entries stand here and behind it, without a gap.
   Bytes entries;       ///< At least one; the round of each is `ballot`.
 };

@@ -107,6 +107,7 @@ bool decode(Bytes body, int replicas, Promise& out) {
       const Bytes rest = entries;
       if (!get_real_slot(slot, vote.slot) || vote.slot <= before) return false;
       if (!take_checked(entries, replicas, vote.entry)) return false;
+      if (Ballot::from_packed(vote.entry.round) > out.ballot) return false;
       vote.encoded = rest.first(rest.size() - entries.size());
       before = vote.slot;
     }
@@ -141,7 +142,7 @@ bool decode(Bytes body, int replicas, Accept& out) {
     return words == words_of<S>() + words_of(out.entries) &&
            get_ballot(from.getBallot(), replicas, out.ballot) &&
            get_slot(from.getDecidedUpTo(), out.decided_up_to) &&
-           get_real_slot(from.getFirst(), out.first) &&
+           get_real_slot(from.getFirst(), out.first) && out.decided_up_to < out.first &&
            are_entries(out.first, out.entries, replicas, out.ballot.packed());
   });
 }

@@ -23,6 +23,7 @@ void MultiPaxosCore::ask_for_reads(Effects& out) {
 }
 
 void MultiPaxosCore::on_read_index_reply(const ReadIndexReply& message) {
+  if (!reads_.may_have_asked(message.life, message.number)) return add(Count::kNeverAsked);
   const bool is_news = reads_.answered(message.life, message.number, message.index);
   if (!is_news) add(Count::kStale);
 }
@@ -95,9 +96,9 @@ void MultiPaxosCore::use_lease(Effects& out) {
 }
 
 void MultiPaxosCore::on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message, Effects& out) {
-  if (role_ != Role::kLeader || message.ballot != ballot_ || message.sent_at > out.now) {
-    return add(Count::kStale);
-  }
+  if (!paxos::owns(self_, message.ballot)) return add(Count::kNotTheBallotsOwner);
+  if (role_ != Role::kLeader || message.ballot != ballot_) return add(Count::kStale);
+  if (message.sent_at > out.now) return add(Count::kNeverAsked);
   Tick& confirmed = confirmed_at_[from.value()];
   confirmed = std::max(confirmed, message.sent_at);
   if (message.promised_us > 0) {

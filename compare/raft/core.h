@@ -142,6 +142,7 @@ class RaftCore final : public Core {
   [[nodiscard]] bool has_leader(Tick now) const;
   [[nodiscard]] bool is_up_to_date(LogIndex last_log_index, Term last_log_term) const;
   void wait_for_leader(Tick now);
+  [[nodiscard]] bool has_next_term();
   void note_round_trip(Tick round_trip_us);
   [[nodiscard]] Tick random_below(Tick limit);
 
@@ -188,6 +189,7 @@ class RaftCore final : public Core {
   /// Who counts now.
   [[nodiscard]] const Members& members() const;
   void note_members(LogIndex index, Bytes encoded);
+  [[nodiscard]] bool may_hold_at(LogIndex index, const Members& members) const;
   [[nodiscard]] bool may_lead() const;
   [[nodiscard]] ReplicaSet voters_but_self() const;
   [[nodiscard]] bool is_learning(ReplicaId replica) const;

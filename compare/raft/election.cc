@@ -70,9 +70,17 @@ void RaftCore::log_hard_state(Effects& out) {
 void RaftCore::election_due(Effects& out) {
   leader_.reset();
   const bool may_stand = voting_ && may_lead() && !promise_.binds(out.now);
-  if (storage_full_ || !may_stand) return wait_for_leader(out.now);
+  if (storage_full_ || !may_stand || !has_next_term()) return wait_for_leader(out.now);
   if (members().has_quorum(ReplicaSet::only(self_))) return start_election(false, out);
   start_pre_vote(out);
+}
+
+/// Terms are bounded, and a peer may have claimed the last one: what lies beyond it nobody would
+/// understand, the own disk included.
+bool RaftCore::has_next_term() {
+  if (current_term_ < Term(kTermMax)) return true;
+  counters_.add(Count::kLastTerm);
+  return false;
 }
 
 /// Nobody's term changes until a majority would vote for this replica: one that was cut off
@@ -302,7 +310,7 @@ void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects
   if (message.term != current_term_ || leader_ != from || role_ != Role::kFollower) {
     return counters_.add(Count::kStale);
   }
-  start_election(true, out);
+  if (has_next_term()) start_election(true, out);
 }
 
 }  // namespace epaxos::compare::raft

@@ -21,6 +21,9 @@ void RaftCore::ask_for_reads(Effects& out) {
 }
 
 void RaftCore::on_read_index_reply(const ReadIndexReply& message) {
+  if (!reads_.may_have_asked(message.life, message.number)) {
+    return counters_.add(Count::kNeverAsked);
+  }
   const bool is_news = reads_.answered(message.life, message.number, message.index);
   if (!is_news) counters_.add(Count::kStale);
 }
@@ -101,7 +104,7 @@ void RaftCore::use_lease(Effects& out) {
 /// later leader.
 void RaftCore::note_confirmation(PeerProgress& peer, const AppendEntriesReply& message,
                                  Effects& out) {
-  if (message.sent_at == 0 || message.sent_at > out.now) return;
+  if (message.sent_at == 0) return;
   peer.confirmed_at = std::max(peer.confirmed_at, message.sent_at);
   if (message.promised_us > 0) {
     peer.lease_until = std::max(peer.lease_until, lease_end(message.sent_at, message.promised_us));
