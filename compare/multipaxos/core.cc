@@ -179,7 +179,7 @@ void MultiPaxosCore::storage_full(bool full) {
     role_ = Role::kFollower;
     adopted_.clear();
     wants_.fill(0);
-    stop_reads();
+    reads_.begin();
     heartbeat_due_ = resend_due_ = kNever;
     election_due_ = 0;  // The next tick says when.
   }

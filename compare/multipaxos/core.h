@@ -18,12 +18,11 @@
 #include "compare/log/log_coverage.h"
 #include "compare/log/log_executor.h"
 #include "compare/log/log_messages.h"
+#include "compare/log/log_reads.h"
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
 #include "compare/log/read_lease.h"
-#include "compare/log/read_queue.h"
-#include "compare/log/read_rounds.h"
 #include "compare/multipaxos/counters.h"
 #include "compare/multipaxos/message.h"
 #include "compare/multipaxos/options.h"
@@ -175,9 +174,7 @@ class MultiPaxosCore final : public Core {
   void answer_heartbeat(ReplicaId to, const Heartbeat& message, Effects& out);
   void on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message, Effects& out);
   void confirm_reads(Effects& out);
-  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, Slot index, Effects& out);
   void serve_reads(Effects& out);
-  void stop_reads();
   [[nodiscard]] Slot read_index() const;
   [[nodiscard]] bool round_is_due() const;
   [[nodiscard]] bool wants_answers() const;
@@ -247,14 +244,9 @@ class MultiPaxosCore final : public Core {
   std::array<std::uint64_t, kReplicasMax> wants_{};
   bool has_news_ = false;  // Decisions that followers have not been told.
 
-  ReadQueue reads_;
-  ReadRounds read_rounds_;  // Of a leader, as the following.
-  ReadLease lease_;
-  Slot read_from_;                                 // Up to here others may have decided.
-  std::array<Tick, kReplicasMax> confirmed_at_{};  // What was sent then a peer has answered ...
-  std::array<Tick, kReplicasMax> leased_until_{};  // ... and promised no other ballot.
-  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
-  LeasePromise promise_;            // Of an acceptor ...
+  LogReads reads_;
+  Slot read_from_;                         // Of a leader: up to here others may have decided.
+  LeasePromise promise_;                   // Of an acceptor ...
   std::optional<ReplicaId> lease_holder_;  // ... to this one; or nobody knows any more.
 
   Tick election_due_ = kNever;

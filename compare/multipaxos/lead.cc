@@ -31,7 +31,7 @@ void MultiPaxosCore::step_down(Tick now) {
   role_ = Role::kFollower;
   adopted_.clear();
   wants_.fill(0);
-  stop_reads();
+  reads_.begin();
   has_news_ = false;
   heartbeat_due_ = resend_due_ = kNever;
   election_due_ = now + election_patience();
@@ -56,7 +56,7 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   ballot_ = paxos::next_ballot(highest, self_);
   heard_ = promised_ = ballot_;
   role_ = Role::kPreparing;
-  stop_reads();
+  reads_.begin();
   reports_.assign(static_cast<std::size_t>(n_), {decided_up_to_.next(), false});
   prepared_ = {};
   adopted_.clear();
@@ -234,7 +234,7 @@ void MultiPaxosCore::send_heartbeat(Effects& out) {
   heartbeat_due_ = out.now + config_.heartbeat_us;
   const Slot last = std::max(decided_up_to_, Slot(next_slot_.value() - 1));
   const Tick sent_at = wants_answers() ? out.now : 0;
-  if (sent_at > 0) question_sent_at_ = sent_at;
+  if (sent_at > 0) reads_.question_left(sent_at);
   send(others_, Heartbeat{ballot_, decided_up_to_, last, sent_at}, out, Release::kNow);
 }
 

@@ -18,12 +18,11 @@
 #include "compare/log/log_coverage.h"
 #include "compare/log/log_executor.h"
 #include "compare/log/log_messages.h"
+#include "compare/log/log_reads.h"
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
 #include "compare/log/read_lease.h"
-#include "compare/log/read_queue.h"
-#include "compare/log/read_rounds.h"
 #include "compare/raft/configurations.h"
 #include "compare/raft/counters.h"
 #include "compare/raft/message.h"
@@ -211,9 +210,8 @@ class RaftCore final : public Core {
   void ask_for_reads(Effects& out);
   void begin_read_round(Effects& out);
   void use_lease(Effects& out);
-  void note_confirmation(PeerProgress& peer, const AppendEntriesReply& message, Effects& out);
+  void note_confirmation(ReplicaId from, const AppendEntriesReply& message, Effects& out);
   void confirm_reads(Effects& out);
-  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, LogIndex index, Effects& out);
   void serve_reads(Effects& out);
   [[nodiscard]] bool knows_commit() const;
   [[nodiscard]] bool round_is_due() const;
@@ -306,11 +304,8 @@ class RaftCore final : public Core {
   LogIndex told_durable_;  // Of a leader.
 
   // Reads.
-  ReadQueue reads_;
-  ReadRounds read_rounds_;  // Of a leader, as the next two.
-  ReadLease lease_;
-  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
-  LeasePromise promise_;            // To a leader.
+  LogReads reads_;
+  LeasePromise promise_;  // To a leader.
 
   // Elections.
   Tick election_due_ = kNever;

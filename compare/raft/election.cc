@@ -146,8 +146,7 @@ void RaftCore::become_leader(Effects& out) {
   change_.reset();
   given_up_.clear();
   leaves_ = false;
-  read_rounds_.clear();
-  lease_.begin();
+  reads_.begin();
   commit_told_ = commit_index_;
   told_durable_ = LogIndex();
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
@@ -168,8 +167,7 @@ void RaftCore::become_follower(Term term, Effects& out) {
   if (is_later || role_ == Role::kLeader) leader_.reset();
   role_ = Role::kFollower;
   transfer_to_.reset();
-  read_rounds_.clear();
-  lease_.begin();
+  reads_.begin();
   vote_batch_ = 0;
   heartbeat_due_ = quorum_due_ = kNever;
   if (election_due_ == kNever) wait_for_leader(out.now);
@@ -300,7 +298,7 @@ void RaftCore::pursue_transfer(Effects& out) {
   if (transfer_until_ <= out.now) return transfer_to_.reset();
   if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
   transfer_asked_ = true;
-  lease_.give_up();
+  reads_.give_up_lease();
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
 }
 

@@ -92,7 +92,7 @@ void RaftCore::append_members(const Members& members, Effects& out) {
   const auto room = out.allocate(kEntryHeaderBytes + kMembersBytes, bytes);
   encode_members(current_term_.value(), members, room);
   add_entry(last_log_index().next(), room, bytes, out);
-  lease_.forget_promises();
+  reads_.forget_promises();
 }
 
 /// Where there are spares, the cluster file is right about the members only until the log is: an

@@ -149,7 +149,7 @@ void RaftCore::send_without_entries(ReplicaSet to, bool answer, Effects& out) {
   }
   AppendEntries message = append_after(prev, *prev_term, out.now);
   message.answer = answer;
-  if (answer) question_sent_at_ = out.now;
+  if (answer) reads_.question_left(out.now);
   send(to, message, out, Release::kNow);
 }
 
@@ -203,7 +203,7 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
   peer.matches(message.match_index);
   peer.agrees(message.prev_log_index);
   advance_commit();
-  note_confirmation(peer, message, out);
+  note_confirmation(from, message, out);
   pursue_transfer(out);
 }
 
