@@ -50,7 +50,9 @@ struct RunOptions {
   std::uint64_t seed = 1;
   LinkTrouble links = {};
   std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
-  bool timeline = false;           ///< Kept as soon as there are faults.
+  /// Only what ended before the first fault counts in the latencies, not in the timeline.
+  bool latency_before_faults = false;
+  bool timeline = false;  ///< Kept as soon as there are faults.
   /// Whether clients could tell the group from one machine is judged in the end. They increment
   /// counters instead of putting values, as the answers to these show the order. In virtual time.
   bool check_linearizability = false;

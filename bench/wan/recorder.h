@@ -46,6 +46,7 @@ class Recorder {
   std::optional<TimelineRecorder> timeline_;
   Tick from_ = 0;
   Tick to_ = 0;
+  Tick latency_to_ = kNever;
 };
 
 }  // namespace epaxos::bench

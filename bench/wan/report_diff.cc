@@ -16,15 +16,20 @@ constexpr double kNoise = 0.002;
 /// Shown at most; the others are counted.
 constexpr std::size_t kShown = 40;
 /// What describes the conditions, apart from the seed: that is chance.
-constexpr const char* kConditions[] = {"version",       "mode",          "topology",
-                                       "one_way_us",    "replicas",      "clients",
-                                       "think_us",      "rate",          "arrival",
-                                       "in_flight_max", "increments",    "conflicts_percent",
-                                       "value_bytes",   "warm_up_us",    "measured_us",
-                                       "jitter_us",     "loss",          "bytes_per_second",
-                                       "faults",        "hot_key_limit", "durability",
-                                       "batch",         "ycsb",          "reads_percent",
-                                       "reads_by",      "zipf_theta",    "keys",
+constexpr const char* kConditions[] = {"version",     "mode",
+                                       "topology",    "one_way_us",
+                                       "replicas",    "clients",
+                                       "think_us",    "rate",
+                                       "arrival",     "in_flight_max",
+                                       "increments",  "conflicts_percent",
+                                       "value_bytes", "warm_up_us",
+                                       "measured_us", "jitter_us",
+                                       "loss",        "bytes_per_second",
+                                       "faults",      "hot_key_limit",
+                                       "durability",  "batch",
+                                       "ycsb",        "reads_percent",
+                                       "reads_by",    "zipf_theta",
+                                       "keys",        "latency_before_faults",
                                        "thrifty"};
 
 /// Of commands of one kind: throws as figures_of() does.

@@ -151,6 +151,9 @@ void add_wan(CLI::App& app, int& status) {
       ->check(gate_argument());
   sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
       ->check(refuse_empty);
+  sub->add_flag("--latency-before-faults", options->run.latency_before_faults,
+                "Latencies are those of commands that ended before the first fault")
+      ->needs("--fault");
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
   sub->add_option("--series", options->series, "A file for commands and latency second by second")

@@ -223,6 +223,7 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
   if (!machines) {
     out += (faults == 0 ? ", no" : ", " + std::to_string(faults)) +
            (faults == 1 ? " fault" : " faults");
+    if (s.latency_before_faults) out += " (latencies are those before the first)";
   }
   if (!machines || s.links.is_on()) out += ", " + text_of(s.links);
   out += ". Bound: when only messages take time, and for EPaxos on the fast path.\n";

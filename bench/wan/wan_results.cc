@@ -259,6 +259,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"loss", s.links.loss},
             {"bytes_per_second", s.links.bytes_per_second},
             {"faults", options.faults},
+            {"latency_before_faults", s.latency_before_faults},
             {"durability", options.durability},
             {"batch", options.batch},
             {"interrupted", result.interrupted}};
