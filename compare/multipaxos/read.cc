@@ -98,6 +98,7 @@ void MultiPaxosCore::on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message,
   if (role_ != Role::kLeader || message.ballot != ballot_ || message.sent_at > out.now) {
     return add(Count::kStale);
   }
+  answered_at_[from.value()] = out.now;
   Tick& confirmed = confirmed_at_[from.value()];
   confirmed = std::max(confirmed, message.sent_at);
   if (message.promised_us > 0) {
