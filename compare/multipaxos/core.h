@@ -4,8 +4,8 @@
 // that opens its ballot once for the whole log. Per slot it is the acceptor and the learner of
 // compare/paxos; here stands what many slots share. core.cc is the contract, vote.cc the acceptor,
 // lead.cc the leader, learn.cc decisions and catch-up, propose.cc the way of commands to the
-// leader, read.cc reads that take no slot, restart.cc records and images. Source: Lamport, "Paxos
-// Made Simple", 3.
+// leader, read.cc reads that take no slot, pre_vote.cc who is left in peace, restart.cc records and
+// images. Source: Lamport, "Paxos Made Simple", 3.
 
 #include <algorithm>
 #include <array>
@@ -142,6 +142,15 @@ class MultiPaxosCore final : public Core {
   /// Whether a leader still lacks decisions that were made before it opened its ballot.
   [[nodiscard]] bool has_gap() const { return decided_up_to_.next() < open_; }
 
+  // pre_vote.cc: a leader that is well is left in peace, and one that nobody answers gives up.
+  void start_pre_vote(Effects& out);
+  void on_pre_vote(ReplicaId from, const PreVote& message, Effects& out);
+  void on_pre_vote_ok(ReplicaId from, const PreVoteOk& message, Effects& out);
+  void note_leader(Tick now);
+  [[nodiscard]] bool hears_leader(Tick now) const;
+  void begin_quorum_checks(Tick now);
+  void check_quorum(Tick now);
+
   // learn.cc: what is decided, and what is missing.
   void note_vote(ReplicaId from, Ballot ballot, Slot first, Slot last);
   [[nodiscard]] Tally& tally(Slot slot);
@@ -248,6 +257,12 @@ class MultiPaxosCore final : public Core {
   Slot read_from_;                         // Of a leader: up to here others may have decided.
   LeasePromise promise_;                   // Of an acceptor ...
   std::optional<ReplicaId> lease_holder_;  // ... to this one; or nobody knows any more.
+
+  Tick asked_at_ = kNever;  // Whether others miss the leader too; kNever: they are not asked.
+  ReplicaSet missing_;      // Those who do.
+  Tick leader_until_ = 0;   // Until then a leader that was heard counts as well.
+  std::array<Tick, kReplicasMax> answered_at_{};  // Of a leader: when a peer last followed it.
+  Tick quorum_due_ = kNever;
 
   Tick election_due_ = kNever;
   unsigned attempts_ = 0;

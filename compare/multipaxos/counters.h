@@ -50,10 +50,13 @@ enum class Count : std::uint8_t {
   kNotVoting,            ///< A vote was asked of a replica that must not vote.
   kPeerForgot,           ///< A message of a replica whose disk has lost promises.
   kReadsAnswered,
-  kReadRounds,      ///< In which a leader made sure that it leads.
-  kReadsByLease,    ///< Questions that needed none; own ones too.
-  kReadsNotLeader,  ///< A question for a leader that this replica is not.
-  kBallotsLeased,   ///< Not promised, as another one's lease may run.
+  kReadRounds,          ///< In which a leader made sure that it leads.
+  kReadsByLease,        ///< Questions that needed none; own ones too.
+  kReadsNotLeader,      ///< A question for a leader that this replica is not.
+  kPreVotes,            ///< Questions whether others miss the leader.
+  kPreVotesWithLeader,  ///< Such a question of a peer, while the leader is well.
+  kQuorumLost,          ///< A leader that no quorum answered.
+  kBallotsLeased,       ///< Not promised, as another one's lease may run.
   kCount,
 };
 
@@ -104,6 +107,9 @@ inline constexpr Counters::Names kCountNames{
     "read_rounds",
     "reads_by_lease",
     "reads_not_leader",
+    "pre_votes",
+    "pre_votes_with_leader",
+    "quorum_lost",
     "ballots_leased",
 };
 

@@ -33,7 +33,7 @@ void MultiPaxosCore::step_down(Tick now) {
   wants_.fill(0);
   reads_.begin();
   has_news_ = false;
-  heartbeat_due_ = resend_due_ = kNever;
+  heartbeat_due_ = resend_due_ = quorum_due_ = kNever;
   election_due_ = now + election_patience();
 }
 
@@ -45,7 +45,7 @@ void MultiPaxosCore::election_due(Effects& out) {
     // Whoever has the image may be gone for good. If it is not, its promise says so again.
     image_needed_ = {};
   }
-  start_ballot(out);
+  start_pre_vote(out);
 }
 
 void MultiPaxosCore::start_ballot(Effects& out) {
@@ -66,7 +66,7 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   awaits_durable_.push_back({out.batch, ballot_, {}, {}});
   // Gated: a ballot that others have heard of is one that this replica will never use again.
   send(others_, prepare, out);
-  election_due_ = heartbeat_due_ = kNever;
+  election_due_ = heartbeat_due_ = quorum_due_ = kNever;
   resends_ = 0;
   decided_at_resend_ = decided_up_to_;
   resend_due_ = out.now + config_.retransmit_us;
@@ -152,6 +152,7 @@ void MultiPaxosCore::lead(Effects& out) {
   last_at_resend_ = Slot(next_slot_.value() - 1);
   resend_due_ = out.now + config_.retransmit_us;
   has_news_ = true;  // That it leads.
+  begin_quorum_checks(out.now);
 }
 
 /// What the log holds from now on. Precondition: there is no gap.
@@ -230,15 +231,17 @@ void MultiPaxosCore::send_accepts(ReplicaSet to, Slot first, Slot last, std::siz
 }
 
 void MultiPaxosCore::send_heartbeat(Effects& out) {
+  // To one that only tells what is decided the answers to the next entries are answer enough.
+  const bool is_due = heartbeat_due_ == kNever || heartbeat_due_ <= out.now;
   has_news_ = false;
   heartbeat_due_ = out.now + config_.heartbeat_us;
   const Slot last = std::max(decided_up_to_, Slot(next_slot_.value() - 1));
-  const Tick sent_at = wants_answers() ? out.now : 0;
+  const Tick sent_at = is_due || wants_answers() ? out.now : 0;
   if (sent_at > 0) reads_.question_left(sent_at);
   send(others_, Heartbeat{ballot_, decided_up_to_, last, sent_at}, out, Release::kNow);
 }
 
-void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects&) {
+void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects& out) {
   const bool leads = role_ == Role::kLeader && message.ballot == ballot_;
   if (!options_.learn_from_all && !paxos::owns(self_, message.ballot)) {
     return add(Count::kNotTheBallotsOwner);
@@ -247,6 +250,7 @@ void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effect
   if (leads && (message.first < open_ || message.last >= next_slot_)) {
     return add(Count::kNeverAsked);
   }
+  if (leads) answered_at_[from.value()] = out.now;
   heard_ = std::max(heard_, message.ballot);
   note_vote(from, message.ballot, message.first, message.last);
   advance();

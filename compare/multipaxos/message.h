@@ -25,6 +25,8 @@ enum class MessageType : net::FrameType {
   kTruncated = 9,
   kForgot = 10,
   kHeartbeatOk = 11,
+  kPreVote = 12,
+  kPreVoteOk = 13,
 };
 
 /// "Vote at no lower ballot any more, in the whole log, and say what you last voted for from this
@@ -95,6 +97,18 @@ struct HeartbeatOk {
   std::uint32_t promised_us = 0;  ///< So long, from now on, it promises none to another one.
 };
 
+/// "I miss the leader: do you?" Nobody's ballot changes by it.
+struct PreVote {
+  static constexpr MessageType kType = MessageType::kPreVote;
+  Tick sent_at = 0;  ///< On the sender's clock; the answer repeats it.
+};
+
+/// "I do." It promises nothing; whoever hears a leader does not answer.
+struct PreVoteOk {
+  static constexpr MessageType kType = MessageType::kPreVoteOk;
+  Tick sent_at = 0;
+};
+
 /// "What is decided in these slots?" Also the first word of whoever starts, so that those who
 /// remember more of it than it does find out.
 struct Fetch {
@@ -131,6 +145,8 @@ Slice encode(const Accepted& message, Effects& out);
 Slice encode(const Nack& message, Effects& out);
 Slice encode(const Heartbeat& message, Effects& out);
 Slice encode(const HeartbeatOk& message, Effects& out);
+Slice encode(const PreVote& message, Effects& out);
+Slice encode(const PreVoteOk& message, Effects& out);
 Slice encode(const Fetch& message, Effects& out);
 Slice encode(const Learn& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
@@ -151,6 +167,8 @@ bool decode(Bytes body, int replicas, Accepted& out);
 bool decode(Bytes body, int replicas, Nack& out);
 bool decode(Bytes body, int replicas, Heartbeat& out);
 bool decode(Bytes body, int replicas, HeartbeatOk& out);
+bool decode(Bytes body, int replicas, PreVote& out);
+bool decode(Bytes body, int replicas, PreVoteOk& out);
 bool decode(Bytes body, int replicas, Fetch& out);
 bool decode(Bytes body, int replicas, Learn& out);
 bool decode(Bytes body, int replicas, Truncated& out);

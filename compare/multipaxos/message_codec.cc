@@ -220,6 +220,32 @@ bool decode(Bytes body, int replicas, HeartbeatOk& out) {
   });
 }
 
+Slice encode(const PreVote& message, Effects& out) {
+  using S = schema::PreVote;
+  return build<S>(out, words_of<S>(), [&](S::Builder to) { to.setSentAt(message.sent_at); });
+}
+
+bool decode(Bytes body, int, PreVote& out) {
+  using S = schema::PreVote;
+  return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out.sent_at = from.getSentAt();
+    return words == words_of<S>();
+  });
+}
+
+Slice encode(const PreVoteOk& message, Effects& out) {
+  using S = schema::PreVote;
+  return build<S>(out, words_of<S>(), [&](S::Builder to) { to.setSentAt(message.sent_at); });
+}
+
+bool decode(Bytes body, int, PreVoteOk& out) {
+  using S = schema::PreVote;
+  return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out.sent_at = from.getSentAt();
+    return words == words_of<S>();
+  });
+}
+
 Slice encode(const Fetch& message, Effects& out) {
   using S = schema::Range;
   return build<S>(out, words_of<S>(), [&](S::Builder to) {

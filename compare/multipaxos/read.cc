@@ -70,6 +70,7 @@ void MultiPaxosCore::on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message,
   if (!paxos::owns(self_, message.ballot)) return add(Count::kNotTheBallotsOwner);
   if (role_ != Role::kLeader || message.ballot != ballot_) return add(Count::kStale);
   if (message.sent_at > out.now) return add(Count::kNeverAsked);
+  answered_at_[from.value()] = out.now;
   reads_.note_answer(from, message.sent_at, message.promised_us);
   confirm_reads(out);
 }

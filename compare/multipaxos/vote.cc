@@ -88,6 +88,7 @@ bool MultiPaxosCore::follow(ReplicaId from, Ballot ballot, Effects& out) {
     reads_.begin_again();
   }
   attempts_ = 0;
+  note_leader(out.now);
   election_due_ = out.now + election_patience();
   return true;
 }

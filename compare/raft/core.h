@@ -142,6 +142,7 @@ class RaftCore final : public Core {
   [[nodiscard]] bool is_up_to_date(LogIndex last_log_index, Term last_log_term) const;
   void wait_for_leader(Tick now);
   [[nodiscard]] bool has_next_term();
+  [[nodiscard]] Tick patience_at(Tick round_trip_us) const;
   void note_round_trip(Tick round_trip_us);
   [[nodiscard]] Tick random_below(Tick limit);
 
@@ -325,7 +326,8 @@ class RaftCore final : public Core {
   OriginTable in_log_;
   ReplicaSet wanting_;  // Proposers to be told what the log lacks.
   std::vector<Wanted> wanted_;
-  ReplicaSet told_;  // Peers that this turn has told the commit index.
+  ReplicaSet told_;            // Peers that this turn has told the commit index.
+  bool more_to_send_ = false;  // Something is to be read back for somebody, in the next turn.
   LogIndex commit_told_;
   Tick heartbeat_due_ = kNever;
   Tick quorum_due_ = kNever;

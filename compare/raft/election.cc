@@ -34,12 +34,15 @@ void RaftCore::wait_for_leader(Tick now) {
 }
 
 /// What answers take decides how long silence means nothing. The configured times stay a minimum.
+Tick RaftCore::patience_at(Tick round_trip_us) const {
+  const Tick needed =
+      std::max(kRoundTripsOfPatience * round_trip_us, kHeartbeatsOfPatience * config_.heartbeat_us);
+  return std::max(config_.election_us, std::min(kPatienceMax, needed));
+}
+
 void RaftCore::note_round_trip(Tick round_trip_us) {
   round_trip_us_ = round_trip_us;
-  const Tick patience =
-      std::max(config_.election_us,
-               std::min(kPatienceMax, std::max(kRoundTripsOfPatience * round_trip_us,
-                                               kHeartbeatsOfPatience * config_.heartbeat_us)));
+  const Tick patience = patience_at(round_trip_us);
   if (patience > config_.election_us && patience_us_ == config_.election_us) {
     counters_.add(Count::kTimeoutsRaised);
   }

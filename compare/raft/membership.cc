@@ -217,7 +217,8 @@ void RaftCore::pursue_learner(const Members& latest, Effects& out) {
     return give_up(who + " was not added: it does not answer.", out);
   }
   if (peer.match_index < change.round_ends) return;
-  if (out.now - change.began <= patience_us_) {
+  // One that is far away needs not be slow.
+  if (out.now - change.began <= std::max(patience_us_, patience_at(peer.round_trip_us))) {
     Members next{latest.voters, latest.voters, latest.learners.without(learner)};
     next.voters.add(learner);
     if (next.has_quorum(answering(out.now, true))) append_members(next, out);

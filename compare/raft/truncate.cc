@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compare/log/image_lag.h"
 #include "compare/raft/core.h"
 
 namespace epaxos::compare::raft {
@@ -182,7 +183,7 @@ void RaftCore::end_superseded(const OriginTable& executed, Effects& out) {
 void RaftCore::wish_for_image(Effects& out) {
   const std::uint64_t missing =
       leader_commit_.value() - std::min(leader_commit_, commit_index_).value();
-  if (!must_have_image_ && missing < config_.image_lag_instances) {
+  if (!must_have_image_ && missing < image_lag(config_, executor_.executed_up_to())) {
     image_wishes_ = 0;
     return;
   }

@@ -221,9 +221,10 @@ TEST(MultiPaxos, ALeaderThatNeedsAnImageLetsOthersLead) {
   group.deliver_all();
   group[2].boot();
   group[2].sent.clear();  // Its first question gets lost.
+  group[0].lose_power();
 
   StagedCore& behind = group[2];
-  behind.now += 20 * CoreConfig{}.election_us;
+  for (int i = 0; i < 3; ++i) group[i].now += 20 * CoreConfig{}.election_us;
   behind.turn([&](Effects& out) { behind.core->tick(behind.now, out); });
   group.collect();
   group.deliver_all();

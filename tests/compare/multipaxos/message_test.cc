@@ -119,6 +119,8 @@ TEST(MultiPaxosMessages, NoByteThatIsAnotherOneBreaksACore) {
       {MessageType::kNack, words_of(Nack{{1, kA}, kBallot})},
       {MessageType::kHeartbeat, words_of(Heartbeat{kBallot, Slot(1), Slot(2), 7})},
       {MessageType::kHeartbeatOk, words_of(HeartbeatOk{kBallot, 7, 9})},
+      {MessageType::kPreVote, words_of(PreVote{7})},
+      {MessageType::kPreVoteOk, words_of(PreVoteOk{7})},
       {MessageType::kFetch, words_of(Fetch{Slot(1), Slot(9)})},
       {MessageType::kLearn, words_of(Learn{Slot(1), entry})},
       {MessageType::kTruncated, words_of(Truncated{Slot(3)})}};

@@ -46,10 +46,11 @@ class Group : public StagedCores {
   explicit Group(int n, const Options& options = {}, const CoreConfig& config = {})
       : StagedCores(multipaxos(options), n, config) {}
 
-  /// Time passes for one replica, and then letters travel, until it leads.
+  /// Time passes in which nobody is heard, of which one replica takes notice first; and then
+  /// letters travel, until it leads.
   void make_leader(int replica) {
     StagedCore& one = (*this)[replica];
-    one.now += 20 * CoreConfig{}.election_us;
+    for (int i = 0; i < size(); ++i) (*this)[i].now += 20 * CoreConfig{}.election_us;
     one.turn([&](Effects& out) { one.core->tick(one.now, out); });
     collect();
     deliver_all();

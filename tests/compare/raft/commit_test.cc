@@ -133,5 +133,19 @@ TEST(Replication, KeepsWithinItsWindow) {
   EXPECT_TRUE(Subject::has<AppendEntries>(a.effects));
 }
 
+TEST(Replication, SmallEntriesFillTheWindowToo) {
+  PeerProgress peer;
+  peer.begin(LogIndex(1), 0);
+  const LogIndex half(PeerProgress::kInFlightEntriesMax / 2);
+  const LogIndex full(PeerProgress::kInFlightEntriesMax);
+
+  peer.sent(half, 8, 0);
+  EXPECT_TRUE(peer.may_stream());
+  peer.sent(full, 8, 0);
+  EXPECT_FALSE(peer.may_stream());
+  peer.matches(half);
+  EXPECT_TRUE(peer.may_stream());
+}
+
 }  // namespace
 }  // namespace epaxos::compare::raft
