@@ -126,7 +126,7 @@ Result<std::string> ReportDirectory::write(const WanOptions& options, const WanP
     if (!svg) return "report.html was not written: " + svg.error().message;
     all.push_back({figure, inline_svg(*svg, figure)});
   }
-  const auto written = write_file(directory / "report.html", to_page(options, result, all));
+  const auto written = write_file(directory / "report.html", to_page(options, plan, result, all));
   if (!written) return fail(written.error());
   return std::string();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bench/report/markup.h"
+#include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
@@ -108,6 +109,27 @@ std::string matrix(const Topology& topology) {
   return out + "</tbody></table></div>\n";
 }
 
+/// After each fault; empty without faults.
+std::string gaps_section(const WanPlan& plan, const WanResult& result) {
+  const auto rows = gaps(plan, result);
+  if (rows.empty()) return {};
+  std::string out =
+      "<section>\n<h2>When something fails</h2>\n<p>The longest time without a commit at each "
+      "site, "
+      "in ms, from the fault to the next one or the end.</p>\n"
+      "<div class=\"wide\"><table>\n<thead><tr>" +
+      cell("th", "protocol", true) + cell("th", "after", true);
+  for (const std::string& site : result.placement.topology().sites())
+    out += cell("th", site, false);
+  out += "</tr></thead>\n<tbody>\n";
+  for (const std::vector<std::string>& row : rows) {
+    out += "<tr>";
+    for (std::size_t i = 0; i < row.size(); ++i) out += cell("td", row[i], i < 2);
+    out += "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n</section>\n";
+}
+
 std::string drawn(const DrawnFigure& one, bool titled) {
   const Figure& figure = one.figure;
   std::string out = "<figure>";
@@ -153,7 +175,7 @@ std::string remarks(const WanOptions& options, const WanResult& result) {
 
 }  // namespace
 
-std::string to_page(const WanOptions& options, const WanResult& result,
+std::string to_page(const WanOptions& options, const WanPlan& plan, const WanResult& result,
                     const std::vector<DrawnFigure>& figures) {
   const Topology& topology = result.placement.topology();
   const std::string title = "Latency on " + markup_text(topology.name());
@@ -170,6 +192,7 @@ std::string to_page(const WanOptions& options, const WanResult& result,
     begin = end + 2;
   }
   out += "<section>\n<h2>Every site</h2>\n" + table(options, result) + "</section>\n";
+  out += gaps_section(plan, result);
   out += section("Median and 99th percentile",
                  "Bars reach to the median, whiskers to the 99th percentile, and the line across a "
                  "bar is the bound. The site behind a protocol is where its leader is.",

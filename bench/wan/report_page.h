@@ -15,7 +15,7 @@ struct DrawnFigure {
   std::string svg;  ///< From inline_svg().
 };
 
-std::string to_page(const WanOptions& options, const WanResult& result,
+std::string to_page(const WanOptions& options, const WanPlan& plan, const WanResult& result,
                     const std::vector<DrawnFigure>& figures);
 
 }  // namespace epaxos::bench

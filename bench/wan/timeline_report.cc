@@ -33,21 +33,30 @@ std::string line_of(const std::string& begin, std::size_t at, const Second& seco
 
 }  // namespace
 
-std::string gaps_text(const WanPlan& plan, const WanResult& result) {
-  if (plan.faults.empty()) return {};
-  const Topology& topology = result.placement.topology();
-  std::vector<std::string> names{"longest time without a commit, ms", "after"};
-  for (const std::string& site : topology.sites()) names.push_back(">" + site);
-  TextTable table(names);
+std::vector<std::vector<std::string>> gaps(const WanPlan& plan, const WanResult& result) {
+  std::vector<std::vector<std::string>> rows;
   for (const WanRun& run : result.runs) {
     if (!run.measured.timeline) continue;
-    if (table.rows() > 0) table.add_gap();
     const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
     for (std::size_t fault = 0; fault < plan.faults.size(); ++fault) {
       std::vector<std::string> cells{name, plan.faults[fault].text};
       for (const Tick gap : run.measured.timeline->gap_us[fault]) cells.push_back(ms_text(gap, 0));
-      table.add(std::move(cells));
+      rows.push_back(std::move(cells));
     }
+  }
+  return rows;
+}
+
+std::string gaps_text(const WanPlan& plan, const WanResult& result) {
+  if (plan.faults.empty()) return {};
+  std::vector<std::string> names{"longest time without a commit, ms", "after"};
+  for (const std::string& site : result.placement.topology().sites()) names.push_back(">" + site);
+  TextTable table(names);
+  std::string run;
+  for (const std::vector<std::string>& row : gaps(plan, result)) {
+    if (!run.empty() && run != row.front()) table.add_gap();
+    run = row.front();
+    table.add(row);
   }
   return "\n" + table.text() + "From each fault to the next one or the end.\n";
 }

@@ -105,7 +105,8 @@ TEST(WanReport, FaultsAreMarkedOverTime) {
 
   ASSERT_EQ(run.status, 0) << run.out;
   EXPECT_THAT(text_of(out / "report.html"),
-              AllOf(HasSubstr("<h2>Over time</h2>"), HasSubstr(">at 2s kill EU<")));
+              AllOf(HasSubstr("<h2>Over time</h2>"), HasSubstr(">at 2s kill EU<"),
+                    HasSubstr("<h2>When something fails</h2>")));
   EXPECT_THAT(text_of(out / "summary.txt"), HasSubstr("longest time without a commit"));
   EXPECT_THAT(text_of(out / "series.csv"), HasSubstr("at 2s kill EU"));
 }
