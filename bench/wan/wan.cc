@@ -135,6 +135,11 @@ Result<WanPlan> plan(const WanOptions& options) {
     return fail(ErrorCode::kInvalidArgument,
                 "--rate needs --mode simulated: an emulated run has --clients and --think.");
   }
+  if (options.mode == WanMode::kEmulated && !options.trace.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--trace needs --mode simulated: the replicas of an emulated run are processes, "
+                "which nobody watches message by message.");
+  }
   if (const auto checked = check_linearizability_options(options); !checked) {
     return fail(checked.error());
   }
@@ -169,11 +174,12 @@ Result<WanPlan> plan(const WanOptions& options) {
 
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)()) {
   const Placement& placement = plan.places.placement;
-  WanResult result{placement, {}, 0, false};
+  WanResult result{placement, {}, 0, false, {}};
   Watcher watcher(plan.runs.size() * options.repeat, stop);
   const double cpu = cpu_seconds();
   RunOptions run_options = options.run;
   run_options.faults = plan.faults;
+  if (!options.trace.empty()) run_options.trace = &result.trace;
   run_options.timeline = !options.series.empty() || !options.out.empty();
   const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
   for (const WanPlan::Run& run : plan.runs) {
