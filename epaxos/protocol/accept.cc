@@ -76,6 +76,7 @@ void EpaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) 
   if (!voting_) return counters_.add(Count::kNotVoting);
   release_progress(*instance);
   give_way(id, message.ballot, out.now);
+  if (message.ballot > kInitialBallot) histories_.overtaken(id, from, out.now);
   instance->promise(message.ballot);
   instance->accept({message.ballot, message.nop, message.dependencies});
   if (!mutant(Mutant::kAcceptOkBeforeDurable)) log_vote(id, *instance, out);
@@ -98,6 +99,7 @@ void EpaxosCore::on_accept_ok(ReplicaId from, const AcceptOk& message, Effects& 
     from = others_.without(progress->accepted).first().value_or(from);
   }
   progress->accepted.add(from);
+  histories_.answered(id, from, InstanceHistory::Kind::kAcceptOk, out.now);
   evaluate_accept(id, *instance, out);
 }
 
@@ -107,6 +109,7 @@ void EpaxosCore::evaluate_accept(const InstanceId& id, Instance& instance, Effec
   if (!progress.accepted.contains(self_)) return;
   if (progress.accepted.size() < slow_quorum_size(n_)) return;
   const Dependencies dependencies = instance.vote()->dependencies;
+  histories_.decided_by(id, DecidedBy::kSlowPath, self_);
   // No wait for the disk: the value can be recovered from the durable votes of the quorum.
   learn_decision(id, instance, &dependencies, /*log=*/true, out);
   send(others_, Commit{id, CommitKind::kDependencies, dependencies, {}}, out, Release::kNow);
@@ -123,6 +126,8 @@ void EpaxosCore::on_nack(ReplicaId from, const Nack& message, Effects& out) {
   if (decides_fast(*instance)) return;
   // Somebody recovers the instance: stop counting. The questions about undecided slots find out how
   // it ended.
+  histories_.answered(id, from, InstanceHistory::Kind::kNack, out.now);
+  histories_.overtaken(id, message.current.replica, out.now);
   release_progress(*instance);
 }
 

@@ -44,18 +44,18 @@ bool EpaxosCore::fenced(const Footprint& footprint) const {
       fences_, [&](const FenceState& fence) { return conflicts(fence.footprint, footprint); });
 }
 
-/// True: the command was put aside, and is proposed later.
-bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies) {
+/// True: the command, which was given at `since`, was put aside, and is proposed later.
+bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies, Tick since) {
   if (fenced(proposal.footprint)) {
     counters_.add(Count::kDelayedByFence);
-    fenced_.emplace_back(proposal);
+    fenced_.emplace_back(proposal, since, std::nullopt);
     ++delayed_;
     return true;
   }
   const std::optional<Slot> behind = hot_behind(dependencies);
   if (!behind) return false;
   counters_.add(Count::kDelayedOnHotKey);
-  behind_[*behind].emplace_back(proposal);
+  behind_[*behind].emplace_back(proposal, since, behind);
   ++delayed_;
   return true;
 }
@@ -77,7 +77,9 @@ void EpaxosCore::propose_released(Effects& out) {
       Delayed next = std::move(released_.front());
       released_.pop_front();
       --delayed_;
-      if (voting_ && delay(next.proposal, dependencies_of(next.proposal.footprint))) continue;
+      const bool waits =
+          voting_ && delay(next.proposal, dependencies_of(next.proposal.footprint), next.since);
+      if (waits) continue;
       proposals.push_back(next.proposal);
       batch.push_back(std::move(next));
     }
@@ -89,7 +91,12 @@ void EpaxosCore::propose_released(Effects& out) {
     while (!rest.empty()) {
       const std::size_t count = commands_that_fit(rest, kBlockCommandsMax, kBlockBytesMax);
       const Footprint footprint = merged_footprint(rest.first(count));
-      submit(rest.first(count), footprint, dependencies_of(footprint), out);
+      const Slot slot = submit(rest.first(count), footprint, dependencies_of(footprint), out);
+      const Delayed& oldest = batch[proposals.size() - rest.size()];
+      if (slot > Slot()) {
+        histories_.was_delayed({self_, slot}, oldest.since, oldest.behind.value_or(Slot()),
+                               !oldest.behind);
+      }
       rest = rest.subspan(count);
     }
   }
