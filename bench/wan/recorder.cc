@@ -16,16 +16,13 @@ void Recorder::add(const Sample& sample) {
   if (timeline_) add_to_timeline(sample);
   if (!is_measured(sample.sent_us)) return;
   SiteLatency& seen = run_.sites[sample.site];
+  if (sample.late_us) seen.late_us.add(*sample.late_us);
   if (!sample.executed) {
     ++seen.failed;
     return;
   }
-  seen.execution_us.add(sample.execution_us);
-  seen.commit_us.add(sample.commit_us);
-}
-
-void Recorder::add_unsent(std::size_t site, Tick due_us) {
-  if (is_measured(due_us)) ++run_.sites[site].unsent;
+  seen.add(sample.commit_us, sample.execution_us);
+  (sample.reads ? seen.reads : seen.writes).add(sample.commit_us, sample.execution_us);
 }
 
 void Recorder::add_to_timeline(const Sample& sample) {

@@ -101,7 +101,7 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
       return decoded<ReadIndexReply>(frame,
                                      [&](const ReadIndexReply& m) { on_read_index_reply(m); });
     case LogMessage::kWanted:
-      return decoded<Wanted>(frame, [&](const Wanted& m) { on_wanted(m, out.now); });
+      return decoded<Wanted>(frame, [&](const Wanted& m) { on_wanted(from, m, out.now); });
   }
   add(Count::kUnknownType);
 }
@@ -179,7 +179,7 @@ void MultiPaxosCore::storage_full(bool full) {
     role_ = Role::kFollower;
     adopted_.clear();
     wants_.fill(0);
-    stop_reads();
+    reads_.begin();
     heartbeat_due_ = resend_due_ = kNever;
     election_due_ = 0;  // The next tick says when.
   }

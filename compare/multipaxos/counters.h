@@ -43,6 +43,8 @@ enum class Count : std::uint8_t {
   kContradictsVote,      ///< Another entry at a ballot that was voted at.
   kContradictsDecision,  ///< Another decision than the one known.
   kTooFarAhead,          ///< A slot too far above what is decided here.
+  kNeverAsked,           ///< An answer to what this replica never said.
+  kLastBallot,           ///< No ballot, as none is left.
   kStorageFull,          ///< Dropped because nothing can be made durable now.
   kTurnFull,             ///< Dropped because the turn has gathered enough already.
   kNotVoting,            ///< A vote was asked of a replica that must not vote.
@@ -92,6 +94,8 @@ inline constexpr Counters::Names kCountNames{
     "refused_contradicts_vote",
     "refused_contradicts_decision",
     "refused_too_far_ahead",
+    "refused_never_asked",
+    "refused_last_ballot",
     "refused_storage_full",
     "refused_turn_full",
     "refused_not_voting",

@@ -164,6 +164,10 @@ bool MultiPaxosCore::learn(Slot slot, const Entry& entry, Bytes encoded, Effects
     if (known && !same) add(Count::kContradictsDecision);
     return false;
   }
+  if (slot.value() > log_.base().value() + LogWindow::kSpanMax) {
+    add(Count::kTooFarAhead);
+    return false;
+  }
   if (!known || known->ballot < ballot) {
     log_.set(slot, encoded);
     records_.put(slot, out.append(encoded), out);

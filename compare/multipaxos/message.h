@@ -3,6 +3,8 @@
 // What the replicas of a log say to each other, as plain values. Views live as long as the frame
 // that they were decoded from. Source: Lamport, "Paxos Made Simple", 3.
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "compare/log/entry.h"
@@ -44,17 +46,18 @@ struct Promise {
   };
   Ballot ballot;
   Slot from;
-  Slot through;              ///< kThroughAll: the last part.
-  Slot decided_up_to;        ///< All up to here is decided, and the sender knows how.
-  Slot floor;                ///< All up to here only an image can tell.
-  std::vector<Voted> votes;  ///< Ascending, none at or below decided_up_to.
+  Slot through;        ///< kThroughAll: the last part.
+  Slot decided_up_to;  ///< All up to here is decided, and the sender knows how.
+  Slot floor;          ///< All up to here only an image can tell.
+  /// Ascending, none at or below decided_up_to, and none at a higher ballot.
+  std::vector<Voted> votes;
 };
 
 /// "Vote for these entries." The leader of `ballot` -> everybody.
 struct Accept {
   static constexpr MessageType kType = MessageType::kAccept;
   Ballot ballot;
-  Slot decided_up_to;  ///< As in Heartbeat.
+  Slot decided_up_to;  ///< As in Heartbeat, and below `first`.
   Slot first;          ///< The entries stand here and behind it, without a gap.
   Bytes entries;       ///< At least one; the round of each is `ballot`.
 };
@@ -132,6 +135,11 @@ Slice encode(const Fetch& message, Effects& out);
 Slice encode(const Learn& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
 Slice encode(const Forgot& message, Effects& out);
+
+/// As encode(), with room for entries in place of those of the message: returns where their bytes
+/// go. Valid until the next use of `out`.
+std::span<std::byte> encode_with_room(const Accept& message, std::size_t entry_bytes, Effects& out,
+                                      Slice& body);
 
 /// Reads a body of a group of `replicas`. False: malformed, and `out` is unspecified. That entries
 /// are such, with blocks that make sense, is checked. Precondition: `body` starts at a multiple of

@@ -39,7 +39,8 @@ constexpr const char* kMarks[] = {"ballots_opened",
 constexpr const char* kAlwaysZero[] = {
     "refused_malformed_frame",      "refused_malformed_block",       "refused_wrong_group",
     "refused_wrong_epoch",          "refused_unknown_type",          "refused_contradicts_vote",
-    "refused_contradicts_decision", "refused_not_the_ballots_owner",
+    "refused_contradicts_decision", "refused_not_the_ballots_owner", "refused_never_asked",
+    "refused_last_ballot",
 };
 
 std::string range(Slot first, Slot last) {

@@ -29,8 +29,6 @@ class PeerProgress {
   bool answered = false;   ///< Since this leader began.
   Tick heard_at = 0;
   Tick round_trip_us = 0;  ///< Smoothed; 0: not measured.
-  Tick confirmed_at = 0;   ///< What was sent then it has answered, in this term.
-  Tick lease_until = 0;    ///< And with that promised to follow nobody else.
 
   [[nodiscard]] bool counts() const { return voting && !forgot; }
 
@@ -40,7 +38,6 @@ class PeerProgress {
     match_index = LogIndex();
     probing = probe_due = answered = false;
     heard_at = now;
-    confirmed_at = lease_until = 0;
     forget_flight();
   }
 

@@ -149,7 +149,7 @@ void RaftCore::send_without_entries(ReplicaSet to, bool answer, Effects& out) {
   }
   AppendEntries message = append_after(prev, *prev_term, out.now);
   message.answer = answer;
-  if (answer) question_sent_at_ = out.now;
+  if (answer) reads_.question_left(out.now);
   send(to, message, out, Release::kNow);
 }
 
@@ -182,6 +182,10 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
     return learn_match(from, message);
   }
   if (role_ != Role::kLeader || message.term < current_term_) return counters_.add(Count::kStale);
+  // In this term it answers this leader, in this life.
+  if (message.sent_at > out.now || (message.success && message.prev_log_index > last_log_index())) {
+    return counters_.add(Count::kNeverAsked);
+  }
   PeerProgress& peer = peers_[from.value()];
   if (peer.forgot) counters_.add(Count::kPeerForgot);
   peer.heard_at = out.now;
@@ -196,13 +200,10 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
     }
     return back_up(peer, message);
   }
-  if (message.match_index > last_log_index() || message.prev_log_index > last_log_index()) {
-    return counters_.add(Count::kStale);
-  }
   peer.matches(message.match_index);
   peer.agrees(message.prev_log_index);
   advance_commit();
-  note_confirmation(peer, message, out);
+  note_confirmation(from, message, out);
   pursue_transfer(out);
 }
 
@@ -242,7 +243,7 @@ void RaftCore::back_up(PeerProgress& peer, const AppendEntriesReply& message) co
 
 /// Only answers that waited for no disk say how far away a replica is.
 void RaftCore::measure(PeerProgress& peer, const AppendEntriesReply& message, Tick now) {
-  if (message.sent_at == 0 || message.sent_at > now) return;
+  if (message.sent_at == 0) return;
   const Tick sample = std::min<Tick>(now - message.sent_at, 10 * kSecond);
   const Tick before = peer.round_trip_us == 0 ? sample : peer.round_trip_us;
   peer.round_trip_us = std::max<Tick>(1, (7 * before + sample) / 8);

@@ -59,6 +59,8 @@ struct CoreConfig {
   Tick retransmit_max_us = 5'000'000;
   Tick fast_wait_us = 50'000;       ///< After a slow quorum: how long a fast one is waited for.
   bool wait_for_fast_path = false;  ///< Wait out fast_wait_us even when a fast quorum has answered.
+  /// Proposals go to the nearest peers that can decide, to the others when these do not answer.
+  bool thrifty = false;
   Tick gossip_us = 200'000;         ///< Between Frontier messages.
   Tick question_us = 200'000;       ///< Before a hole or an undecided instance is asked about.
   bool limit_hot_keys = true;   ///< One undecided own instance on a key that others contend for.
@@ -273,6 +275,7 @@ struct Protocol {
   std::function<std::unique_ptr<Core>(const CoreConfig&)> make_core;
   Reads reads = Reads::kLog;     ///< Unless somebody wishes otherwise; kLog: there is no other way.
   bool changes_members = false;  ///< Core::change_members() is there, and spares are.
+  bool can_be_thrifty = false;   ///< Heeds CoreConfig::thrifty.
 };
 
 }  // namespace epaxos

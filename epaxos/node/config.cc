@@ -161,7 +161,10 @@ std::string ClusterConfig::to_toml() const {
          "far "
          "to\n# execute (index), after asking a majority or while its lease runs (lease).\n"
       << (reads ? "reads = " : "# reads = ")
-      << quoted(epaxos::to_string(reads.value_or(Reads::kIndex))) << "\n";
+      << quoted(epaxos::to_string(reads.value_or(Reads::kIndex)))
+      << "\n\n# EPaxos: proposals go to the nearest replicas that can decide, and to the others "
+         "when\n# these do not answer. Fewer messages; a slow or dead replica costs more time.\n"
+      << config::kThrifty << " = " << (core.thrifty ? "true" : "false") << "\n";
   ClusterConfig copy = *this;
   std::string_view table;
   for (const config::NumberKey& key : config::number_keys()) {

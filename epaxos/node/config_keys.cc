@@ -93,7 +93,8 @@ std::span<const NumberKey> number_keys() {
 
 std::vector<std::string_view> known_keys(std::string_view table) {
   if (table.empty()) {
-    return {"name", "id", "durability", "reads", "replicas", "limits", "timers", "emulation"};
+    return {"name",     "id",     "durability", "reads",    kThrifty,
+            "replicas", "limits", "timers",     "emulation"};
   }
   if (table == "emulation") return {kOneWay, kJitter, kLoss, kLossDelay, kBandwidth};
   if (table == "replicas") return {"peer", "client", "site", kMember};

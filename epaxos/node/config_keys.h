@@ -26,6 +26,7 @@ struct NumberKey {
 std::span<const NumberKey> number_keys();
 
 /// The one switch, of the table [timers].
+inline constexpr std::string_view kThrifty = "thrifty";
 inline constexpr std::string_view kWaitForFastPath = "wait_for_fast_path";
 
 /// And the one of [[replicas]].

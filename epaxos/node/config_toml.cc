@@ -21,6 +21,7 @@ class FileReader {
     read_id(file);
     read_durability(file);
     read_reads(file);
+    read_bool(file, "", config::kThrifty, config_.core.thrifty);
     read_replicas(file);
     for (const std::string_view table : {"limits", "timers"}) read_numbers(file, table);
     read_emulation(file);

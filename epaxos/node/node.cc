@@ -241,6 +241,11 @@ Result<std::unique_ptr<Node>> Node::open(NodeConfig config, std::unique_ptr<Stat
                     "\", which a protocol with a leader can do, and " + parts->protocol.name +
                     " has none. Remove the line, or write reads = \"log\".");
   }
+  if (config.cluster.core.thrifty && !parts->protocol.can_be_thrifty) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The cluster file says thrifty = true, which only epaxos can be, and not " +
+                    parts->protocol.name + ". Remove the line, or write thrifty = false.");
+  }
   parts->config = std::move(config);
   if (const Result<void> opened = parts->open(std::move(machine)); !opened) {
     parts->give_up();

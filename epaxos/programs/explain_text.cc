@@ -144,8 +144,7 @@ void tell_proposal(const Life& life, Story& story) {
   story.add(life.number("proposed_us"), life.owner() + " proposed it with " + commands +
                                             (commands == "1" ? " command" : " commands") +
                                             ", to come after " + life.slots("initial") + retries);
-  story.add(life.number("pre_accept_sent_us"),
-            "the proposal was durable, and PreAccept left for all others");
+  story.add(life.number("pre_accept_sent_us"), "the proposal was durable, and PreAccept left");
 }
 
 /// "R3.44 (proposed: R3 up to 41)".

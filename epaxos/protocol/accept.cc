@@ -13,7 +13,9 @@ void EpaxosCore::start_accept(const InstanceId& id, Instance& instance, Effects&
   if (!mutant(Mutant::kOwnVoteNotDurable)) log_vote(id, instance, out);
   // The own vote counts when it is durable, and the prefix gate holds the Accept until then.
   awaits_durable_.push_back({out.batch, DurableStep::kVote, id.slot});
-  send(others_, Accept{id, kInitialBallot, false, progress.merged, instance.block()}, out);
+  const ReplicaSet asked = config_.thrifty ? nearness_.nearest(slow_quorum_size(n_) - 1) : others_;
+  progress.tally.not_asked = progress.tally.not_asked.without(asked);
+  send(asked, Accept{id, kInitialBallot, false, progress.merged, instance.block()}, out);
 }
 
 void EpaxosCore::log_vote(const InstanceId& id, const Instance& instance, Effects& out) const {
@@ -110,9 +112,11 @@ void EpaxosCore::evaluate_accept(const InstanceId& id, Instance& instance, Effec
   if (progress.accepted.size() < slow_quorum_size(n_)) return;
   const Dependencies dependencies = instance.vote()->dependencies;
   histories_.decided_by(id, DecidedBy::kSlowPath, self_);
+  const ReplicaSet not_asked = progress.tally.not_asked;
   // No wait for the disk: the value can be recovered from the durable votes of the quorum.
   learn_decision(id, instance, &dependencies, /*log=*/true, out);
-  send(others_, Commit{id, CommitKind::kDependencies, dependencies, {}}, out, Release::kNow);
+  const Commit commit{id, CommitKind::kDependencies, dependencies, {}};
+  tell_decision(id, instance, commit, not_asked, out);
 }
 
 void EpaxosCore::on_nack(ReplicaId from, const Nack& message, Effects& out) {

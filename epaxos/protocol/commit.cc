@@ -60,6 +60,14 @@ Commit EpaxosCore::full_commit(const InstanceId& id, const Instance& instance) c
   return {id, CommitKind::kFull, instance.decided_dependencies(), instance.block()};
 }
 
+/// Whoever was asked has the proposal; the others get it with the decision.
+void EpaxosCore::tell_decision(const InstanceId& id, const Instance& instance, const Commit& commit,
+                               ReplicaSet not_asked, Effects& out) const {
+  send(others_.without(not_asked), commit, out, Release::kNow);
+  if (not_asked.size() == 0) return;
+  send(not_asked, full_commit(id, instance), out, Release::kNow);
+}
+
 bool EpaxosCore::matches_decision(const Instance& instance, const Commit& message) const {
   if (message.kind == CommitKind::kNop) return instance.decided_nop();
   if (instance.decided_nop()) return false;

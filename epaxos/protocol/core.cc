@@ -31,7 +31,9 @@ std::unique_ptr<Core> make_core(const CoreConfig& config) {
 }
 
 Protocol epaxos() {
-  return {"epaxos", make_core};
+  Protocol protocol{"epaxos", make_core};
+  protocol.can_be_thrifty = true;
+  return protocol;
 }
 
 EpaxosCore::EpaxosCore(const CoreConfig& config)
@@ -45,6 +47,7 @@ EpaxosCore::EpaxosCore(const CoreConfig& config)
       graph_(config.replica_count),
       histories_(config.self, config.history_instances),
       retransmit_(config.retransmit_us, config.retransmit_max_us),
+      nearness_(others_),
       floor_(config.replica_count),
       next_floor_(config.replica_count),
       heard_floor_(config.replica_count),
@@ -82,7 +85,7 @@ void EpaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) 
   check(from.value() < n_ && from != self_, "the host lets only peers speak");
   if (frame.group != config_.group) return counters_.add(Count::kWrongGroup);
   if (frame.epoch != config_.epoch) return counters_.add(Count::kWrongEpoch);
-  peers_[from.value()].asked_at = kNever;
+  note_heard(from, out.now);
   if (is_full(out)) return counters_.add(Count::kTurnFull);  // A lost message, no more.
   if (peers_[from.value()].forgot && !is_a_question(frame.type)) {
     return counters_.add(Count::kPeerForgot);
@@ -410,7 +413,8 @@ void EpaxosCore::put(RecordKind kind, const InstanceId& id, Slice value, Effects
 void EpaxosCore::resend_open(const InstanceId& id, const Instance& instance, ReplicaSet to,
                              Effects& out) {
   if (!voting_) return;  // It has forgotten votes, so its own no longer count.
-  const Progress& progress = progress_[instance.progress];
+  Progress& progress = progress_[instance.progress];
+  progress.tally.not_asked = progress.tally.not_asked.without(to);
   if (progress.stage == Stage::kPreAccepting) {
     send(to.without(progress.tally.answered),
          PreAccept{id, instance.initial_dependencies(), instance.block()}, out);
@@ -419,6 +423,16 @@ void EpaxosCore::resend_open(const InstanceId& id, const Instance& instance, Rep
     send(to.without(progress.accepted),
          Accept{id, kInitialBallot, false, vote.dependencies, instance.block()}, out);
   }
+}
+
+/// Whoever was cut off and is heard again may answer at last what was sent in vain, and again ever
+/// later. Without this a command would wait for up to retransmit_max_us after a partition's end.
+void EpaxosCore::note_heard(ReplicaId peer, Tick now) {
+  Peer& state = peers_[peer.value()];
+  if (now - state.heard_at >= config_.retransmit_us) retransmit_.hasten(now);
+  nearness_.note_heard(peer);
+  state.heard_at = now;
+  state.asked_at = kNever;
 }
 
 void EpaxosCore::retransmit_due(Effects& out) {
@@ -431,6 +445,11 @@ void EpaxosCore::retransmit_due(Effects& out) {
     if (storage_full_) continue;  // It would only wait in line until there is room.
     counters_.add(Count::kRetransmissions);
     histories_.resent(id);
+    const Progress& progress = progress_[instance->progress];
+    if (progress.stage == Stage::kPreAccepting) {
+      const ReplicaSet asked = others_.without(progress.tally.not_asked);
+      nearness_.note_silence(asked.without(progress.tally.answered));
+    }
     resend_open(id, *instance, others_, out);
   }
 }

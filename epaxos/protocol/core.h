@@ -26,6 +26,7 @@
 #include "epaxos/protocol/instance_table.h"
 #include "epaxos/protocol/message.h"
 #include "epaxos/protocol/message_codec.h"
+#include "epaxos/protocol/nearness.h"
 #include "epaxos/protocol/progress.h"
 #include "epaxos/protocol/quorum.h"
 #include "epaxos/protocol/record.h"
@@ -111,6 +112,7 @@ class EpaxosCore final : public Core {
     unsigned attempts = 0;
   };
   struct Peer {
+    Tick heard_at = 0;       ///< The last time that anything was heard.
     Tick asked_at = kNever;  ///< A question that nothing was heard after.
     bool votes = true;       ///< By its own word; whoever does not, never finishes what it began.
     unsigned wrongly_suspected = 0;  ///< How often it answered after all, until suspected_at.
@@ -308,6 +310,9 @@ class EpaxosCore final : public Core {
   template <class Message, class Handler>
   void dispatch(const net::Frame& frame, Handler handle);
   void resend_open(const InstanceId& id, const Instance& instance, ReplicaSet to, Effects& out);
+  void note_heard(ReplicaId peer, Tick now);
+  void tell_decision(const InstanceId& id, const Instance& instance, const Commit& commit,
+                     ReplicaSet not_asked, Effects& out) const;
   void retransmit_due(Effects& out);
   void fast_wait_due(Effects& out);
   Instance* admit(const InstanceId& id);
@@ -382,6 +387,7 @@ class EpaxosCore final : public Core {
   ProgressPool progress_;
   std::deque<AwaitsDurable> awaits_durable_;
   RetransmitQueue retransmit_;
+  Nearness nearness_;
   DueQueue fast_wait_;
   std::deque<InstanceId> resubmit_;
 

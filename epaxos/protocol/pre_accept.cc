@@ -97,6 +97,7 @@ void EpaxosCore::vote_pre_accept(const InstanceId& id, Instance& instance, bool 
 void EpaxosCore::on_pre_accept_ok(ReplicaId from, const PreAcceptOk& message, Effects& out) {
   const InstanceId& id = message.instance;
   if (id.row != self_) return counters_.add(Count::kNotTheOwner);
+  nearness_.note_answer(from, id.slot, out.now);
   Instance* const instance = instances_.find(id);
   Progress* const progress = instance == nullptr ? nullptr : progress_of(*instance);
   if (progress == nullptr || progress->stage != Stage::kPreAccepting ||
@@ -174,8 +175,9 @@ void EpaxosCore::decide_fast(const InstanceId& id, Instance& instance, Effects& 
   counters_.add(Count::kFastPath);
   const Dependencies dependencies = instance.initial_dependencies();
   histories_.decided_by(id, DecidedBy::kFastPath, self_);
+  const ReplicaSet not_asked = progress_[instance.progress].tally.not_asked;
   learn_decision(id, instance, &dependencies, /*log=*/false, out);
-  send(others_, Commit{id, CommitKind::kInitial, {}, {}}, out, Release::kNow);
+  tell_decision(id, instance, Commit{id, CommitKind::kInitial, {}, {}}, not_asked, out);
 }
 
 }  // namespace epaxos::protocol

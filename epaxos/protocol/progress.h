@@ -79,6 +79,12 @@ class DueQueue {
     entries_.pop_front();
     return slot;
   }
+  /// All of them are due at that time, if not before.
+  void hasten(Tick due) {
+    for (auto entry = entries_.rbegin(); entry != entries_.rend() && entry->due > due; ++entry) {
+      entry->due = due;
+    }
+  }
   /// Forgets entries at the front that are over.
   template <class IsOver>
   void trim(IsOver is_over) {
@@ -99,6 +105,10 @@ class RetransmitQueue {
   void push(Tick now, Slot slot, std::size_t attempt) {
     const std::size_t level = std::min(attempt, kLevels - 1);
     levels_[level].push(now + std::min(first_ << level, longest_), slot);
+  }
+  /// What was sent again already is due at once. Cost: of all such entries.
+  void hasten(Tick now) {
+    for (std::size_t level = 1; level < kLevels; ++level) levels_[level].hasten(now);
   }
   [[nodiscard]] Tick next() const {
     Tick next = kNever;

@@ -130,15 +130,17 @@ Slot EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
   instance->record(initial);
   instance->pre_accept(initial);
   instance->progress = progress_.add(id.slot, initial);
-  progress_[instance->progress].tally.answered.add(self_);
-  progress_[instance->progress].tally.matched.add(self_);
+  const ReplicaSet asked =
+      config_.thrifty ? nearness_.choose(fast_quorum_size(n_) - 1, id.slot, out.now) : others_;
+  PreAcceptTally& tally = progress_[instance->progress].tally;
+  tally = {others_.without(asked), ReplicaSet::only(self_), ReplicaSet::only(self_)};
 
   put(RecordKind::kPreAccepted, id, body, out);
   awaits_durable_.push_back({out.batch, DurableStep::kProposal, id.slot});
   // Otherwise a crash may forget what others have heard.
   const Release release = gated_without(
       mutant(Mutant::kSlotReuse) ? Mutant::kSlotReuse : Mutant::kPreAcceptBeforeDurable);
-  if (others_.size() > 0) send_body(others_, MessageType::kPreAccept, body, out, release);
+  if (asked.size() > 0) send_body(asked, MessageType::kPreAccept, body, out, release);
   retransmit_.push(out.now, id.slot, 0);
   counters_.add(Count::kProposedInstances);
   counters_.add(Count::kProposedCommands, batch.size());

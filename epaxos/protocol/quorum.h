@@ -67,6 +67,7 @@ enum class Path { kPending, kFast, kSlow };
 
 /// The owner's count of ballot-0 votes for one instance, itself included. Source: protocol.md 6.3.
 struct PreAcceptTally {
+  ReplicaSet not_asked;  ///< By a thrifty owner (18.2): they do not know the proposal.
   ReplicaSet answered;
   ReplicaSet matched;  ///< Answered exactly the owner's initial dependencies.
 
@@ -76,7 +77,8 @@ struct PreAcceptTally {
     const int fast = fast_quorum_size(replica_count) - (mutant(Mutant::kWrongFastQuorum) ? 1 : 0);
     if (matched.size() >= fast) return Path::kFast;
     if (answered.size() < slow_quorum_size(replica_count)) return Path::kPending;
-    const bool impossible = matched.size() + (replica_count - answered.size()) < fast;
+    const int missing = replica_count - answered.size() - not_asked.without(answered).size();
+    const bool impossible = matched.size() + missing < fast;
     const bool nearest_have_answered = !patient && answered.size() >= fast;
     return impossible || nearest_have_answered || waited ? Path::kSlow : Path::kPending;
   }

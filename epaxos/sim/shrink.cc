@@ -100,6 +100,7 @@ class Shrinker {
                               &SwarmPlan::held_undecided_max,
                               &SwarmPlan::in_flight_max,
                               &SwarmPlan::wait_for_fast_path,
+                              &SwarmPlan::thrifty,
                               &SwarmPlan::question_us,
                               &SwarmPlan::suspicion_us,
                               &SwarmPlan::recovery_stagger_us,

@@ -44,6 +44,7 @@ constexpr std::array kFields{
     Field{"held_undecided_max", &SwarmPlan::held_undecided_max},
     Field{"in_flight_max", &SwarmPlan::in_flight_max},
     Field{"wait_for_fast_path", &SwarmPlan::wait_for_fast_path},
+    Field{"thrifty", &SwarmPlan::thrifty},
     Field{"question_us", &SwarmPlan::question_us},
     Field{"suspicion_us", &SwarmPlan::suspicion_us},
     Field{"recovery_stagger_us", &SwarmPlan::recovery_stagger_us},
@@ -270,6 +271,7 @@ SwarmPlan draw_plan(std::uint64_t seed, const SwarmLimits& limits) {
   draw_keeping(stream(seed, Purpose::kConfiguration, 5), plan);
   draw_members(stream(seed, Purpose::kConfiguration, 7), limits, plan);
   draw_reads(stream(seed, Purpose::kConfiguration, 6), limits, plan);
+  plan.thrifty = stream(seed, Purpose::kConfiguration, 8).below(4) == 0 ? 1 : 0;
   return plan;
 }
 
@@ -309,6 +311,7 @@ ClusterConfig SwarmPlan::cluster() const {
   }
   config.core.batch_commands_max = batch_commands_max;
   config.core.wait_for_fast_path = wait_for_fast_path != 0;
+  config.core.thrifty = thrifty != 0;
   if (has(FaultClass::kHaste)) {
     if (question_us > 0) config.core.question_us = question_us;
     if (suspicion_us > 0) {

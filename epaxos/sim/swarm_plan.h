@@ -87,6 +87,7 @@ struct SwarmPlan {
   std::uint64_t held_undecided_max = 0;
   std::uint64_t in_flight_max = 0;
   std::uint64_t wait_for_fast_path = 0;
+  std::uint64_t thrifty = 0;
   std::uint64_t question_us = 0;  ///< These: CoreConfig's, if there is haste; 0: default.
   std::uint64_t suspicion_us = 0;
   std::uint64_t recovery_stagger_us = 0;

@@ -9,6 +9,8 @@
 
 namespace epaxos::compare::multipaxos {
 
+inline constexpr Ballot kBallot{3, kB};
+
 constexpr CommandId command(std::uint64_t number) {
   return {7, number};
 }
@@ -30,6 +32,13 @@ std::vector<std::uint64_t> words_of(const Message& message) {
   std::vector<std::uint64_t> words(body.size() / 8);
   copy_bytes(body, words.data());
   return words;
+}
+
+/// An entry without commands, proposed at this ballot.
+inline std::vector<std::byte> nop_at(Ballot ballot) {
+  std::vector<std::byte> encoded(kEntryHeaderBytes);
+  encode_entry({ballot.packed(), {}, {}}, encoded);
+  return encoded;
 }
 
 class Group : public StagedCores {
@@ -81,5 +90,16 @@ class Group : public StagedCores {
     }
   }
 };
+
+/// What one core says when it gets this.
+template <class Message>
+std::deque<Letter> answers(Group& group, ReplicaId from, ReplicaId to, const Message& message) {
+  group.letters.clear();
+  const auto words = words_of(message);
+  group.letters.push_back(
+      {from, to, static_cast<net::FrameType>(Message::kType), words, words.size() * 8});
+  group.deliver(0);
+  return group.letters;
+}
 
 }  // namespace epaxos::compare::multipaxos

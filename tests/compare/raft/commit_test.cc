@@ -69,8 +69,7 @@ TEST(PaperFigure8, TheEntryCanStillBeOverwritten) {
 TEST(Commit, ARefusalSaysNothingAboutWhatAFollowerHas) {
   Subject a(config(kA, 3), disk_of({1, 1, 1}, 1));
   a.lead();
-  AppendEntriesReply refusal{Term(2),     false,  true,        LogIndex(3),
-                             LogIndex(4), Term(), LogIndex(2), 0};
+  AppendEntriesReply refusal{Term(2), false, true, LogIndex(3), {}, Term(), LogIndex(2), 0};
 
   a.deliver(kB, refusal);
 
@@ -91,6 +90,8 @@ TEST(Commit, WhoSaysToHaveMoreThanThereIsIsNotBelieved) {
   a.lead();
   a.acknowledge(kB, 50);
   EXPECT_EQ(a.commit(), 0u);
+  EXPECT_EQ(a.core.peer(kB).match_index, LogIndex(0));
+  EXPECT_EQ(a.count(Count::kNeverAsked), 1u);
 }
 
 TEST(Commit, IsToldAtOnceThoughThereIsNothingElseToSay) {

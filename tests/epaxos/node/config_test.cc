@@ -51,6 +51,7 @@ name = "shop"
 id = "000102030405060708090a0b0c0d0e0f"
 durability = "async"
 reads = "lease"
+thrifty = true
 [limits]
 batch_commands_max = 16
 pending_max = 99
@@ -67,6 +68,7 @@ wait_for_fast_path = true
   EXPECT_EQ(config.pending_max, 99u);
   EXPECT_EQ(config.core.gossip_us, 12345u);
   EXPECT_TRUE(config.core.wait_for_fast_path);
+  EXPECT_TRUE(config.core.thrifty);
   ASSERT_EQ(config.replica_count(), 3);
   EXPECT_EQ(config.replicas[1].peer, "tcp://127.0.0.1:7001");
   EXPECT_EQ(config.replicas[1].client, "tcp://127.0.0.1:7101");
@@ -81,6 +83,7 @@ TEST(ClusterConfig, WhatAFileDoesNotSayIsTheDefault) {
   EXPECT_EQ(config.id, cluster_id_of("shop"));
   EXPECT_EQ(config.core.batch_commands_max, CoreConfig().batch_commands_max);
   EXPECT_FALSE(config.core.wait_for_fast_path);
+  EXPECT_FALSE(config.core.thrifty);
 }
 
 TEST(ClusterConfig, AnEvenNumberOfReplicasIsFineAndNoted) {
@@ -118,6 +121,7 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   config.core.gossip_us = 1004;
   config.core.question_us = 1005;
   config.core.wait_for_fast_path = true;
+  config.core.thrifty = true;
   config.reads = Reads::kLog;
   config.replicas[3].site = "a \"quoted\" \\ site";
   const std::string file = config.to_toml();
@@ -140,6 +144,7 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   EXPECT_EQ(again.core.held_bytes_max, std::uint64_t{1} << 21);
   EXPECT_EQ(again.core.history_instances, 5004u);
   EXPECT_TRUE(again.core.wait_for_fast_path);
+  EXPECT_TRUE(again.core.thrifty);
 }
 
 TEST(ClusterConfig, TheHashTellsApartWhatReplicasMustAgreeOnAndNothingElse) {

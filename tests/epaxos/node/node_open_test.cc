@@ -63,6 +63,21 @@ TEST(NodeOpen, AWayToReadThatTheProtocolCannotIsAClearError) {
   EXPECT_TRUE(cluster.try_open(0));
 }
 
+TEST(NodeOpen, ThriftWithAProtocolThatHasNoneIsAClearError) {
+  LocalCluster cluster(1);
+  cluster.config().core.thrifty = true;
+  const Error error = error_of(cluster.try_open(0, [](NodeConfig& config) {
+    config.protocol = protocol::epaxos();
+    config.protocol->name = "another";
+    config.protocol->can_be_thrifty = false;
+  }));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("thrifty = true"), HasSubstr("not another"),
+                                   HasSubstr("write thrifty = false")));
+
+  EXPECT_TRUE(cluster.try_open(0));
+}
+
 TEST(NodeOpen, ADirectoryInUseNamesWhoHasIt) {
   LocalCluster cluster(1, Durability::kSync);
   cluster.open_all();

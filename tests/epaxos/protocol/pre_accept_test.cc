@@ -359,6 +359,26 @@ TEST(PreAcceptOk, UnansweredRequestsAreSentAgainToThoseWhoAreSilentMoreAndMoreRa
   EXPECT_TRUE(any<PreAccept>(a.advance(first))) << "twice as long";
 }
 
+TEST(PreAcceptOk, WhoIsHeardAfterASilenceGetsAtOnceWhatWasSentInVain) {
+  const Tick first = config(kA, 5).retransmit_us;
+  const Frontier word{Dependencies(5), Dependencies(5), Dependencies(5)};
+  for (const bool was_silent : {false, true}) {
+    SCOPED_TRACE(was_silent ? "silent" : "heard all the time");
+    Subject a(kA, 5);
+    a.propose({write("x")});
+    a.durable();
+    for (int part = 1; part <= 32; ++part) {  // Sent again after 1, 3, 7 and 15 times `first`.
+      a.advance(first / 2);
+      if (!was_silent) a.deliver(kB, word);
+    }
+
+    a.deliver(kB, word);
+
+    EXPECT_EQ(any<PreAccept>(a.advance(1)), was_silent);
+    EXPECT_FALSE(any<PreAccept>(a.advance(first))) << "no more often than before";
+  }
+}
+
 TEST(GroupOfOne, CommitsWhenItsOwnVoteIsDurable) {
   Subject a(kA, 1);
   EXPECT_TRUE(a.propose({write("x")}).sends.empty());
