@@ -243,6 +243,7 @@ void DependencyGraph::retry_waiters(NodeIndex blocker) {
   nodes_[blocker].first_waiter = nodes_[blocker].last_waiter = kNone;
   while (waiter != kNone) {
     Node& node = nodes_[waiter];
+    if (watch_ != nullptr) watch_->on_retry(node.id, nodes_[blocker].id);
     const NodeIndex next = node.next_waiter;
     node.next_waiter = kNone;
     node.listed = false;
@@ -301,7 +302,7 @@ void DependencyGraph::take_ready(std::vector<InstanceId>& out) {
     if (is_done(node.id)) continue;
     if (all_executed(node)) {
       component_.assign(1, root);
-      run_component(out);
+      run_component(root, out);
     } else {
       walk(root, out);
     }
@@ -318,10 +319,7 @@ bool DependencyGraph::all_executed(const Node& node) const {
 }
 
 void DependencyGraph::walk(NodeIndex root, std::vector<InstanceId>& out) {
-  if (known_blocked(root)) {
-    move_waiters(root, blocker_);
-    return add_waiter(blocker_, root);
-  }
+  if (known_blocked(root)) return wait(root);
   visits_ = 0;
   visit(root);
   bool going = collect_edges(root);
@@ -346,13 +344,19 @@ void DependencyGraph::walk(NodeIndex root, std::vector<InstanceId>& out) {
       nodes_[stack_.back()].on_stack = false;
       stack_.pop_back();
     } while (component_.back() != frame.node);
-    run_component(out);
+    run_component(root, out);
   }
   if (!going) {
     abandon();
-    move_waiters(root, blocker_);
-    add_waiter(blocker_, root);
+    wait(root);
   }
+}
+
+/// The root of a walk, and whoever waits for it, waits for blocker_.
+void DependencyGraph::wait(NodeIndex root) {
+  move_waiters(root, blocker_);
+  add_waiter(blocker_, root);
+  if (watch_ != nullptr) watch_->on_wait(nodes_[root].id, nodes_[blocker_].id, blocker_what_);
 }
 
 void DependencyGraph::visit(NodeIndex index) {
@@ -378,7 +382,7 @@ bool DependencyGraph::step_into(NodeIndex from, NodeIndex to) {
 
 /// Runs a component whose whole closure is decided, its members in the order of slots, then rows:
 /// monotone in the slot, so that conflicting commands of one owner run in the order it gave them.
-void DependencyGraph::run_component(std::vector<InstanceId>& out) {
+void DependencyGraph::run_component(NodeIndex root, std::vector<InstanceId>& out) {
   largest_component_ = std::max(largest_component_, component_.size());
   if (component_.size() >= 3) ++components_of_three_;
   if (component_.size() > 1) {
@@ -391,6 +395,7 @@ void DependencyGraph::run_component(std::vector<InstanceId>& out) {
   for (const NodeIndex index : component_) {
     const InstanceId id = nodes_[index].id;
     out.push_back(id);
+    if (watch_ != nullptr) watch_->on_run(id, component_.size(), nodes_[root].id);
     leave(index);
     finish(id);
     --waiting_;

@@ -13,16 +13,12 @@
 #include "deps/types/dependencies.h"
 #include "deps/types/footprint.h"
 #include "deps/types/ids.h"
+#include "executor/execution_watch.h"
 #include "executor/key_table.h"
 #include "executor/row_window.h"
 #include "executor/slot_list.h"
 
 namespace epaxos::executor {
-
-enum class WaitsFor {
-  kPayload,   ///< Nobody has told this replica what the instance touches.
-  kDecision,  ///< Its payload is known and conflicts; its decision is not.
-};
 
 struct Blocker {
   InstanceId instance;
@@ -36,6 +32,9 @@ struct Blocker {
 class DependencyGraph {
  public:
   explicit DependencyGraph(int rows);
+
+  /// Tells `watch` from now on, which outlives the graph; null: nobody.
+  void watch(ExecutionWatch* watch) { watch_ = watch; }
 
   /// The payload of an instance is known. Idempotent.
   void record(InstanceId instance, const Footprint& footprint);
@@ -141,6 +140,7 @@ class DependencyGraph {
   void retry_all();
 
   void walk(NodeIndex root, std::vector<InstanceId>& out);
+  void wait(NodeIndex root);
   void visit(NodeIndex index);
   bool collect_edges(NodeIndex index);
   bool collect_row(const Node& node, ReplicaId row);
@@ -148,7 +148,7 @@ class DependencyGraph {
                      const Node& node);
   bool add_edge(InstanceId to, const Node& from);
   bool step_into(NodeIndex from, NodeIndex to);
-  void run_component(std::vector<InstanceId>& out);
+  void run_component(NodeIndex root, std::vector<InstanceId>& out);
   bool block(NodeIndex blocker, WaitsFor what);
   bool known_blocked(NodeIndex index);
   void abandon();
@@ -165,6 +165,7 @@ class DependencyGraph {
   std::uint64_t lives_ = 0;
   std::size_t largest_component_ = 0;
   std::uint64_t components_of_three_ = 0;
+  ExecutionWatch* watch_ = nullptr;
 
   // Of the walk that runs.
   std::vector<Frame> frames_;

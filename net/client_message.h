@@ -32,8 +32,10 @@ enum class RequestKind : std::uint16_t {
                             ///< answered at once, with nothing.
   kChangeMembers = 7,       ///< A replica joins or leaves the members: 2 bytes, which one, and 2
                             ///< bytes, 0 to add it and 1 to remove it; answered at once, likewise.
+  kExplain = 8,  ///< What is known of the life of an instance, as JSON: 2 bytes, its row, and 8
+                 ///< bytes, its slot, little-endian; with no payload, of those that took longest.
 };
-inline constexpr std::uint16_t kRequestKinds = 8;
+inline constexpr std::uint16_t kRequestKinds = 9;
 
 /// Names a request between one client and one replica, in whatever way the client likes. 0 is none.
 using RequestToken = std::uint64_t;

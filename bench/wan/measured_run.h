@@ -14,6 +14,7 @@
 #include "bench/wan/timeline.h"
 #include "deps/types/histogram.h"
 #include "epaxos/contract/core.h"
+#include "epaxos/programs/trace.h"
 
 namespace epaxos::bench {
 
@@ -58,6 +59,9 @@ struct RunOptions {
   bool check_linearizability = false;
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
+  /// Where the lives of the first measured commands are drawn; null: nowhere. In virtual time.
+  Trace* trace = nullptr;
+  std::size_t traced_commands_max = 2000;
   bool thrifty = false;  ///< Of EPaxos: asks the nearest that can decide.
 };
 

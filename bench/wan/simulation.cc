@@ -5,6 +5,7 @@
 
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulated_clients.h"
+#include "bench/wan/wan_trace.h"
 #include "deps/types/check.h"
 #include "epaxos/sim/checkers/linearizability.h"
 #include "executor/key_value_machine.h"
@@ -208,6 +209,8 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
   const Tick from = begin + options.warm_up_us;
   const Tick to = from + options.measured_us;
   recorder.measure(from);
+  const std::unique_ptr<CommandTrace> trace =
+      trace_commands(cluster, placement, run, options, from);
   clients.start();
   plan_faults(options.faults, from, to, world, cluster);
   run.interrupted = !run_until(cluster, from, watch, begin, to);
@@ -227,6 +230,7 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
     }
   }
   recorder.finish(cluster.now());
+  if (trace != nullptr) trace->end();
   run.events = cluster.events();
   run.trace_hash = cluster.trace_hash();
   return run;

@@ -186,6 +186,11 @@ Result<WanPlan> plan(const WanOptions& options) {
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
   }
+  if (options.mode == WanMode::kEmulated && !options.trace.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--trace needs --mode simulated: the replicas of an emulated run are processes, "
+                "which nobody watches message by message.");
+  }
   for (const auto& checked : {check_linearizability_options(options), check_reads_by(options)}) {
     if (!checked) return fail(checked.error());
   }
@@ -220,11 +225,12 @@ Result<WanPlan> plan(const WanOptions& options) {
 
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)()) {
   const Placement& placement = plan.places.placement;
-  WanResult result{placement, {}, 0, false};
+  WanResult result{placement, {}, 0, false, {}};
   Watcher watcher(plan.runs.size() * options.repeat, stop);
   const double cpu = cpu_seconds();
   RunOptions run_options = options.run;
   run_options.faults = plan.faults;
+  if (!options.trace.empty()) run_options.trace = &result.trace;
   run_options.timeline = !options.series.empty() || !options.out.empty();
   const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
   for (const WanPlan::Run& run : plan.runs) {

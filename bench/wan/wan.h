@@ -38,6 +38,7 @@ struct WanOptions {
   std::string json = {};
   std::string series = {};
   std::string out = {};  ///< A directory for a report.
+  std::string trace = {};
 };
 
 /// One protocol with one leader, and what the clients of each site could see at best.
@@ -58,6 +59,7 @@ struct WanResult {
   std::vector<WanRun> runs;
   double cpu_s = 0;  ///< For all of them, of this process and those that it made.
   bool interrupted = false;
+  Trace trace = {};  ///< When it was asked for.
 };
 
 /// What is to be run, checked before anything starts.

@@ -31,8 +31,9 @@ int run(const WanOptions& options) {
   ResultFile csv("--csv");
   ResultFile json("--json");
   ResultFile series("--series");
-  for (const auto& opened :
-       {csv.open(options.csv), json.open(options.json), series.open(options.series)}) {
+  ResultFile trace("--trace");
+  for (const auto& opened : {csv.open(options.csv), json.open(options.json),
+                             series.open(options.series), trace.open(options.trace)}) {
     if (!opened) return complain("wan", opened.error().message);
   }
   ReportDirectory report;
@@ -47,7 +48,7 @@ int run(const WanOptions& options) {
   std::fflush(stdout);
   for (const auto& written :
        {csv.write(to_csv(options, *result)), json.write(to_json(options, *result)),
-        series.write(to_series(*planned, *result))}) {
+        series.write(to_series(*planned, *result)), trace.write(result->trace.json())}) {
     if (!written) return complain("wan", written.error().message);
   }
   const Result<std::string> missing = report.write(options, *planned, *result);
@@ -158,6 +159,15 @@ void add_wan(CLI::App& app, int& status) {
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
   sub->add_option("--series", options->series, "A file for commands and latency second by second")
       ->check(refuse_empty);
+  auto* const trace = sub->add_option("--trace", options->trace,
+                                      "A file for the lives of the first commands, as a trace for "
+                                      "ui.perfetto.dev; simulated only")
+                          ->check(refuse_empty);
+  sub->add_option("--trace-commands", options->run.traced_commands_max,
+                  "Of --trace: so many commands of each run, from the measured time on")
+      ->check(number(std::size_t{1}, std::size_t{100'000}, "1 to 100000 commands are traced."))
+      ->needs(trace)
+      ->capture_default_str();
   sub->add_option("--out", options->out, "A directory for a report with figures")
       ->check(refuse_empty);
   sub->footer(kWanFooter);

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace epaxos {
 
@@ -62,6 +64,8 @@ struct InstanceId {
 
 std::string to_string(ReplicaId replica);
 std::string to_string(const InstanceId& instance);
+/// What to_string() made of an instance; nothing: it is no such name.
+std::optional<InstanceId> instance_from(std::string_view name);
 
 /// A proposal number of one instance. Round 0 is the owner's first round; recoverers use rounds
 /// from 1, and no two replicas share one. Source: protocol.md 4.4.

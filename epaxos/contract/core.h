@@ -18,6 +18,7 @@
 #include "deps/types/replica_set.h"
 #include "epaxos/contract/counters.h"
 #include "epaxos/contract/effects.h"
+#include "epaxos/contract/history.h"
 #include "net/frame.h"
 
 namespace epaxos {
@@ -84,6 +85,9 @@ struct CoreConfig {
   /// away, as above; when nearly all are needed for a member that is away, the host refuses
   /// proposals.
   std::uint64_t held_bytes_max = std::uint64_t{2} << 30;
+  /// Of so many own instances, the last ones, Core::history() can tell what happened when; 0: of
+  /// none.
+  std::uint64_t history_instances = 4096;
 };
 
 /// What a core reads its records back with.
@@ -246,6 +250,23 @@ class Core {
   [[nodiscard]] virtual HeldMemory held_memory() const = 0;
 
   virtual void status(CoreStatus& out) const = 0;
+
+  /// What is known of the life of one instance; `now` is the asker's to fill in. Errors:
+  /// unsupported - there are no instances in this protocol; invalid argument - no such row;
+  /// unavailable - nothing is known of it here. The sentence says what to do.
+  [[nodiscard]] virtual Result<InstanceHistory> history(const InstanceId& /*id*/) const {
+    return fail(ErrorCode::kUnsupported,
+                "Only epaxos has instances with dependencies. In this protocol commands are "
+                "executed in the order of one log, so each waits for the leader, for more than "
+                "half of the replicas and for all entries before it: \"epaxosctl status\" shows "
+                "how far each replica is, and \"epaxosctl leader show\" who leads.");
+  }
+  /// Of those own instances whose steps are kept, up to `most`: first those that are not executed
+  /// yet, the oldest first, then those that took longest. Errors: unsupported, as history();
+  /// unavailable - no steps are kept.
+  [[nodiscard]] virtual Result<std::vector<InstanceHistory>> slowest(std::size_t /*most*/) const {
+    return fail(history({}).error());
+  }
 };
 
 /// A protocol of the line-up.

@@ -183,6 +183,7 @@ runtime::EventLoopOptions Node::Parts::loop_options() {
   if (config.format_status) {
     options.status_text = [this] { return config.format_status(status()); };
   }
+  options.history_text = config.format_history;
   return options;
 }
 
@@ -395,6 +396,12 @@ NodeStatus Node::status() {
   NodeStatus status;
   parts_->loop->run([&] { status = parts_->status(); });
   return status;
+}
+
+Result<InstanceHistory> Node::history(const InstanceId& id) {
+  Result<InstanceHistory> out = fail(ErrorCode::kStopped, "This node has stopped.");
+  parts_->loop->run([&] { out = parts_->loop->host().history(id); });
+  return out;
 }
 
 void Node::request_image() {

@@ -59,6 +59,8 @@ struct NodeConfig {
   /// What a client that asks for the status gets, "kStatus" of net/client_message.h; without it the
   /// request is refused. Runs on the loop's thread.
   std::function<std::string(const NodeStatus&)> format_status = {};
+  /// The same for who asks about instances, "kExplain".
+  std::function<std::string(std::span<const InstanceHistory>)> format_history = {};
   /// Called once when the node stops by itself because it can no longer persist; `reason` is a
   /// sentence. Runs on the loop's thread; calling stop() here is fine, destroying the node is not.
   std::function<void(std::string_view reason)> on_failure = {};
@@ -150,6 +152,8 @@ class Node {
   /// session was ever opened.
   [[nodiscard]] std::uint64_t digest();
   [[nodiscard]] NodeStatus status();
+  /// What happened when to an instance, as far as this replica knows. Errors: see Core::history().
+  [[nodiscard]] Result<InstanceHistory> history(const InstanceId& id);
   /// Makes an image of the state soon, whatever was logged since the last one. Returns at once:
   /// NodeStatus::image tells when a newer one is durable, or why it could not be made.
   void request_image();

@@ -112,6 +112,7 @@ CounterGroup request_counters(const runtime::RequestCounters& r) {
            {"snapshots", r.snapshots},
            {"transfers", r.transfers},
            {"member_changes", r.member_changes},
+           {"explanations", r.explanations},
            {"refused_not_a_command", r.refused_not_a_command},
            {"refused_too_large", r.refused_too_large},
            {"refused_stopping", r.refused_stopping},
@@ -119,6 +120,7 @@ CounterGroup request_counters(const runtime::RequestCounters& r) {
            {"refused_query", r.refused_query},
            {"refused_transfers", r.refused_transfers},
            {"refused_member_changes", r.refused_member_changes},
+           {"refused_explanations", r.refused_explanations},
            {"local_refused_not_a_command", r.local_refused_not_a_command}}};
 }
 

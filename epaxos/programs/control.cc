@@ -37,12 +37,19 @@ Exit status:
   3  unknown: it may have been executed, or may yet be
   4  executed, and the key holds nothing
   5  executed, and the store said no: mismatch, not a number, overflow, value too large
-  6  a replica did not answer (status, digest, snapshot, leader, member)
+  6  a replica did not answer (status, digest, snapshot, leader, member, explain)
   7  the answer could not be written to the standard output)";
 
 constexpr const char* kDigestFooter = R"(
 Replicas that have executed the same commands have the same digest. Compare when no command runs and
 nobody is behind: the column "executed" is then the same for all of them.)";
+
+constexpr const char* kExplainFooter = R"(
+An INSTANCE is written R2.17: slot 17 of the row of replica 2, its owner. Its owner is asked, unless
+--replica names another one: who recovered it knows of that, and others what they know. With
+--slowest every replica says which of its last instances took longest, those under way first.
+
+Exit status 2: nothing is known of it, and why not; 6: the replica did not answer.)";
 
 using Action = std::function<int(Control&)>;
 
@@ -201,6 +208,26 @@ void add_questions(CLI::App& app, ControlOptions& o, Action& action) {
   digest->callback([&] { action = [](Control& c) { return c.digest(); }; });
 }
 
+void add_explain(CLI::App& app, ControlOptions& o, Action& action) {
+  auto* const explain =
+      app.add_subcommand("explain", "Why the commands of an instance took so long (epaxos)");
+  auto* const instance =
+      explain->add_option("INSTANCE", o.instance, "As R2.17")->check([](const std::string& text) {
+        if (instance_from(text)) return std::string();
+        return "\"" + text +
+               "\" is no name of an instance: write R2.17 for slot 17 of "
+               "the row of replica 2; slots begin at 1";
+      });
+  explain->add_flag("--slowest", o.slowest, "Which ones took longest")->excludes(instance);
+  explain->footer(kExplainFooter);
+  explain->callback([&o, &action] {
+    if (o.instance.empty() && !o.slowest) {
+      throw CLI::ValidationError("explain", "say which instance: explain R2.17, or --slowest");
+    }
+    action = [](Control& c) { return c.explain(); };
+  });
+}
+
 void add_snapshot(CLI::App& app, ControlOptions& o, Action& action) {
   auto* const snapshot = app.add_subcommand(
       "snapshot", "Make an image of every replica's state, so that it starts fast");
@@ -261,6 +288,7 @@ void describe(CLI::App& app, ControlOptions& o, Action& action) {
   add_key_commands(app, o, action);
   add_multi_key_commands(app, o, action);
   add_questions(app, o, action);
+  add_explain(app, o, action);
   add_snapshot(app, o, action);
   add_leader(app, o, action);
   add_member(app, o, action);

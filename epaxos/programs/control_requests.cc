@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "epaxos/programs/control_words.h"
 #include "epaxos/programs/duration.h"
 #include "epaxos/programs/programs.h"
 
@@ -13,11 +14,6 @@ namespace epaxos {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-int refused(const std::string& why) {
-  std::fprintf(stderr, "epaxosctl: %s\n", why.c_str());
-  return kControlRejected;
-}
 
 ReplicaReport unasked(const ReplicaReport& report) {
   return {report.replica, report.address, report.site, false, "", ""};

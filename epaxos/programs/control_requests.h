@@ -26,9 +26,11 @@ struct ControlOptions {
   std::string expected;
   std::string delta = "1";
   std::vector<std::string> words;
+  std::string instance;
   std::optional<int> to;
   int member = 0;
   bool absent = false;
+  bool slowest = false;
   bool stale = false;
   bool all = false;
   bool no_session = false;
@@ -50,6 +52,9 @@ class Control {
   int run(const kv::Payload& payload, bool reads_only, const std::vector<std::string>& keys = {});
   int status();
   int digest();
+  /// What a replica, by default the owner, knows of the life of one instance, or which of its own
+  /// took longest.
+  int explain();
   /// Wishes for an image of every replica's state. To wait for it ends with --timeout.
   int snapshot();
   int leader();
@@ -68,6 +73,7 @@ class Control {
   [[nodiscard]] Deadline deadline() const;
   /// For the first of several questions: who is down leaves half of --timeout to the others.
   [[nodiscard]] Deadline half_way() const;
+  int explain_slowest();
   int wait_for_leader(ReplicaId to, std::vector<ReplicaReport> reports);
   int wait_for_members(MemberChange change, ReplicaId replica, std::vector<ReplicaReport> reports);
   /// What those who have answered say now.

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "epaxos/programs/control_output.h"
+#include "epaxos/programs/programs.h"
 
 namespace epaxos {
 
@@ -29,6 +30,12 @@ inline void print_as(OutputFormat format, const Json& json, const std::string& t
                      const std::string& notes = {}) {
   if (format == OutputFormat::kJson) return print_line(text_of(json));
   std::fputs((table + (notes.empty() ? "" : "\n" + notes)).c_str(), stdout);
+}
+
+/// Why a wish is not granted; the exit status of epaxosctl.
+inline int refused(const std::string& why) {
+  std::fprintf(stderr, "epaxosctl: %s\n", why.c_str());
+  return kControlRejected;
 }
 
 inline std::string name_of(const std::optional<ReplicaId>& replica) {

@@ -9,6 +9,7 @@
 #include "deps/types/check.h"
 #include "epaxos/node/node.h"
 #include "epaxos/programs/every_program.h"
+#include "epaxos/programs/history_json.h"
 #include "epaxos/programs/log.h"
 #include "epaxos/programs/process.h"
 #include "epaxos/programs/programs.h"
@@ -51,6 +52,7 @@ class Server {
       peer_addresses_.push_back(replica.peer);
     }
     config.format_status = status_json;
+    config.format_history = history_json;
     config.on_failure = [this](std::string_view) { event_.raise(); };
     auto opened = open(std::move(config));
     if (!opened) {

@@ -12,6 +12,7 @@
 #include "epaxos/programs/simulate_chronicle.h"
 #include "epaxos/programs/simulate_options.h"
 #include "epaxos/programs/simulate_report.h"
+#include "epaxos/programs/simulate_trace.h"
 #include "epaxos/programs/simulate_workers.h"
 #include "epaxos/programs/text_table.h"
 #include "epaxos/sim/shrink.h"
@@ -99,6 +100,12 @@ class Simulation {
   }
 
   int run() {
+    if (!options_.trace.empty()) {
+      if (const Result<void> begun = begin_trace(options_.trace); !begun) {
+        std::fprintf(stderr, "epaxos-sim: %s\n", begun.error().message.c_str());
+        return kSimulateBadUsage;
+      }
+    }
     listen_for_interrupt();
     run_seeds();
     if (options_.replay && !options_.json) std::printf("%s\n", to_text(runs_.plan(0)).c_str());
@@ -108,19 +115,19 @@ class Simulation {
     const std::string text =
         options_.json ? to_json(report_, options_) : to_text(report_, options_);
     std::fputs(text.c_str(), stdout);
-    bool chronicle_written = true;
+    bool files_written = true;
     if (options_.shrink && !report_.failed.empty()) {
       const sim::SwarmPlan smallest = shrink_first();
       const std::string seed = std::to_string(smallest.seed);
-      chronicle_written =
-          chronicle(smallest, options_.chronicle.empty() ? "out/shrunk-" + seed + ".txt"
-                                                         : options_.chronicle);
+      files_written = chronicle(smallest, options_.chronicle.empty() ? "out/shrunk-" + seed + ".txt"
+                                                                     : options_.chronicle);
     } else if (!options_.chronicle.empty()) {
-      chronicle_written = chronicle(runs_.plan(0), options_.chronicle);
+      files_written = chronicle(runs_.plan(0), options_.chronicle);
     }
+    if (!options_.trace.empty() && !trace(runs_.plan(0))) files_written = false;
     if (!options_.ledger.empty() && !write_ledger()) return kSimulateBadUsage;
     const int exit_status = report_.exit_status();
-    return chronicle_written || exit_status != kSimulateAllHold ? exit_status : kSimulateBadUsage;
+    return files_written || exit_status != kSimulateAllHold ? exit_status : kSimulateBadUsage;
   }
 
  private:
@@ -168,6 +175,16 @@ class Simulation {
     std::FILE* const to = options_.json || !written ? stderr : stdout;
     std::fprintf(to, "%s\n",
                  written ? ("All that happens in it: " + path).c_str()
+                         : ("epaxos-sim: " + written.error().message).c_str());
+    return written.has_value();
+  }
+
+  /// Runs it once more, and draws the lives of its commands.
+  [[nodiscard]] bool trace(const sim::SwarmPlan& plan) const {
+    const Result<void> written = write_trace(runs_, swarm_, plan, options_.trace);
+    std::FILE* const to = options_.json || !written ? stderr : stdout;
+    std::fprintf(to, "%s\n",
+                 written ? ("For ui.perfetto.dev: " + options_.trace).c_str()
                          : ("epaxos-sim: " + written.error().message).c_str());
     return written.has_value();
   }

@@ -151,6 +151,10 @@ void describe(CLI::App& app, SimulateOptions& options,
                  "A file for all that happens in the run that is replayed, or that --shrink leaves "
                  "(then out/shrunk-SEED.txt without it)")
       ->check(refuse_empty);
+  app.add_option("--trace", options.trace,
+                 "A file for the lives of the commands of the run that is replayed, as a trace for "
+                 "ui.perfetto.dev")
+      ->check(refuse_empty);
   app.add_flag("!--no-permanent-faults", options.permanent_faults,
                "No replica is gone for good, and no disk forgets");
   app.add_flag("--images", options.always_images,
@@ -210,6 +214,11 @@ std::optional<SimulateOptions> read_simulate_options(std::span<const SimulatedPr
   }
   if (!options.chronicle.empty() && !options.shrink && !options.replay) {
     std::fputs("--chronicle tells of one run: it needs --replay, --plan or --shrink.\n", stderr);
+    exit_status = kSimulateBadUsage;
+    return std::nullopt;
+  }
+  if (!options.trace.empty() && !options.replay) {
+    std::fputs("--trace draws one run: it needs --replay or --plan.\n", stderr);
     exit_status = kSimulateBadUsage;
     return std::nullopt;
   }

@@ -27,6 +27,7 @@ struct SimulateOptions {
   bool keep_going = false;
   bool shrink = false;
   std::string chronicle;  ///< A file for every event of the smallest run, or of the one replayed.
+  std::string trace;      ///< A file for the lives of the commands of the run that is replayed.
   bool permanent_faults = true;
   bool always_images = false;
   std::string ledger;

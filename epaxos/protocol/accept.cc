@@ -78,6 +78,7 @@ void EpaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) 
   if (!voting_) return counters_.add(Count::kNotVoting);
   release_progress(*instance);
   give_way(id, message.ballot, out.now);
+  if (message.ballot > kInitialBallot) histories_.overtaken(id, from, out.now);
   instance->promise(message.ballot);
   instance->accept({message.ballot, message.nop, message.dependencies});
   if (!mutant(Mutant::kAcceptOkBeforeDurable)) log_vote(id, *instance, out);
@@ -100,6 +101,7 @@ void EpaxosCore::on_accept_ok(ReplicaId from, const AcceptOk& message, Effects& 
     from = others_.without(progress->accepted).first().value_or(from);
   }
   progress->accepted.add(from);
+  histories_.answered(id, from, InstanceHistory::Kind::kAcceptOk, out.now);
   evaluate_accept(id, *instance, out);
 }
 
@@ -109,6 +111,7 @@ void EpaxosCore::evaluate_accept(const InstanceId& id, Instance& instance, Effec
   if (!progress.accepted.contains(self_)) return;
   if (progress.accepted.size() < slow_quorum_size(n_)) return;
   const Dependencies dependencies = instance.vote()->dependencies;
+  histories_.decided_by(id, DecidedBy::kSlowPath, self_);
   const ReplicaSet not_asked = progress.tally.not_asked;
   // No wait for the disk: the value can be recovered from the durable votes of the quorum.
   learn_decision(id, instance, &dependencies, /*log=*/true, out);
@@ -127,6 +130,8 @@ void EpaxosCore::on_nack(ReplicaId from, const Nack& message, Effects& out) {
   if (decides_fast(*instance)) return;
   // Somebody recovers the instance: stop counting. The questions about undecided slots find out how
   // it ended.
+  histories_.answered(id, from, InstanceHistory::Kind::kNack, out.now);
+  histories_.overtaken(id, message.current.replica, out.now);
   release_progress(*instance);
 }
 

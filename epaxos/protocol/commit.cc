@@ -14,6 +14,7 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
   end_recovery(id);
   if (id.row == self_) release_behind(id.slot);
   instance.committed_at = out.now;
+  histories_.committed(id, dependencies, out.now);
   if (dependencies == nullptr) {
     instance.decide_nop();
     graph_.decide_nop(id);
@@ -23,6 +24,7 @@ void EpaxosCore::learn_decision(const InstanceId& id, Instance& instance,
   } else {
     instance.decide(*dependencies);
     if (mutant(Mutant::kReplyAtCommit) && id.row == self_) tell_at_commit(instance, out);
+    note_waits(id, *dependencies);
     graph_.decide(id, *dependencies);
     note_dependencies(*dependencies);
   }
@@ -93,7 +95,10 @@ void EpaxosCore::on_commit(ReplicaId from, const Commit& message, Effects& out) 
   }
   Instance* const instance = admit(id);
   if (instance == nullptr) return;
-  if (message.kind == CommitKind::kNop) return learn_decision(id, *instance, nullptr, true, out);
+  if (message.kind == CommitKind::kNop) {
+    histories_.decided_by(id, DecidedBy::kPeer, from);
+    return learn_decision(id, *instance, nullptr, true, out);
+  }
 
   if (message.kind == CommitKind::kFull &&
       !learn_payload(id, *instance, message.block, footprint)) {
@@ -112,6 +117,7 @@ void EpaxosCore::on_commit(ReplicaId from, const Commit& message, Effects& out) 
   if (repeats && instance->recorded() && !dependencies.includes(instance->initial_dependencies())) {
     return counters_.add(Count::kShrinksDependencies);
   }
+  histories_.decided_by(id, DecidedBy::kPeer, from);
   learn_decision(id, *instance, &dependencies, true, out);
 }
 

@@ -45,6 +45,7 @@ EpaxosCore::EpaxosCore(const CoreConfig& config)
       instances_(config.replica_count),
       conflicts_(config.replica_count),
       graph_(config.replica_count),
+      histories_(config.self, config.history_instances),
       retransmit_(config.retransmit_us, config.retransmit_max_us),
       nearness_(others_),
       floor_(config.replica_count),
@@ -70,6 +71,7 @@ EpaxosCore::EpaxosCore(const CoreConfig& config)
       random_(mix64(config.seed + config.self.value())) {
   check(n_ >= 1 && n_ <= kReplicasMax, "a group has 1 .. 9 replicas");
   check(self_.value() < n_, "a replica is a member of its group");
+  if (histories_.keep() > 0) graph_.watch(&histories_);
 }
 
 template <class Message, class Handler>
@@ -151,6 +153,7 @@ void EpaxosCore::durable(BatchNumber batch, Effects& out) {
     switch (done.step) {
       case DurableStep::kProposal:
         progress->own_vote_durable = true;
+        histories_.sent(id, out.now);
         evaluate(id, *instance, out);
         break;
       case DurableStep::kFastDecision:
@@ -158,15 +161,19 @@ void EpaxosCore::durable(BatchNumber batch, Effects& out) {
         break;
       case DurableStep::kVote:
         progress->accepted.add(self_);
+        histories_.accept_sent(id, out.now);
         evaluate_accept(id, *instance, out);
         break;
     }
   }
 }
 
-void EpaxosCore::applied(std::uint64_t position, Effects&) {
+void EpaxosCore::applied(std::uint64_t position, Effects& out) {
   check(position <= position_, "the host applied what it was never given");
-  for (; applied_ < position; ++applied_) handed_over_.pop_front();
+  for (; applied_ < position; ++applied_) {
+    histories_.executed(handed_over_.front(), out.now);
+    handed_over_.pop_front();
+  }
 }
 
 void EpaxosCore::tick(Tick now, Effects& out) {
@@ -249,6 +256,7 @@ void EpaxosCore::walk_executor(Effects& out) {
           "the executor ran what is not decided");
     if (mutant(Mutant::kWaitsForQuiet) && !is_quiet(*instance)) return;
     counters_.add(Count::kExecutedInstances);
+    note_ready(id, out.now);
     out.executions.push_back(
         {++position_, id, instance->committed_at, instance->block(), is_of_this_life(id)});
     handed_over_.push_back(id);
@@ -436,6 +444,7 @@ void EpaxosCore::retransmit_due(Effects& out) {
     retransmit_.push(out.now, slot, attempt);
     if (storage_full_) continue;  // It would only wait in line until there is room.
     counters_.add(Count::kRetransmissions);
+    histories_.resent(id);
     const Progress& progress = progress_[instance->progress];
     if (progress.stage == Stage::kPreAccepting) {
       const ReplicaSet asked = others_.without(progress.tally.not_asked);

@@ -3,7 +3,8 @@
 // The EPaxos core: the owner's and the acceptor's half of the commit path, learning and catch-up,
 // and the hand-over to the executor. One file a phase, in the order a command meets them:
 // propose.cc, pre_accept.cc, accept.cc, commit.cc, catch_up.cc, recover.cc, validate.cc, pacing.cc,
-// truncate.cc, archive.cc, vector_floor.cc, install.cc; core.cc receives, restart.cc restores.
+// truncate.cc, archive.cc, vector_floor.cc, install.cc; core.cc receives, restart.cc restores,
+// explain.cc tells afterwards.
 // Source: protocol.md 4-7, 10, 12, 13 and 14.
 
 #include <deque>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "deps/conflict_index.h"
@@ -20,6 +22,7 @@
 #include "epaxos/protocol/archive.h"
 #include "epaxos/protocol/counters.h"
 #include "epaxos/protocol/coverage.h"
+#include "epaxos/protocol/histories.h"
 #include "epaxos/protocol/instance_table.h"
 #include "epaxos/protocol/message.h"
 #include "epaxos/protocol/message_codec.h"
@@ -57,6 +60,8 @@ class EpaxosCore final : public Core {
   void peer_forgot(ReplicaId peer) override;
   [[nodiscard]] HeldMemory held_memory() const override;
   void status(CoreStatus& out) const override;
+  [[nodiscard]] Result<InstanceHistory> history(const InstanceId& id) const override;
+  [[nodiscard]] Result<std::vector<InstanceHistory>> slowest(std::size_t most) const override;
 
   /// For tests and invariant checkers.
   [[nodiscard]] const InstanceTable& instances() const { return instances_; }
@@ -82,13 +87,18 @@ class EpaxosCore final : public Core {
   };
   /// A proposal that is put aside; it owns its payload.
   struct Delayed {
-    explicit Delayed(const Proposal& from)
-        : payload(from.command.payload.begin(), from.command.payload.end()), proposal(from) {
+    Delayed(const Proposal& from, Tick now, std::optional<Slot> own)
+        : payload(from.command.payload.begin(), from.command.payload.end()),
+          proposal(from),
+          since(now),
+          behind(own) {
       proposal.command.payload = payload;
     }
     std::vector<std::byte> payload;
     Proposal proposal;
-    unsigned times = 0;  ///< That it waited for an own instance.
+    unsigned times = 0;          ///< That it waited once more for an own instance.
+    Tick since = 0;              ///< Told by history() alone.
+    std::optional<Slot> behind;  ///< The own instance that it waits for; none: a fence.
   };
   struct FenceState {
     ReplicaId from;
@@ -115,7 +125,7 @@ class EpaxosCore final : public Core {
   [[nodiscard]] Dependencies dependencies_of(const Footprint& footprint) const;
   [[nodiscard]] std::size_t batch_of(std::span<const Proposal> proposals,
                                      Dependencies& initial) const;
-  void submit(std::span<const Proposal> batch, const Footprint& footprint,
+  Slot submit(std::span<const Proposal> batch, const Footprint& footprint,
               const Dependencies& initial, Effects& out);
   [[nodiscard]] Slot allocate_slot();
   void resubmit_nops(Effects& out);
@@ -129,7 +139,8 @@ class EpaxosCore final : public Core {
   void prune_decided(const InstanceId& id, const Footprint& footprint, const Dependencies& initial,
                      Dependencies& dependencies) const;
   void evaluate(const InstanceId& id, Instance& instance, Effects& out);
-  [[nodiscard]] Count reason_of_slow_path(const Instance& instance, const Progress& progress) const;
+  [[nodiscard]] SlowReason reason_of_slow_path(const Instance& instance,
+                                               const Progress& progress) const;
   void decide_fast(const InstanceId& id, Instance& instance, Effects& out);
 
   // accept.cc: the second round. 6.3 (slow), 6.4 and 6.5
@@ -274,7 +285,7 @@ class EpaxosCore final : public Core {
   // pacing.cc: proposals that would keep others waiting are put aside. 12
   [[nodiscard]] std::optional<Slot> hot_behind(const Dependencies& dependencies) const;
   [[nodiscard]] bool fenced(const Footprint& footprint) const;
-  bool delay(const Proposal& proposal, const Dependencies& dependencies);
+  bool delay(const Proposal& proposal, const Dependencies& dependencies, Tick since);
   bool delay_again(Delayed& delayed);
   void release_behind(Slot slot);
   void propose_released(Effects& out);
@@ -288,6 +299,14 @@ class EpaxosCore final : public Core {
   void release_fenced();
   void on_fence(ReplicaId from, const Fence& message, Tick now);
   void on_unfence(ReplicaId from, const Unfence& message);
+
+  // explain.cc: what a person may ask afterwards; decides nothing.
+  void note_waits(const InstanceId& id, const Dependencies& decided);
+  void note_ready(const InstanceId& id, Tick now);
+  void fill_in(const InstanceId& id, const Instance& instance, InstanceHistory& out) const;
+  [[nodiscard]] std::string why_not_kept(const InstanceId& id) const;
+  [[nodiscard]] std::string why_unknown(const InstanceId& id) const;
+  [[nodiscard]] std::string no_steps() const;
 
   // core.cc
   template <class Message, class Handler>
@@ -360,6 +379,7 @@ class EpaxosCore final : public Core {
   deps::ConflictIndex conflicts_;
   executor::DependencyGraph graph_;
   Counters counters_;
+  Histories histories_;
 
   // Up to this frontier everything can be read back when that batch can.
   std::optional<std::pair<BatchNumber, Dependencies>> to_archive_;

@@ -239,6 +239,7 @@ void EpaxosCore::end_covered(const Coverage& coverage, Effects& out) {
       Instance& instance = *instances_.find(id);
       const bool ran_here = graph_.executed(id) && !waiting.contains(id);
       if (row == self_ && instance.recorded() && !ran_here) supersede(instance, out);
+      if (!ran_here) histories_.covered(id);
       if (instance.decided()) continue;
       release_progress(instance);
       end_recovery(id);
@@ -268,6 +269,7 @@ void EpaxosCore::reject_nops(Effects& out) {
 /// covered is executed once more.
 void EpaxosCore::rebuild_graph(const Coverage& coverage) {
   graph_ = executor::DependencyGraph(n_);
+  if (histories_.keep() > 0) graph_.watch(&histories_);
   for (int index = 0; index < n_; ++index) {
     graph_.cover(replica_at(index), coverage.executed[replica_at(index)]);
   }

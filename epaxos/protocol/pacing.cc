@@ -46,18 +46,18 @@ bool EpaxosCore::fenced(const Footprint& footprint) const {
       fences_, [&](const FenceState& fence) { return conflicts(fence.footprint, footprint); });
 }
 
-/// True: the command was put aside, and is proposed later.
-bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies) {
+/// True: the command, which was given at `since`, was put aside, and is proposed later.
+bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies, Tick since) {
   if (fenced(proposal.footprint)) {
     counters_.add(Count::kDelayedByFence);
-    fenced_.emplace_back(proposal);
+    fenced_.emplace_back(proposal, since, std::nullopt);
     ++delayed_;
     return true;
   }
   const std::optional<Slot> behind = hot_behind(dependencies);
   if (!behind) return false;
   counters_.add(Count::kDelayedOnHotKey);
-  behind_[*behind].emplace_back(proposal);
+  behind_[*behind].emplace_back(proposal, since, behind);
   ++delayed_;
   return true;
 }
@@ -66,6 +66,7 @@ bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencie
 /// read. So it would find a younger read of its own replica undecided for ever.
 bool EpaxosCore::delay_again(Delayed& delayed) {
   if (fenced(delayed.proposal.footprint)) {
+    delayed.behind.reset();
     fenced_.push_back(std::move(delayed));
     counters_.add(Count::kDelayedByFence);
     return true;
@@ -74,6 +75,7 @@ bool EpaxosCore::delay_again(Delayed& delayed) {
   const auto behind = hot_behind(dependencies_of(delayed.proposal.footprint));
   if (!behind) return false;
   ++delayed.times;
+  delayed.behind = behind;
   behind_[*behind].push_back(std::move(delayed));
   counters_.add(Count::kDelayedOnHotKey);
   return true;
@@ -108,7 +110,12 @@ void EpaxosCore::propose_released(Effects& out) {
     while (!rest.empty()) {
       const std::size_t count = commands_that_fit(rest, kBlockCommandsMax, kBlockBytesMax);
       const Footprint footprint = merged_footprint(rest.first(count));
-      submit(rest.first(count), footprint, dependencies_of(footprint), out);
+      const Slot slot = submit(rest.first(count), footprint, dependencies_of(footprint), out);
+      const Delayed& oldest = batch[proposals.size() - rest.size()];
+      if (slot > Slot()) {
+        histories_.was_delayed({self_, slot}, oldest.since, oldest.behind.value_or(Slot()),
+                               !oldest.behind);
+      }
       rest = rest.subspan(count);
     }
   }

@@ -8,6 +8,14 @@
 #include "epaxos/protocol/kept_footprint.h"
 
 namespace epaxos::protocol {
+namespace {
+
+Count count_of(SlowReason reason) {
+  if (reason == SlowReason::kTooFewAnswered) return Count::kSlowPathTimer;
+  return reason == SlowReason::kFloor ? Count::kSlowPathFloor : Count::kSlowPathMismatch;
+}
+
+}  // namespace
 
 void EpaxosCore::on_pre_accept(ReplicaId from, const PreAccept& message, Bytes body, Effects& out) {
   const InstanceId& id = message.instance;
@@ -107,7 +115,9 @@ void EpaxosCore::on_pre_accept_ok(ReplicaId from, const PreAcceptOk& message, Ef
     }
     progress->merged.merge(message.dependencies);
     note_dependencies(message.dependencies);
+    histories_.named(id, from, message.dependencies);
   }
+  histories_.answered(id, from, InstanceHistory::Kind::kPreAcceptOk, out.now);
   // Compared with the owner's own proposal, never with each other (R27).
   progress->tally.answered.add(from);
   const bool matches = message.initial || instance->is_initial(message.dependencies);
@@ -129,36 +139,42 @@ void EpaxosCore::evaluate(const InstanceId& id, Instance& instance, Effects& out
     case Path::kFast:
       // Told to nobody before it is durable (R2): the owner's answer to a recoverer rests on it.
       progress.stage = Stage::kDecidingFast;
+      histories_.fast_quorum(id, out.now);
       if (mutant(Mutant::kFastDecisionBeforeDurable)) {
         decide_fast(id, instance, out);
         return log_decision(id, instance, out);
       }
       put(RecordKind::kDecision, id, encode(DecisionRecord{false, true, {}, {}}, out), out);
       return awaits_durable_.push_back({out.batch, DurableStep::kFastDecision, id.slot});
-    case Path::kSlow:
+    case Path::kSlow: {
       if (mutant(Mutant::kFastPathComparesReplies)) {
         const Dependencies merged = progress.merged;
         learn_decision(id, instance, &merged, /*log=*/true, out);
         return send(others_, Commit{id, CommitKind::kDependencies, merged, {}}, out);
       }
-      counters_.add(reason_of_slow_path(instance, progress));
+      const SlowReason reason = reason_of_slow_path(instance, progress);
+      counters_.add(count_of(reason));
+      histories_.went_slow(id, reason, out.now);
       return start_accept(id, instance, out);
+    }
   }
 }
 
-Count EpaxosCore::reason_of_slow_path(const Instance& instance, const Progress& progress) const {
-  if (progress.waited) return Count::kSlowPathTimer;
-  if (instance.is_initial(progress.merged)) return Count::kSlowPathMismatch;
+SlowReason EpaxosCore::reason_of_slow_path(const Instance& instance,
+                                           const Progress& progress) const {
+  if (progress.waited) return SlowReason::kTooFewAnswered;
+  if (instance.is_initial(progress.merged)) return SlowReason::kAnswersDiffer;
   Dependencies with_floor = instance.initial_dependencies();
   with_floor.merge(next_vector_floor_);
   with_floor[self_] = progress.merged[self_];
-  return with_floor.includes(progress.merged) ? Count::kSlowPathFloor : Count::kSlowPathMismatch;
+  return with_floor.includes(progress.merged) ? SlowReason::kFloor : SlowReason::kAnswersDiffer;
 }
 
 void EpaxosCore::decide_fast(const InstanceId& id, Instance& instance, Effects& out) {
   check(instance.ballot() == kInitialBallot, "a fast decision was overtaken by a promise");
   counters_.add(Count::kFastPath);
   const Dependencies dependencies = instance.initial_dependencies();
+  histories_.decided_by(id, DecidedBy::kFastPath, self_);
   const ReplicaSet not_asked = progress_[instance.progress].tally.not_asked;
   learn_decision(id, instance, &dependencies, /*log=*/false, out);
   tell_decision(id, instance, Commit{id, CommitKind::kInitial, {}, {}}, not_asked, out);

@@ -41,7 +41,7 @@ void EpaxosCore::propose(std::span<const Proposal> proposals, Effects& out) {
     }
     prefetch_ahead(conflicts_, proposals, begin);
     Dependencies initial = dependencies_of(proposals[begin].footprint);
-    if (delay(proposals[begin], initial)) {
+    if (delay(proposals[begin], initial, out.now)) {
       ++begin;
       continue;
     }
@@ -95,27 +95,30 @@ Slot EpaxosCore::allocate_slot() {
   }
 }
 
-/// `initial` is what dependencies_of() says at this moment.
-void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footprint,
+/// `initial` is what dependencies_of() says at this moment. Returns the slot; none: it is rejected.
+Slot EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footprint,
                         const Dependencies& initial, Effects& out) {
   const std::size_t bytes = block_bytes(batch, footprint);
   if (bytes > kBlockBytesMax || footprint.accesses().size() > kBlockAccessesMax) {
-    return out.reject(batch, ErrorCode::kTooLarge,
-                      "the command exceeds the 512 KiB or 16,384 keys that an instance can carry");
+    out.reject(batch, ErrorCode::kTooLarge,
+               "the command exceeds the 512 KiB or 16,384 keys that an instance can carry");
+    return {};
   }
 
   const InstanceId id{self_, allocate_slot()};
   if (id.slot.value() > kSlotMax) {
     next_slot_ = id.slot;
-    return out.reject(batch, ErrorCode::kUnavailable,
-                      "this replica has no slot left; use another one, and replace this one");
+    out.reject(batch, ErrorCode::kUnavailable,
+               "this replica has no slot left; use another one, and replace this one");
+    return {};
   }
   Instance* const instance = instances_.find_or_add(id);
   if (instance == nullptr) {
     next_slot_ = id.slot;  // Not known to exist until it is recorded: nobody may hear of it.
     counters_.add(Count::kHeldUndecidedFull);
-    return out.reject(batch, ErrorCode::kOverloaded,
-                      "too many instances of this replica are undecided; try again later");
+    out.reject(batch, ErrorCode::kOverloaded,
+               "too many instances of this replica are undecided; try again later");
+    return {};
   }
   check(initial[self_] < id.slot, "an own slot was recorded before it was allocated");
 
@@ -141,6 +144,8 @@ void EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
   retransmit_.push(out.now, id.slot, 0);
   counters_.add(Count::kProposedInstances);
   counters_.add(Count::kProposedCommands, batch.size());
+  histories_.proposed(id, initial, batch.size(), out.now);
+  return id.slot;
 }
 
 void EpaxosCore::resubmit_nops(Effects& out) {
@@ -155,7 +160,8 @@ void EpaxosCore::resubmit_nops(Effects& out) {
     counters_.add(Count::kResubmitted, proposals.size());
     if (voting_) {
       const Footprint footprint = kept_footprint(instance);
-      submit(proposals, footprint, dependencies_of(footprint), out);
+      const Slot slot = submit(proposals, footprint, dependencies_of(footprint), out);
+      if (slot > Slot()) histories_.was_retried(id, {self_, slot});
     } else {
       out.reject(proposals, ErrorCode::kNotVoting, kMayNotPropose);
     }

@@ -82,6 +82,12 @@ void EpaxosCore::consider_recovery(ReplicaId row, const RowQuestion& question, E
 
 void EpaxosCore::recover_row(ReplicaId row, Effects& out) {
   const RowState& state = instances_.row(row);
+  const Peer& owner = peers_[row.value()];
+  const bool is_silent = owner.asked_at != kNever;
+  const RecoveryReason reason = row == self_  ? RecoveryReason::kRoundClosed
+                                : owner.votes ? RecoveryReason::kOwnerSilent
+                                              : RecoveryReason::kOwnerMayNotVote;
+  const Tick silent_us = is_silent ? out.now - owner.asked_at : 0;
   for (Slot slot = state.committed_up_to.next(); slot <= state.highest_known; slot = slot.next()) {
     if (recoveries_.size() >= config_.recoveries_max || is_full(out)) return;
     const InstanceId id{row, slot};
@@ -89,6 +95,7 @@ void EpaxosCore::recover_row(ReplicaId row, Effects& out) {
     if (instance == nullptr) return;
     if (instance->decided() || instance->progress != Instance::kNoProgress) continue;
     if (recoveries_.contains(id)) continue;
+    histories_.recovering(id, reason, silent_us, out.now);
     start_recovery(id, *instance, recoveries_[id], out);
   }
 }
@@ -120,6 +127,7 @@ void EpaxosCore::recoveries_due(Effects& out) {
     }
     if (recovery.give_up_at <= out.now && may_speak && !is_full(out)) {
       counters_.add(Count::kRecoveriesRestarted);
+      histories_.recovering_again(id);
       start_recovery(id, *instances_.find(id), recovery, out);
     }
     if (recovery.give_up_at <= out.now) recovery.give_up_at = out.now + config_.question_us;
@@ -229,6 +237,7 @@ void EpaxosCore::on_recover(ReplicaId from, const Recover& message, Effects& out
     return send(ReplicaSet::only(from), promise_of(id, *instance, message.ballot), out);
   }
   const RecoverOk answer = promise_of(id, *instance, message.ballot);
+  histories_.overtaken(id, from, out.now);
   // The owner closes its own first round by this.
   release_progress(*instance);
   give_way(id, message.ballot, out.now);
@@ -387,6 +396,7 @@ void EpaxosCore::on_recovered_accept_ok(ReplicaId from, const AcceptOk& message,
   Instance& instance = *instances_.find(id);
   const Vote vote = *instance.vote();
   counters_.add(Count::kRecovered);
+  histories_.decided_by(id, DecidedBy::kRecovery, self_);
   learn_decision(id, instance, vote.nop ? nullptr : &vote.dependencies, /*log=*/true, out);
   const CommitKind kind = vote.nop ? CommitKind::kNop : CommitKind::kDependencies;
   send(others_, Commit{id, kind, vote.dependencies, {}}, out, Release::kNow);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +44,8 @@ struct EventLoopOptions {
   Tick spin_us = 0;           ///< See net::Poller::set_spin_us().
   /// Answers a client's question for the status; may be empty.
   std::function<std::string()> status_text;
+  /// Puts what a client asks about instances into words; may be empty.
+  std::function<std::string(std::span<const InstanceHistory>)> history_text;
   /// Called once, on the loop's thread, when the host stops by itself; may be empty.
   std::function<void(std::string_view reason)> on_failure;
 };
@@ -56,6 +59,7 @@ struct RequestCounters {
   std::uint64_t snapshots = 0;
   std::uint64_t transfers = 0;
   std::uint64_t member_changes = 0;
+  std::uint64_t explanations = 0;
   std::uint64_t refused_not_a_command = 0;
   std::uint64_t refused_too_large = 0;
   std::uint64_t refused_stopping = 0;
@@ -63,6 +67,7 @@ struct RequestCounters {
   std::uint64_t refused_query = 0;
   std::uint64_t refused_transfers = 0;
   std::uint64_t refused_member_changes = 0;
+  std::uint64_t refused_explanations = 0;
   std::uint64_t local_refused_not_a_command = 0;  ///< Of this process's own proposals.
 };
 
@@ -162,6 +167,8 @@ class EventLoop {
   void on_snapshot(net::ClientId client, const net::ClientRequest& request);
   void on_transfer_leadership(net::ClientId client, const net::ClientRequest& request);
   void on_change_members(net::ClientId client, const net::ClientRequest& request);
+  void on_explain(net::ClientId client, const net::ClientRequest& request);
+  [[nodiscard]] Result<std::vector<InstanceHistory>> histories(Bytes wish) const;
   void refuse_stopping(net::ClientId client, net::RequestToken token);
   void refuse(net::ClientId client, net::RequestToken token, const Error& error,
               std::uint64_t& counter);

@@ -1,11 +1,18 @@
 // What clients ask over the network. Each request gets exactly one reply; a refusal has a code, a
 // sentence and a counter.
 
+#include <algorithm>
 #include <cstring>
 
 #include "epaxos/runtime/event_loop.h"
 
 namespace epaxos::runtime {
+namespace {
+
+/// Instances that are told to who asks which ones took longest.
+constexpr std::size_t kSlowestMax = 20;
+
+}  // namespace
 
 void EventLoop::on_request(net::ClientId client, const net::ClientRequest& request) {
   switch (request.kind) {
@@ -23,6 +30,8 @@ void EventLoop::on_request(net::ClientId client, const net::ClientRequest& reque
       return on_transfer_leadership(client, request);
     case net::RequestKind::kChangeMembers:
       return on_change_members(client, request);
+    case net::RequestKind::kExplain:
+      return on_explain(client, request);
     case net::RequestKind::kPing:
       return;  // The plane has answered it.
   }
@@ -149,6 +158,32 @@ void EventLoop::on_change_members(net::ClientId client, const net::ClientRequest
   if (!begun) return refuse(client, request.token, begun.error(), requests_.refused_member_changes);
   ++requests_.member_changes;
   answer(client, request.token, {});
+}
+
+void EventLoop::on_explain(net::ClientId client, const net::ClientRequest& request) {
+  ++requests_.explanations;
+  if (!options_.history_text) {
+    return refuse(client, request.token,
+                  {ErrorCode::kUnsupported, "This replica explains nothing to clients."},
+                  requests_.refused_unsupported);
+  }
+  const auto known = histories(request.payload);
+  if (!known) return refuse(client, request.token, known.error(), requests_.refused_explanations);
+  const std::string text = options_.history_text(*known);
+  answer(client, request.token, std::as_bytes(std::span(text)));
+}
+
+Result<std::vector<InstanceHistory>> EventLoop::histories(Bytes wish) const {
+  if (wish.empty()) return host_.slowest(kSlowestMax);
+  const std::size_t row_bytes = sizeof(std::uint16_t);
+  const auto row = number_from<std::uint16_t>(wish.first(std::min(row_bytes, wish.size())));
+  const auto slot = number_from<std::uint64_t>(wish.subspan(std::min(row_bytes, wish.size())));
+  if (!row || !slot) {
+    return fail(ErrorCode::kMalformed, "The request does not name the instance that is meant.");
+  }
+  auto known = host_.history({ReplicaId(*row), Slot(*slot)});
+  if (!known) return fail(known.error());
+  return std::vector{*std::move(known)};
 }
 
 void EventLoop::refuse_stopping(net::ClientId client, net::RequestToken token) {

@@ -301,6 +301,19 @@ Tick Host::next_deadline() const {
                   std::min({core, images_.next_deadline(), pending_.next_deadline(), next_care_}));
 }
 
+Result<InstanceHistory> Host::history(const InstanceId& id) const {
+  auto known = core_.history(id);
+  if (known) known->now = now_;
+  return known;
+}
+
+Result<std::vector<InstanceHistory>> Host::slowest(std::size_t most) const {
+  auto known = core_.slowest(most);
+  if (!known) return known;
+  for (InstanceHistory& each : *known) each.now = now_;
+  return known;
+}
+
 void Host::status(HostStatus& out) const {
   out.counters = counters_;
   out.refusals = refusals_;

@@ -167,6 +167,11 @@ class Host {
     return core_.change_members(change, replica, *effects_);
   }
 
+  /// As Core::history(), with the time of the last turn.
+  [[nodiscard]] Result<InstanceHistory> history(const InstanceId& id) const;
+  /// As Core::slowest(), likewise.
+  [[nodiscard]] Result<std::vector<InstanceHistory>> slowest(std::size_t most) const;
+
   /// When the next turn is due although nothing arrives; the time of the last turn, or 0: at once.
   [[nodiscard]] Tick next_deadline() const;
 

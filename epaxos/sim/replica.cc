@@ -57,6 +57,12 @@ class WatchedCore final : public Core {
   }
   [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
+  [[nodiscard]] Result<InstanceHistory> history(const InstanceId& id) const override {
+    return core_->history(id);
+  }
+  [[nodiscard]] Result<std::vector<InstanceHistory>> slowest(std::size_t most) const override {
+    return core_->slowest(most);
+  }
 
   [[nodiscard]] const Core& watched() const { return *core_; }
 

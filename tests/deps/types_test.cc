@@ -39,6 +39,11 @@ static_assert(!std::is_constructible_v<Slot, ReplicaId>);
 TEST(Ids, AreWrittenAsPeopleSayThem) {
   EXPECT_EQ(to_string(ReplicaId(2)), "R2");
   EXPECT_EQ(to_string(InstanceId{ReplicaId(2), Slot(17)}), "R2.17");
+  EXPECT_EQ(instance_from("R2.17"), (InstanceId{ReplicaId(2), Slot(17)}));
+  for (const char* odd : {"", "R", "R2", "2.17", "R2.", "R.17", "R2.0", "R2.-1", "R2.17 ", "R2.1.7",
+                          "R65536.1", "R2.18446744073709551616"}) {
+    EXPECT_EQ(instance_from(odd), std::nullopt) << odd;
+  }
   EXPECT_EQ(to_string(Ballot{3, ReplicaId(1)}), "3@R1");
 }
 

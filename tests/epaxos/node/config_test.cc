@@ -114,6 +114,7 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   config.core.image_lag_instances = 5002;
   config.core.held_executed_max = 5003;
   config.core.held_bytes_max = std::uint64_t{1} << 21;
+  config.core.history_instances = 5004;
   config.core.retransmit_us = 1001;
   config.core.retransmit_max_us = 1002;
   config.core.fast_wait_us = 0;
@@ -141,6 +142,7 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   EXPECT_EQ(again.core.image_lag_instances, 5002u);
   EXPECT_EQ(again.core.held_executed_max, 5003u);
   EXPECT_EQ(again.core.held_bytes_max, std::uint64_t{1} << 21);
+  EXPECT_EQ(again.core.history_instances, 5004u);
   EXPECT_TRUE(again.core.wait_for_fast_path);
   EXPECT_TRUE(again.core.thrifty);
 }

@@ -78,6 +78,21 @@ TEST_P(NodeClusters, EveryReplicaAnswersWithTheStateAtItsCommand) {
 
 // ---- What is refused ----
 
+TEST(Node, ItTellsWhatHappenedToItsInstances) {
+  LocalCluster cluster(3);
+  cluster.open_all();
+  ASSERT_EQ(cluster[1].propose(kv::put("a", "1")).get().kind, OutcomeKind::kExecuted);
+
+  const Result<InstanceHistory> history = cluster[1].history({ReplicaId(1), Slot(1)});
+
+  ASSERT_TRUE(history) << history.error().message;
+  EXPECT_TRUE(history->kept);
+  EXPECT_EQ(history->decided_by, DecidedBy::kFastPath);
+  EXPECT_GE(history->committed_at, history->proposed_at);
+  EXPECT_GE(history->now, history->executed_at);
+  EXPECT_FALSE(cluster[1].history({ReplicaId(1), Slot(999)}));
+}
+
 TEST(Node, WhatTheMachineDoesNotAdmitIsRejectedWithItsSentence) {
   LocalCluster cluster(1);
   Node& node = cluster.open_all()[0];

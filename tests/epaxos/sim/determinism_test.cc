@@ -19,8 +19,9 @@ using ::testing::Lt;
 
 /// A run with every kind of fault.
 template <class Prepare>
-std::uint64_t trace_of(std::uint64_t seed, Prepare prepare) {
+std::uint64_t trace_of(std::uint64_t seed, Prepare prepare, const CoreConfig& core = {}) {
   sim::ClusterConfig config;
+  config.core = core;
   config.replica_count = 5;
   config.seed = seed;
   config.links = bad_links();
@@ -48,6 +49,16 @@ TEST(Determinism, WhoeverWatchesChangesNothing) {
   };
 
   EXPECT_EQ(trace_of(5, watched), trace_of(5, kNothing));
+}
+
+TEST(Determinism, WhatIsWrittenDownForPeopleChangesNothing) {
+  CoreConfig off;
+  off.history_instances = 0;
+  CoreConfig little;
+  little.history_instances = 2;
+
+  EXPECT_EQ(trace_of(7, kNothing, off), trace_of(7, kNothing));
+  EXPECT_EQ(trace_of(7, kNothing, little), trace_of(7, kNothing));
 }
 
 TEST(Determinism, WhereMemoryLiesChangesNothing) {

@@ -267,6 +267,7 @@ TEST(Simulate, BadUsageSaysWhatIsWrong) {
   EXPECT_THAT(wrong({"--plan", "speed=1"}), HasSubstr("speed=1"));
   EXPECT_THAT(wrong({"--jobs", "0"}), HasSubstr("--jobs"));
   EXPECT_THAT(wrong({"--chronicle", "x"}), HasSubstr("--replay"));
+  EXPECT_THAT(wrong({"--trace", "x"}), HasSubstr("--replay"));
   for (const auto* const seed : {"", "-1", "+1", "7x", " 7", "18446744073709551616"}) {
     EXPECT_THAT(wrong({"--replay", seed}), HasSubstr("not \"" + std::string(seed) + "\""));
   }
@@ -291,6 +292,29 @@ TEST(Simulate, AChronicleThatCannotBeWrittenIsNoSuccess) {
 
   EXPECT_EQ(ran.status, kSimulateBadUsage) << ran.out;
   EXPECT_THAT(ran.err, HasSubstr("The chronicle /dev/full cannot be written."));
+}
+
+TEST(Simulate, ATraceDrawsTheCommandsOfTheRunAndChangesNothing) {
+  const File file("trace.json");
+  const std::string plan = "seed=1 replicas=3 commands=5 clients=1";
+  const Ran plain = run({"--plan", plan});
+
+  const Ran traced = run({"--plan", plan, "--trace", file.path});
+
+  EXPECT_EQ(traced.status, plain.status);
+  EXPECT_THAT(traced.out, HasSubstr("For ui.perfetto.dev: " + file.path));
+  const auto events = nlohmann::json::parse(file.text()).at("traceEvents");
+  std::set<std::string> names;
+  for (const auto& event : events) names.insert(event.at("name").get<std::string>());
+  EXPECT_TRUE(names.contains("first round"));
+}
+
+TEST(Simulate, ATraceThatCannotBeWrittenIsSaidBeforeTheRun) {
+  const Ran ran = run({"--plan", "seed=1 commands=1 clients=1", "--trace", "/nowhere/trace.json"});
+
+  EXPECT_EQ(ran.status, kSimulateBadUsage);
+  EXPECT_THAT(ran.err, HasSubstr("The trace /nowhere/trace.json cannot be written."));
+  EXPECT_EQ(ran.out, "");
 }
 
 TEST(Simulate, AResultThatCannotBeWrittenIsNoSuccess) {
