@@ -44,19 +44,23 @@ bool EpaxosCore::fenced(const Footprint& footprint) const {
       fences_, [&](const FenceState& fence) { return conflicts(fence.footprint, footprint); });
 }
 
+void EpaxosCore::put_aside(const Proposal& proposal, std::vector<Delayed>& to) {
+  to.emplace_back(proposal);
+  ++delayed_;
+  delayed_bytes_ += proposal.command.payload.size();
+}
+
 /// True: the command was put aside, and is proposed later.
 bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies) {
   if (fenced(proposal.footprint)) {
     counters_.add(Count::kDelayedByFence);
-    fenced_.emplace_back(proposal);
-    ++delayed_;
+    put_aside(proposal, fenced_);
     return true;
   }
   const std::optional<Slot> behind = hot_behind(dependencies);
   if (!behind) return false;
   counters_.add(Count::kDelayedOnHotKey);
-  behind_[*behind].emplace_back(proposal);
-  ++delayed_;
+  put_aside(proposal, behind_[*behind]);
   return true;
 }
 
@@ -77,6 +81,7 @@ void EpaxosCore::propose_released(Effects& out) {
       Delayed next = std::move(released_.front());
       released_.pop_front();
       --delayed_;
+      delayed_bytes_ -= next.proposal.command.payload.size();
       if (voting_ && delay(next.proposal, dependencies_of(next.proposal.footprint))) continue;
       proposals.push_back(next.proposal);
       batch.push_back(std::move(next));
