@@ -69,7 +69,8 @@ void Client::Impl::take(ReplicaId from, const ClientReply& reply) {
   const bool rejected = reply.kind == OutcomeKind::kRejected;
   if (rejected) --requests[slot].unanswered;
   const bool elsewhere =
-      rejected && (reply.code == ErrorCode::kStopped || reply.code == ErrorCode::kNotVoting);
+      rejected && (reply.code == ErrorCode::kStopped || reply.code == ErrorCode::kNotVoting ||
+                   reply.code == ErrorCode::kOutOfSpace);
   if (elsewhere && retry_elsewhere(slot)) return;
 
   finish(slot, outcome_of(reply));
