@@ -11,9 +11,10 @@ namespace {
 
 /// Commands given to the state machine at once.
 constexpr std::size_t kApplyMax = 128;  // Their replies are held together.
-/// Commands that only read are run so many at once, until the answers of a turn have so many bytes.
-constexpr std::size_t kReadsAtOnce = 16;
-constexpr std::size_t kReadBytesTurn = std::size_t{4} << 20;
+/// Commands that only read are run so many at once at first, and until the answers of a turn have
+/// so many bytes.
+constexpr std::size_t kReadsAtOnce = 4;
+constexpr std::size_t kReadBytesTurn = std::size_t{2} << 20;
 /// Steps of one turn; each but the first follows from what became durable in the one before.
 constexpr int kStepsMax = 16;
 /// What a record takes on disk beside its value, about.
@@ -441,8 +442,10 @@ void Host::take_reads(const Effects& turn) {
 void Host::run_reads() {
   check(commands_.empty(), "reads are run in the midst of a batch");
   std::size_t bytes = 0;
+  std::size_t at_once = kReadsAtOnce;
   while (!reads_.empty() && !stopped_ && bytes < kReadBytesTurn) {
-    const std::size_t count = std::min(reads_.size(), kReadsAtOnce);
+    const std::size_t count = std::min(reads_.size(), at_once);
+    at_once = std::min(2 * at_once, kApplyMax);  // Small answers so far.
     for (std::size_t i = 0; i < count; ++i) {
       commands_.push_back({reads_[i].id, 0, true, reads_[i].payload});
     }

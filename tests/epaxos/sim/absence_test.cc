@@ -103,6 +103,7 @@ TEST_P(Absence, OfTooManyClosesTheDoorBeforeMemoryIsFull) {
 
   cluster.heal();
   ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
+  cluster.run_for(10 * kSecond);
   EXPECT_EQ(cluster.status(kA).memory.undecided_bytes, 0u);
   const int rejected = cluster.outcomes().rejected;
   cluster.put(kA, "last", "word");
