@@ -97,6 +97,7 @@ struct Client::Impl {
     bool measurable = false;  // The open question's answer will tell the distance.
     bool answered = false;    // Ever.
     std::string trouble;      // Why it is of no use, when it said so.
+    std::string no_session;   // Why it opened none, when it last said so.
 
     /// The address, and what is wrong there when it is known.
     [[nodiscard]] std::string described() const {
@@ -153,6 +154,7 @@ struct Client::Impl {
   void give_up(std::uint32_t slot, std::string_view why);
   bool hopeless(const Request& request) const;
   std::string everybody() const;
+  std::string why_no_session() const;
 
   RequestToken token_of(std::uint32_t slot) const {
     return (RequestToken{requests[slot].generation} << 32) | slot;

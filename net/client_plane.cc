@@ -88,16 +88,20 @@ Result<std::unique_ptr<ClientPlane>> ClientPlane::open(Context& context,
 }
 
 std::size_t ClientPlane::receive(const Handler& handler, std::size_t limit) {
+  socket_->gather();
+  counters_.refusals.count(Refusal::kOverflow, socket_->take_overflows());
+  paused_ = false;
   std::size_t count = 0;
-  for (; count < limit; ++count) {
+  for (; count < limit && !paused_ && socket_->waits(); ++count) {
     const Received received = socket_->receive();
-    if (received == Received::kNothing) break;
     if (received == Received::kExtraFrames) {
       counters_.refusals.count(Refusal::kExtraFrames);
       continue;
     }
-    ++counters_.messages_in;
-    counters_.bytes_in += socket_->payload().size();
+    if (socket_->progress() == 0) {
+      ++counters_.messages_in;
+      counters_.bytes_in += socket_->payload().size();
+    }
     const Bytes route = socket_->route();
     if (route.empty() || route.size() > kRouteBytesMax) {
       counters_.refusals.count(Refusal::kForeignRoute);
@@ -110,14 +114,22 @@ std::size_t ClientPlane::receive(const Handler& handler, std::size_t limit) {
 
 void ClientPlane::take(ClientId client, Bytes message, const Handler& handler) {
   if (const auto refusal = reader_.open_requests(message)) return refuse(client, *refusal);
-  for (const BadRequest& bad : reader_.bad_requests()) {
+  const std::size_t first = socket_->progress();
+  const auto bad_requests = first == 0 ? reader_.bad_requests() : std::span<const BadRequest>();
+  for (const BadRequest& bad : bad_requests) {
     counters_.refusals.count(Refusal::kBadRequest);
     reply(client, {bad.token, OutcomeKind::kRejected, bad.code, bad.reason, {}, 0});
   }
-  for (const ClientRequest& request : reader_.requests()) {
+  const std::span<const ClientRequest> requests = reader_.requests();
+  for (std::size_t i = first; i < requests.size(); ++i) {
+    if (paused_) return socket_->keep(i);
+    const ClientRequest& request = requests[i];
     if (request.kind == RequestKind::kPing) {
       ++counters_.pings_in;
       reply(client, {request.token, OutcomeKind::kExecuted, {}, {}, {}, 0});
+    } else if (request.kind != RequestKind::kPropose &&
+               !socket_->has_room(socket_->route(), kReplyMessageBytesMax)) {
+      ++counters_.replies_dropped_would_block;
     } else {
       ++counters_.requests_in;
       handler(client, request);

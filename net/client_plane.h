@@ -31,7 +31,7 @@ struct ClientIdHash {
 struct ClientPlaneOptions {
   std::string address;  ///< Where clients connect.
   ClusterId cluster{};
-  int queue_messages_max = 1024;                       ///< A client and direction.
+  int queue_messages_max = 1024;                       ///< To be sent to a client.
   std::size_t held_bytes_max = std::size_t{16} << 20;  ///< Large replies that one client leaves.
   int linger_ms = 1000;                                ///< For the last replies of a clean stop.
   SecurityOptions security;
@@ -66,8 +66,13 @@ class ClientPlane {
   ~ClientPlane();
 
   /// Hands every request of up to `limit` messages that have arrived to `handler`. Pings and bad
-  /// requests are answered here. Returns how many messages there were.
+  /// requests are answered here; a question of a client that leaves too many answers unread is
+  /// dropped, as its answer would be. Returns how many messages there were.
   std::size_t receive(const Handler& handler, std::size_t limit = kReceiveMax);
+
+  /// Within receive(): it ends after this request. The other requests of the message come later,
+  /// after those of other clients.
+  void pause() { paused_ = true; }
 
   /// Collects one reply; everything is copied. A client's leave at once when they fill a message.
   void reply(ClientId client, const ClientReply& reply);
@@ -96,6 +101,7 @@ class ClientPlane {
   std::vector<std::unique_ptr<Waiting>> waiting_;  // The first waiting_count_ are in use.
   std::size_t waiting_count_ = 0;
   std::vector<ClientReply> batch_;
+  bool paused_ = false;
   ClientPlaneCounters counters_;
 };
 

@@ -69,7 +69,8 @@ void Client::Impl::take(ReplicaId from, const ClientReply& reply) {
   const bool rejected = reply.kind == OutcomeKind::kRejected;
   if (rejected) --requests[slot].unanswered;
   const bool elsewhere =
-      rejected && (reply.code == ErrorCode::kStopped || reply.code == ErrorCode::kNotVoting);
+      rejected && (reply.code == ErrorCode::kStopped || reply.code == ErrorCode::kNotVoting ||
+                   reply.code == ErrorCode::kOutOfSpace);
   if (elsewhere && retry_elsewhere(slot)) return;
 
   finish(slot, outcome_of(reply));
@@ -156,6 +157,18 @@ std::string Client::Impl::everybody() const {
   return text;
 }
 
+/// What a replica has said of it, if any has: that is what can be mended.
+std::string Client::Impl::why_no_session() const {
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    const std::string& said = replicas[i].no_session;
+    if (said.empty()) continue;
+    return "Replica " + std::to_string(i) + " at " + replicas[i].address + " answered: " + said +
+           (said.ends_with('.') ? "" : ".");
+  }
+  return "Sessions and commands need more than half of the replicas. Check that they run, and try "
+         "again.";
+}
+
 /// Ends a request without an answer: rejected when no replica can have it, else unknown.
 void Client::Impl::give_up(std::uint32_t slot, std::string_view why) {
   const Request& request = requests[slot];
@@ -167,8 +180,7 @@ void Client::Impl::give_up(std::uint32_t slot, std::string_view why) {
     outcome.kind = OutcomeKind::kRejected;
     if (waits_for_session(request)) {
       reason = "No session could be opened within " + milliseconds(now - request.submitted) +
-               ", so the request was not sent, and it was not executed. Sessions and commands need "
-               "more than half of the replicas. Check that they run, and try again.";
+               ", so the request was not sent, and it was not executed. " + why_no_session();
       outcome.reason = reason;
       return finish(slot, outcome);
     }

@@ -78,10 +78,14 @@ void Client::Impl::on_opened(ReplicaId at_replica, std::uint64_t id, const Clien
   if (outcome.kind == OutcomeKind::kExecuted) {
     session.state = ClientSession::State::kOpen;
     session.attempts = 0;
+    at(at_replica).no_session.clear();
     ++counters.sessions_opened;
     return;
   }
   session.state = ClientSession::State::kClosed;
+  if (outcome.answered && outcome.kind == OutcomeKind::kRejected) {
+    at(at_replica).no_session = outcome.reason;
+  }
   if (outcome.code == ErrorCode::kUnknownSession) session.renew(0);
   // Those that wait for it have not left, so they may go anywhere.
   for (const RequestToken token : std::vector<RequestToken>(queued)) {

@@ -5,6 +5,11 @@
 #include "deps/types/check.h"
 
 namespace epaxos::net {
+namespace {
+
+constexpr std::uint32_t kSendsPerLook = 256;
+
+}  // namespace
 
 PeerPlane::PeerPlane(Context& context, const PeerPlaneOptions& options)
     : context_(context), options_(options), peers_(options.addresses.size()) {
@@ -58,6 +63,10 @@ bool PeerPlane::send(ReplicaId to, Bytes message) {
     ++peer.counters.dropped_too_large;
     return false;
   }
+  if (peer.socket && ++peer.sends % kSendsPerLook == 0) {
+    // Nobody writes back; whoever does must not fill this process.
+    while (peer.socket->receive() != Received::kNothing) continue;
+  }
   const Sent sent = peer.socket ? peer.socket->send(message) : Sent::kUnreachable;
   switch (sent) {
     case Sent::kYes:
@@ -75,10 +84,11 @@ bool PeerPlane::send(ReplicaId to, Bytes message) {
 }
 
 std::size_t PeerPlane::receive(const std::function<void(Bytes)>& fn, std::size_t limit) {
+  inbound_->gather();
+  counters_.refusals.count(Refusal::kOverflow, inbound_->take_overflows());
   std::size_t count = 0;
-  for (; count < limit; ++count) {
+  for (; count < limit && inbound_->waits(); ++count) {
     const Received received = inbound_->receive();
-    if (received == Received::kNothing) break;
     if (received == Received::kExtraFrames) {
       counters_.refusals.count(Refusal::kExtraFrames);
       continue;

@@ -24,7 +24,7 @@ struct PeerPlaneOptions {
   std::vector<std::string> addresses;
   /// Where this replica listens, when that is not addresses[self].
   std::string bind_address;
-  int queue_messages_max = 1024;  ///< A peer and direction; beyond it messages are dropped.
+  int queue_messages_max = 1024;  ///< To be sent to a peer; beyond it messages are dropped.
   SecurityOptions security;
 };
 
@@ -72,6 +72,7 @@ class PeerPlane {
   struct Peer {
     std::unique_ptr<Socket> socket;  // Null: self, or no address yet.
     PeerCounters counters;
+    std::uint32_t sends = 0;
   };
 
   PeerPlane(Context& context, const PeerPlaneOptions& options);

@@ -34,6 +34,8 @@ std::string_view to_string(Refusal refusal) {
       return "extra_frames";
     case Refusal::kForeignRoute:
       return "foreign_route";
+    case Refusal::kOverflow:
+      return "overflow";
     case Refusal::kMalformed:
       return "malformed";
     case Refusal::kBadRequest:

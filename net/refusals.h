@@ -25,6 +25,7 @@ enum class Refusal : std::uint8_t {
   kBadFrame,            ///< Frames that do not fill the bundle exactly, or of a wrong size.
   kExtraFrames,         ///< A ZeroMQ message of more than one payload frame, or of none.
   kForeignRoute,        ///< A client that chose its own ZeroMQ routing id.
+  kOverflow,            ///< More has arrived than waits to be read, at most.
   kMalformed,           ///< A body that does not decode, or holds values out of range.
   kBadRequest,          ///< One request of a message that was otherwise accepted.
 };
@@ -35,7 +36,9 @@ std::string_view to_string(Refusal refusal);
 
 class RefusalCounters {
  public:
-  void count(Refusal refusal) { ++counts_[static_cast<std::size_t>(refusal)]; }
+  void count(Refusal refusal, std::uint64_t times = 1) {
+    counts_[static_cast<std::size_t>(refusal)] += times;
+  }
   [[nodiscard]] std::uint64_t operator[](Refusal refusal) const {
     return counts_[static_cast<std::size_t>(refusal)];
   }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -24,13 +25,18 @@ namespace {
 constexpr int kOldestZmq = ZMQ_MAKE_VERSION(4, 3, 3);  // Before it: remote memory corruption.
 constexpr std::size_t kDescriptors = 8;                // Of a context and its first socket: 7.
 constexpr int kHandshakeMs = 2000;
-constexpr int kHeartbeatMs = 500;
-constexpr int kHeartbeatTimeoutMs = 2000;
+constexpr int kConnectMs = 3000;
+constexpr int kProbeAfterS = 1;   // A silent connection is asked, by the kernel,
+constexpr int kProbeEveryS = 1;   // so often,
+constexpr int kProbes = 4;        // and is broken after so many questions without an answer,
+constexpr int kUnheardMs = 5000;  // as it is when the other side confirms or takes nothing so long.
 constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 2000;
 constexpr std::uint32_t kSpinBackoffMax = 8;
 constexpr std::size_t kLargeBytes = 16 * 1024;     // Smaller messages are bounded by their number.
 constexpr std::size_t kConnectionsCounted = 1024;  // Then those that hold nothing are forgotten.
+constexpr std::size_t kGatherMax = 64 * 1024;      // Messages of one gather().
+constexpr std::size_t kArrivedBytes = 256;         // What a message takes beside its bytes.
 
 Result<void> check_library() {
   int major = 0, minor = 0, patch = 0;
@@ -62,17 +68,24 @@ bool set_long(void* socket, int option, std::int64_t value) {
   return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
 }
 
-/// Every option of every socket. No routing id, no hand-over: ids prove nothing.
+/// Every option of every socket. No routing id, no hand-over: ids prove nothing. No bound of what
+/// arrives and no heartbeats: ZeroMQ stops to read a connection whose queue is full, and when that
+/// connection breaks then, a heartbeat that is due, or one of the other side that was read before,
+/// ends the process (4.3.4: stream_engine_base.cpp, out_event()). So the kernel looks for dead
+/// hosts, and Inbox keeps the bounds.
 bool configure(void* socket, const SocketOptions& options) {
   bool ok = set_long(socket, ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(options.message_bytes_max));
   ok = set(socket, ZMQ_SNDHWM, options.queue_messages_max) && ok;
-  ok = set(socket, ZMQ_RCVHWM, options.queue_messages_max) && ok;
+  ok = set(socket, ZMQ_RCVHWM, 0) && ok;
   ok = set(socket, ZMQ_LINGER, options.linger_ms) && ok;
   ok = set(socket, ZMQ_IMMEDIATE, 1) && ok;
   ok = set(socket, ZMQ_HANDSHAKE_IVL, kHandshakeMs) && ok;
-  ok = set(socket, ZMQ_HEARTBEAT_IVL, kHeartbeatMs) && ok;
-  ok = set(socket, ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs) && ok;
-  ok = set(socket, ZMQ_HEARTBEAT_TTL, kHeartbeatTimeoutMs) && ok;
+  ok = set(socket, ZMQ_CONNECT_TIMEOUT, kConnectMs) && ok;
+  ok = set(socket, ZMQ_TCP_KEEPALIVE, 1) && ok;
+  ok = set(socket, ZMQ_TCP_KEEPALIVE_IDLE, kProbeAfterS) && ok;
+  ok = set(socket, ZMQ_TCP_KEEPALIVE_INTVL, kProbeEveryS) && ok;
+  ok = set(socket, ZMQ_TCP_KEEPALIVE_CNT, kProbes) && ok;
+  ok = set(socket, ZMQ_TCP_MAXRT, kUnheardMs) && ok;
   ok = set(socket, ZMQ_RECONNECT_IVL, kReconnectMs) && ok;
   ok = set(socket, ZMQ_RECONNECT_IVL_MAX, kReconnectMaxMs) && ok;
   if (options.kind == SocketKind::kRouter) ok = set(socket, ZMQ_ROUTER_MANDATORY, 1) && ok;
@@ -144,6 +157,111 @@ class Message {
   zmq_msg_t message_;
 };
 
+/// What has arrived at a router and was not received: a bounded queue a connection, which are
+/// served in turn. Invariant: a queue is listed in `turns_`, or its first message is the current
+/// one, exactly when it is not empty.
+class Inbox {
+ public:
+  struct Arrived {
+    Message payload;
+    bool extra_frames = false;
+    std::size_t progress = 0;
+
+    [[nodiscard]] std::size_t bytes() const { return payload.bytes().size() + kArrivedBytes; }
+  };
+
+  Inbox(std::size_t bytes_max, std::size_t bytes_max_of_all)
+      : bytes_max_(bytes_max), bytes_max_of_all_(bytes_max_of_all) {}
+
+  void gather(void* socket) {
+    for (std::size_t i = 0; i < kGatherMax && route_.receive(socket); ++i) take(socket);
+  }
+
+  /// Ends the current message, unless it was kept, and makes the next one current.
+  bool next() {
+    if (current_ != nullptr) finish();
+    if (turns_.empty()) return false;
+    current_ = turns_.front();
+    turns_.pop_front();
+    return true;
+  }
+
+  [[nodiscard]] bool waits() const {
+    if (!turns_.empty()) return true;
+    return current_ != nullptr && (kept_ || current_->second.waiting.size() > 1);
+  }
+
+  void keep(std::size_t progress) {
+    check(current_ != nullptr, "a message is kept that was not received");
+    current_->second.waiting.front().progress = progress;
+    kept_ = true;
+  }
+
+  [[nodiscard]] const Arrived* current() const {
+    return current_ == nullptr ? nullptr : &current_->second.waiting.front();
+  }
+  [[nodiscard]] Bytes route() const {
+    return current_ == nullptr ? Bytes() : std::as_bytes(std::span(current_->first));
+  }
+  std::uint64_t take_overflows() { return std::exchange(overflows_, 0); }
+
+ private:
+  struct Queue {
+    std::deque<Arrived> waiting;
+    std::size_t bytes = 0;
+  };
+  using Queues = std::map<std::string, Queue, std::less<>>;  // By route.
+
+  void take(void* socket) {
+    Queues::value_type& of = queue_of(text_of(route_.bytes()));
+    Queue& queue = of.second;
+    Arrived& arrived = queue.waiting.emplace_back();
+    arrived.extra_frames = !route_.more();
+    if (route_.more()) arrived.payload.receive(socket);
+    // Each further frame replaces the one before: a message of a thousand costs the room of one.
+    while (arrived.payload.more() && arrived.payload.receive(socket)) arrived.extra_frames = true;
+    const std::size_t bytes = arrived.bytes();
+    const bool fits = queue.bytes + bytes <= bytes_max_ && bytes_ + bytes <= bytes_max_of_all_;
+    if (queue.bytes > 0 && !fits) {
+      queue.waiting.pop_back();
+      ++overflows_;
+      return;
+    }
+    if (queue.bytes == 0) turns_.push_back(&of);
+    queue.bytes += bytes;
+    bytes_ += bytes;
+  }
+
+  Queues::value_type& queue_of(std::string_view route) {
+    if (const auto found = queues_.find(route); found != queues_.end()) return *found;
+    if (queues_.size() >= kConnectionsCounted) {
+      std::erase_if(queues_, [](const auto& entry) { return entry.second.waiting.empty(); });
+    }
+    return *queues_.try_emplace(std::string(route)).first;
+  }
+
+  void finish() {
+    Queue& queue = current_->second;
+    if (!std::exchange(kept_, false)) {
+      queue.bytes -= queue.waiting.front().bytes();
+      bytes_ -= queue.waiting.front().bytes();
+      queue.waiting.pop_front();
+    }
+    if (!queue.waiting.empty()) turns_.push_back(current_);
+    current_ = nullptr;
+  }
+
+  const std::size_t bytes_max_;
+  const std::size_t bytes_max_of_all_;
+  Message route_;  // Of what is being taken.
+  Queues queues_;
+  std::deque<Queues::value_type*> turns_;
+  Queues::value_type* current_ = nullptr;
+  bool kept_ = false;
+  std::size_t bytes_ = 0;
+  std::uint64_t overflows_ = 0;
+};
+
 Failure bind_failure(const std::string& address, int error) {
   if (error == EADDRINUSE) {
     return fail(ErrorCode::kBusy, address + " is already in use. Stop the process that listens " +
@@ -184,15 +302,20 @@ Context::~Context() {
 }
 
 struct Socket::Impl {
+  explicit Impl(const SocketOptions& options)
+      : router(options.kind == SocketKind::kRouter),
+        held_bytes_max(options.held_bytes_max),
+        inbox(options.arrived_bytes_max, options.arrived_bytes_max_of_all) {}
+
   void* socket = nullptr;
   void* monitor = nullptr;
-  bool router = false;
+  const bool router;
   bool connected = false;
   std::uint64_t disconnections = 0;
-  std::size_t held_bytes_max = 0;
+  const std::size_t held_bytes_max;
   std::map<std::string, std::shared_ptr<Held>, std::less<>> held;  // By route.
-  Message route;
-  Message payload;
+  Inbox inbox;                                                     // Of a router.
+  Message payload;                                                 // Of another.
 
   ~Impl() {
     if (monitor != nullptr) zmq_close(monitor);
@@ -271,9 +394,7 @@ Result<std::unique_ptr<Socket>> Socket::open(Context& context, const SocketOptio
         "Encrypted connections (CURVE keys) are not supported yet. Remove the keys from the "
         "configuration and keep the addresses on a network that you trust.");
   }
-  auto impl = std::make_unique<Impl>();
-  impl->router = options.kind == SocketKind::kRouter;
-  impl->held_bytes_max = options.held_bytes_max;
+  auto impl = std::make_unique<Impl>(options);
   if (context.handle() == nullptr) errno = EMFILE;
   if (context.handle() != nullptr && descriptors_left()) {
     impl->socket = zmq_socket(context.handle(), impl->router ? ZMQ_ROUTER : ZMQ_DEALER);
@@ -322,24 +443,55 @@ Sent Socket::send_to(Bytes route, Bytes payload) {
   return error == EAGAIN ? Sent::kWouldBlock : Sent::kUnreachable;
 }
 
+bool Socket::has_room(Bytes route, std::size_t bytes) const {
+  const auto found = impl_->held.find(text_of(route));
+  if (found == impl_->held.end()) return true;
+  const std::size_t held = *found->second;
+  return held == 0 || held + bytes <= impl_->held_bytes_max;
+}
+
+void Socket::gather() {
+  if (impl_->router) impl_->inbox.gather(impl_->socket);
+}
+
+bool Socket::waits() const {
+  return impl_->inbox.waits();
+}
+
 Received Socket::receive() {
   Impl& impl = *impl_;
   if (impl.router) {
-    if (!impl.route.receive(impl.socket)) return Received::kNothing;
-    if (!impl.route.more()) return Received::kExtraFrames;
+    if (!impl.inbox.next()) {
+      gather();
+      if (!impl.inbox.next()) return Received::kNothing;
+    }
+    return impl.inbox.current()->extra_frames ? Received::kExtraFrames : Received::kMessage;
   }
   if (!impl.payload.receive(impl.socket)) return Received::kNothing;
   if (!impl.payload.more()) return Received::kMessage;
-  // Each further frame replaces the one before it: a message of a thousand costs the room of one.
   while (impl.payload.more() && impl.payload.receive(impl.socket)) continue;
   return Received::kExtraFrames;
 }
 
+void Socket::keep(std::size_t progress) {
+  impl_->inbox.keep(progress);
+}
+
+std::size_t Socket::progress() const {
+  const Inbox::Arrived* arrived = impl_->inbox.current();
+  return arrived == nullptr ? 0 : arrived->progress;
+}
+
+std::uint64_t Socket::take_overflows() {
+  return impl_->inbox.take_overflows();
+}
+
 Bytes Socket::payload() const {
-  return impl_->payload.bytes();
+  const Inbox::Arrived* arrived = impl_->inbox.current();
+  return arrived == nullptr ? impl_->payload.bytes() : arrived->payload.bytes();
 }
 Bytes Socket::route() const {
-  return impl_->route.bytes();
+  return impl_->inbox.route();
 }
 
 bool Socket::connected() {

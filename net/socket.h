@@ -51,7 +51,11 @@ enum class SocketKind {
 struct SocketOptions {
   SocketKind kind = SocketKind::kDealer;
   std::size_t message_bytes_max = 0;  ///< A peer that sends more is disconnected.
-  int queue_messages_max = 1024;      ///< A connection and direction.
+  int queue_messages_max = 1024;      ///< To be sent, a connection.
+  /// What has arrived at a router and was not received, of one connection and of all; what exceeds
+  /// it is dropped. Of a connection of which nothing waits, one message is always taken.
+  std::size_t arrived_bytes_max = std::size_t{64} << 20;
+  std::size_t arrived_bytes_max_of_all = std::size_t{256} << 20;
   /// Large messages on their way to one connection that does not read; what exceeds it is dropped.
   std::size_t held_bytes_max = std::size_t{64} << 20;
   int linger_ms = 0;  ///< How long closing waits for what is still queued.
@@ -95,7 +99,24 @@ class Socket {
 
   Sent send(Bytes payload);
   Sent send_to(Bytes route, Bytes payload);
+  /// Whether a message of this size to that connection would not be dropped for what it holds.
+  [[nodiscard]] bool has_room(Bytes route, std::size_t bytes) const;
+
+  /// A router takes what has arrived off ZeroMQ's queues, which have no bound of their own, into
+  /// bounded ones. receive() does it when it has nothing; whoever receives less than everything
+  /// calls it regularly.
+  void gather();
+  /// Whether a message waits that was gathered.
+  [[nodiscard]] bool waits() const;
+  /// A router gives one message of each connection in turn.
   Received receive();
+  /// The message last received at a router comes again, after one of each other connection, and is
+  /// known to be done up to `progress` then.
+  void keep(std::size_t progress);
+  /// What keep() said of the message last received; 0: it comes for the first time.
+  [[nodiscard]] std::size_t progress() const;
+  /// How many messages were dropped because too much had arrived, since the last call.
+  std::uint64_t take_overflows();
   /// Of the last message received, until the next receive().
   [[nodiscard]] Bytes payload() const;
   [[nodiscard]] Bytes route() const;

@@ -22,6 +22,8 @@ constexpr auto kLook = std::chrono::milliseconds(kLookUs / 1000);
 constexpr Tick kHeadStartUs = 200'000;
 /// Stragglers that take longer never end, and states that differ for longer never become equal.
 constexpr Tick kPatienceUs = 30 * kSecond;
+/// For an answer, once told to stop.
+constexpr Tick kLastWordUs = 300'000;
 
 class EmulatedRun {
  public:
@@ -94,7 +96,7 @@ class EmulatedRun {
     if (!after) return fail(after.error());
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
       const ReplicaId replica = placement_.nearest(site);
-      if (!living().contains(replica)) continue;
+      if (!living().contains(replica) || silent_.contains(replica)) continue;
       run_.sites[site].slow_share =
           slow_share(paths_of((*before)[replica.value()]), paths_of((*after)[replica.value()]));
     }
@@ -212,10 +214,14 @@ class EmulatedRun {
         const auto said = children_->answer(replica.value(), std::chrono::milliseconds(0));
         if (!said) return fail(said.error());
       }
-      const Tick passed = std::clamp(now_us(), begin_, to_) - begin_;
-      run_.interrupted = watch_ && !watch_(passed, to_ - begin_);
+      ask_whether_to_stop();
     }
     return lost_nothing();
+  }
+
+  void ask_whether_to_stop() {
+    const Tick passed = std::clamp(now_us(), begin_, to_) - begin_;
+    run_.interrupted = run_.interrupted || (watch_ && !watch_(passed, to_ - begin_));
   }
 
   /// Takes what the clients have told.
@@ -241,17 +247,23 @@ class EmulatedRun {
   }
 
   /// Gives the order to all that live, and goes on looking until they have answered. By replica.
+  /// Once told to stop it does without those that answer too late.
   Result<std::vector<Measurement>> ask(Order order) {
-    const std::vector<ReplicaId> members = members_of(living());
+    std::vector<ReplicaId> members = members_of(living());
+    std::erase_if(members, [this](ReplicaId each) { return silent_.contains(each); });
     for (const ReplicaId each : members) children_->give(each.value(), order);
     std::vector<Measurement> all(static_cast<std::size_t>(placement_.replica_count()));
-    const Tick deadline = now_us() + kPatienceUs;
+    Tick deadline = now_us() + kPatienceUs;
     for (std::size_t i = 0; i < members.size();) {
       auto answer = children_->answer(members[i].value(), kLook);
       if (!answer) return fail(answer.error());
       look();
+      ask_whether_to_stop();
+      if (run_.interrupted) deadline = std::min(deadline, now_us() + kLastWordUs);
       if (*answer) {
         all[members[i++].value()] = **answer;
+      } else if (run_.interrupted && now_us() > deadline) {
+        silent_.add(members[i++]);
       } else if (now_us() > deadline) {
         return fail(ErrorCode::kUnavailable, "The replica at " + placement_.name_of(members[i]) +
                                                  " does not answer any more.");
@@ -270,6 +282,7 @@ class EmulatedRun {
   FaultyWorld world_;
   std::size_t next_fault_ = 0;
   std::unique_ptr<Children> children_;
+  ReplicaSet silent_;  // They did not answer in time when all was to stop.
   Tick begin_ = 0;
   Tick from_ = 0;
   Tick to_ = 0;

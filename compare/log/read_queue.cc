@@ -79,18 +79,35 @@ std::size_t ReadQueue::serve(Slot applied_up_to, Effects& out) {
       out.reads.push_back({read.command, out.append(payload)});
     }
     served += group.reads.size();
-    check(size_ >= group.reads.size(), "more reads were answered than asked");
-    size_ -= group.reads.size();
-    bytes_ -= group.payloads.size();
-    if (spare_.size() < kSpareMax) {
-      group.reads.clear();
-      group.payloads.clear();
-      group.index.reset();
-      spare_.push_back(std::move(group));
-    }
-    groups_.pop_front();
+    end_first();
   }
   return served;
+}
+
+void ReadQueue::refuse_unserved(Effects& out) {
+  while (!groups_.empty() && groups_.front().index) {
+    for (const Read& read : groups_.front().reads) {
+      const Proposal refused{{.id = read.command, .reads_only = true, .payload = {}}, {}};
+      out.reject({&refused, 1}, ErrorCode::kOutOfSpace,
+                 "the disk of this replica is full, so it falls behind and cannot answer reads; "
+                 "free space on it, or use another replica");
+    }
+    end_first();
+  }
+}
+
+void ReadQueue::end_first() {
+  Group& group = groups_.front();
+  check(size_ >= group.reads.size(), "more reads were answered than asked");
+  size_ -= group.reads.size();
+  bytes_ -= group.payloads.size();
+  if (spare_.size() < kSpareMax) {
+    group.reads.clear();
+    group.payloads.clear();
+    group.index.reset();
+    spare_.push_back(std::move(group));
+  }
+  groups_.pop_front();
 }
 
 }  // namespace epaxos::compare

@@ -49,6 +49,9 @@ class ReadQueue {
   bool answered(std::uint64_t life, std::uint64_t number, Slot index);
   /// Hands over what the state machine has got far enough for. Returns how many reads.
   std::size_t serve(Slot applied_up_to, Effects& out);
+  /// Rejects those that serve() has left although their index is known: on a full disk the state
+  /// machine does not get so far.
+  void refuse_unserved(Effects& out);
 
  private:
   struct Read {
@@ -66,6 +69,7 @@ class ReadQueue {
   static constexpr std::size_t kBytesMax = std::size_t{64} * 1024 * 1024;
 
   void add(const Command& command);
+  void end_first();
 
   const std::uint64_t life_;
   const std::size_t reads_max_;

@@ -73,9 +73,10 @@ class MultiPaxosCore final : public Core {
   void install(Bytes coverage, Effects& out) override;
   void end_of_turn(Effects& out) override;
   void storage_full(bool full) override;
+  [[nodiscard]] bool reads_write_nothing() const override { return config_.reads != Reads::kLog; }
   void peer_forgot(ReplicaId peer) override { forgot_.add(peer); }
   [[nodiscard]] HeldMemory held_memory() const override {
-    return {log_.memory_bytes(), config_.held_bytes_max, std::nullopt};
+    return {.bytes = log_.memory_bytes(), .limit_bytes = config_.held_bytes_max};
   }
   void status(CoreStatus& out) const override;
   Result<void> transfer_leadership(ReplicaId to, Effects& out) override;

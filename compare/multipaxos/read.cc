@@ -28,6 +28,7 @@ void MultiPaxosCore::on_read_index_reply(const ReadIndexReply& message) {
 
 void MultiPaxosCore::serve_reads(Effects& out) {
   add(Count::kReadsAnswered, reads_.serve(executor_.applied_up_to(), out));
+  if (storage_full_) reads_.refuse_unserved(out);
 }
 
 // --- Who leads ---------------------------------------------------------------------------------

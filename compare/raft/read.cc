@@ -26,6 +26,7 @@ void RaftCore::on_read_index_reply(const ReadIndexReply& message) {
 
 void RaftCore::serve_reads(Effects& out) {
   counters_.add(Count::kReadsAnswered, reads_.serve(executor_.applied_up_to(), out));
+  if (storage_full_) reads_.refuse_unserved(out);
 }
 
 // --- Who leads ---------------------------------------------------------------------------------

@@ -61,8 +61,8 @@ struct CoreConfig {
   bool wait_for_fast_path = false;  ///< Wait out fast_wait_us even when a fast quorum has answered.
   /// Proposals go to the nearest peers that can decide, to the others when these do not answer.
   bool thrifty = false;
-  Tick gossip_us = 200'000;         ///< Between Frontier messages.
-  Tick question_us = 200'000;       ///< Before a hole or an undecided instance is asked about.
+  Tick gossip_us = 200'000;     ///< Between Frontier messages.
+  Tick question_us = 200'000;   ///< Before a hole or an undecided instance is asked about.
   bool limit_hot_keys = true;   ///< One undecided own instance on a key that others contend for.
   Tick stall_us = 1'000'000;    ///< Decided for so long and not executed: ask for a fence.
   Tick fence_us = 1'000'000;    ///< How long a fence lasts at first; doubles each time.
@@ -105,12 +105,19 @@ struct HeldMemory {
   std::uint64_t limit_bytes = 0;
   /// Most of it is kept for this member, which has not executed it. Known only when there is reason
   /// to ask: above three quarters of the limit.
-  std::optional<ReplicaId> behind;
+  std::optional<ReplicaId> behind = {};
+  /// Of the bytes, those of own commands that are not decided: too few replicas answer, or too
+  /// late.
+  std::uint64_t undecided_bytes = 0;
 
   /// A warning is due: there is time to do something.
-  [[nodiscard]] bool runs_out() const { return behind && bytes > limit_bytes / 4 * 3; }
+  [[nodiscard]] bool runs_out() const { return is_kept() && bytes > limit_bytes / 4 * 3; }
   /// What is left is for what was proposed already.
-  [[nodiscard]] bool is_short() const { return behind && bytes > limit_bytes / 16 * 15; }
+  [[nodiscard]] bool is_short() const { return is_kept() && bytes > limit_bytes / 16 * 15; }
+
+ private:
+  /// Whether it stays for as long as something else lasts. The rest makes room by itself.
+  [[nodiscard]] bool is_kept() const { return behind || undecided_bytes > limit_bytes / 4; }
 };
 
 struct RowStatus {
@@ -215,9 +222,11 @@ class Core {
   /// Once a turn, after its inputs: form batches, walk the executor, coalesce.
   virtual void end_of_turn(Effects& out) = 0;
 
-  /// The disk is full (true), or has room again: while full, propose() is not called, and inputs
-  /// that need a vote must be dropped and counted.
+  /// The disk is full (true), or has room again: while full, propose() is called for reads alone,
+  /// and only if they write nothing; inputs that need a vote must be dropped and counted.
   virtual void storage_full(bool full) = 0;
+  /// Whether commands that only read cost no record, at whoever proposes them.
+  [[nodiscard]] virtual bool reads_write_nothing() const { return false; }
 
   /// What `peer` says shows that its disk has lost something it had told others. Whatever it
   /// promises from now on is worth nothing; it may still learn.

@@ -152,9 +152,15 @@ MemoryStatus memory_status(const HeldMemory& held) {
   MemoryStatus out{held.bytes, held.limit_bytes, {}};
   if (!held.runs_out()) return out;
   out.warning = "memory fills up: " + std::to_string(held.bytes >> 20) + " of " +
-                std::to_string(held.limit_bytes >> 20) +
-                " MiB (limits.held_bytes_max) are held, most of it for " + to_string(*held.behind) +
-                ", which is away or far behind; bring it back before proposals are refused";
+                std::to_string(held.limit_bytes >> 20) + " MiB (limits.held_bytes_max) are held, ";
+  if (held.behind) {
+    out.warning += "most of it for " + to_string(*held.behind) +
+                   ", which is away or far behind; bring it back before proposals are refused";
+  } else {
+    out.warning +=
+        "much of it for commands that are not decided; check that more than half of the replicas "
+        "run and answer";
+  }
   return out;
 }
 

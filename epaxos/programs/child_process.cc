@@ -19,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 volatile std::sig_atomic_t interrupt_came = 0;
+constexpr int kInterruptedStatus = 130;  // As shells say it of a program that Ctrl-C has ended.
 
 struct Pipe {
   int read = -1;
@@ -202,7 +203,10 @@ bool interrupted() {
 
 void catch_interrupts() {
   struct sigaction action {};
-  action.sa_handler = [](int) { interrupt_came = 1; };
+  action.sa_handler = [](int) {
+    if (interrupt_came != 0) ::_exit(kInterruptedStatus);
+    interrupt_came = 1;
+  };
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }

@@ -62,7 +62,8 @@ std::string sibling_program(std::string_view name);
 
 /// Whether SIGINT or SIGTERM has come since catch_interrupts().
 bool interrupted();
-/// From here on these signals only make interrupted() true.
+/// From here on the first of these signals makes interrupted() true, and the second one ends the
+/// process at once with status 130; its children die with it.
 void catch_interrupts();
 
 }  // namespace epaxos

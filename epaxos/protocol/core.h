@@ -285,6 +285,7 @@ class EpaxosCore final : public Core {
   // pacing.cc: proposals that would keep others waiting are put aside. 12
   [[nodiscard]] std::optional<Slot> hot_behind(const Dependencies& dependencies) const;
   [[nodiscard]] bool fenced(const Footprint& footprint) const;
+  void put_aside(Delayed delayed, std::vector<Delayed>& to);
   bool delay(const Proposal& proposal, const Dependencies& dependencies, Tick since);
   bool delay_again(Delayed& delayed);
   void release_behind(Slot slot);
@@ -396,7 +397,8 @@ class EpaxosCore final : public Core {
   std::map<Slot, std::vector<Delayed>> behind_;  // By the own instance that they wait for.
   std::vector<Delayed> fenced_;
   std::deque<Delayed> released_;
-  std::size_t delayed_ = 0;  // In all three.
+  std::size_t delayed_ = 0;        // In all three.
+  std::size_t delayed_bytes_ = 0;  // Of their commands.
   std::vector<FenceState> fences_;
   OwnFence own_fence_;
   std::uint64_t fence_numbers_ = 0;

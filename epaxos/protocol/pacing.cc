@@ -46,19 +46,23 @@ bool EpaxosCore::fenced(const Footprint& footprint) const {
       fences_, [&](const FenceState& fence) { return conflicts(fence.footprint, footprint); });
 }
 
+void EpaxosCore::put_aside(Delayed delayed, std::vector<Delayed>& to) {
+  ++delayed_;
+  delayed_bytes_ += delayed.proposal.command.payload.size();
+  to.push_back(std::move(delayed));
+}
+
 /// True: the command, which was given at `since`, was put aside, and is proposed later.
 bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencies, Tick since) {
   if (fenced(proposal.footprint)) {
     counters_.add(Count::kDelayedByFence);
-    fenced_.emplace_back(proposal, since, std::nullopt);
-    ++delayed_;
+    put_aside(Delayed(proposal, since, std::nullopt), fenced_);
     return true;
   }
   const std::optional<Slot> behind = hot_behind(dependencies);
   if (!behind) return false;
   counters_.add(Count::kDelayedOnHotKey);
-  behind_[*behind].emplace_back(proposal, since, behind);
-  ++delayed_;
+  put_aside(Delayed(proposal, since, behind), behind_[*behind]);
   return true;
 }
 
@@ -99,6 +103,7 @@ void EpaxosCore::propose_released(Effects& out) {
       released_.pop_front();
       if (voting_ && delay_again(next)) continue;
       --delayed_;
+      delayed_bytes_ -= next.proposal.command.payload.size();
       proposals.push_back(next.proposal);
       batch.push_back(std::move(next));
     }

@@ -23,6 +23,7 @@ enum class Stage : std::uint8_t {
 
 struct Progress {
   Slot slot;
+  std::size_t bytes = 0;  ///< Of memory that the instance takes.
   Stage stage = Stage::kPreAccepting;
   bool own_vote_durable = false;
   bool waits_for_fast_path = false;  ///< The fast-wait timer is armed.
@@ -35,7 +36,7 @@ struct Progress {
 /// A pool, so that a command in flight costs no allocation.
 class ProgressPool {
  public:
-  std::uint32_t add(Slot slot, const Dependencies& initial) {
+  std::uint32_t add(Slot slot, const Dependencies& initial, std::size_t bytes) {
     std::uint32_t index = 0;
     if (free_.empty()) {
       index = static_cast<std::uint32_t>(pool_.size());
@@ -46,15 +47,23 @@ class ProgressPool {
     }
     pool_[index] = Progress{};
     pool_[index].slot = slot;
+    pool_[index].bytes = bytes;
+    bytes_ += bytes;
     pool_[index].merged = initial;
     return index;
   }
-  void release(std::uint32_t index) { free_.push_back(index); }
+  void release(std::uint32_t index) {
+    bytes_ -= pool_[index].bytes;
+    free_.push_back(index);
+  }
 
   Progress& operator[](std::uint32_t index) { return pool_[index]; }
   [[nodiscard]] std::size_t in_flight() const { return pool_.size() - free_.size(); }
+  /// Of memory that the instances in flight take.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
+  std::size_t bytes_ = 0;
   std::vector<Progress> pool_;
   std::vector<std::uint32_t> free_;
 };

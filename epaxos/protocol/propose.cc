@@ -129,7 +129,7 @@ Slot EpaxosCore::submit(std::span<const Proposal> batch, const Footprint& footpr
   check(is_new, "a new instance had a payload already");
   instance->record(initial);
   instance->pre_accept(initial);
-  instance->progress = progress_.add(id.slot, initial);
+  instance->progress = progress_.add(id.slot, initial, bytes + sizeof(Instance));
   const ReplicaSet asked =
       config_.thrifty ? nearness_.choose(fast_quorum_size(n_) - 1, id.slot, out.now) : others_;
   PreAcceptTally& tally = progress_[instance->progress].tally;

@@ -213,7 +213,8 @@ void EpaxosCore::continue_own_instances(Effects& out) {
     Instance* const instance = instances_.find(id);
     if (instance == nullptr || instance->decided() || !instance->pre_accepted()) continue;
     if (instance->ballot() > kInitialBallot) continue;
-    instance->progress = progress_.add(slot, instance->initial_dependencies());
+    instance->progress = progress_.add(slot, instance->initial_dependencies(),
+                                       instance->block().size() + sizeof(Instance));
     Progress& progress = progress_[instance->progress];
     progress.own_vote_durable = true;
     progress.tally.answered.add(self_);

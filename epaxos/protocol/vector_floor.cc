@@ -100,6 +100,8 @@ HeldMemory EpaxosCore::held_memory() const {
   HeldMemory held;
   held.bytes = instances_.memory_bytes() + conflicts_.memory_bytes();
   held.limit_bytes = config_.held_bytes_max;
+  held.undecided_bytes = progress_.bytes() + delayed_bytes_;
+  held.bytes += delayed_bytes_;
   if (held.bytes > held.limit_bytes / 4 * 3) held.behind = furthest_behind();
   return held;
 }

@@ -136,6 +136,7 @@ void EventLoop::loop() {
 
 bool EventLoop::turn() {
   now_ = now();
+  answered_bytes_ = 0;
   host_.begin_turn(now_);
   bool busy = parts_.peers != nullptr && parts_.peers->receive(take_bundle_) > 0;
   if (parts_.clients != nullptr) busy |= parts_.clients->receive(take_request_) > 0;

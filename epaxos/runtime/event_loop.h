@@ -157,6 +157,8 @@ class EventLoop {
 
   // event_loop_requests.cc: what clients ask over the network.
   void on_request(net::ClientId client, const net::ClientRequest& request);
+  void serve(net::ClientId client, const net::ClientRequest& request);
+  void pause_when_long(net::RequestKind kind);
   void on_propose(net::ClientId client, const net::ClientRequest& request);
   void on_session(net::ClientId client, const net::ClientRequest& request);
   std::uint32_t add_call(net::ClientId client, net::RequestToken token);
@@ -191,7 +193,9 @@ class EventLoop {
   std::vector<Call> calls_;
   std::vector<std::uint32_t> free_calls_;
 
-  Tick now_ = 0;  // Of this turn.
+  Tick now_ = 0;                    // Of this turn.
+  std::size_t answered_bytes_ = 0;  // In this turn, to questions.
+  std::uint32_t requests_taken_ = 0;
   bool draining_ = false;
   Tick drain_deadline_ = kNever;  // Set when the drain begins.
   bool failed_ = false;

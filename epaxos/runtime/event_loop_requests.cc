@@ -9,12 +9,31 @@
 namespace epaxos::runtime {
 namespace {
 
+// What one turn does for clients before peers are heard again, and time is looked at so often.
+constexpr Tick kRequestsTurnUs = 10'000;
+constexpr std::size_t kAnswersTurnBytes = std::size_t{4} << 20;
+constexpr std::uint32_t kRequestsPerLook = 16;
 /// Instances that are told to who asks which ones took longest.
 constexpr std::size_t kSlowestMax = 20;
 
 }  // namespace
 
 void EventLoop::on_request(net::ClientId client, const net::ClientRequest& request) {
+  serve(client, request);
+  pause_when_long(request.kind);
+}
+
+/// Questions are answered at once, and one message may hold a thousand of them with a megabyte of
+/// answer each. A turn that takes too long deposes a leader.
+void EventLoop::pause_when_long(net::RequestKind kind) {
+  const bool looks =
+      kind != net::RequestKind::kPropose || ++requests_taken_ % kRequestsPerLook == 0;
+  if (answered_bytes_ >= kAnswersTurnBytes || (looks && now() - now_ >= kRequestsTurnUs)) {
+    parts_.clients->pause();
+  }
+}
+
+void EventLoop::serve(net::ClientId client, const net::ClientRequest& request) {
   switch (request.kind) {
     case net::RequestKind::kPropose:
       return on_propose(client, request);
@@ -203,6 +222,7 @@ void EventLoop::refuse(net::ClientId client, net::RequestToken token, const Erro
 }
 
 void EventLoop::answer(net::ClientId client, net::RequestToken token, Bytes reply) {
+  answered_bytes_ += reply.size();
   parts_.clients->reply(client, {.token = token,
                                  .kind = OutcomeKind::kExecuted,
                                  .code = {},

@@ -11,6 +11,10 @@ namespace {
 
 /// Commands given to the state machine at once.
 constexpr std::size_t kApplyMax = 128;  // Their replies are held together.
+/// Commands that only read are run so many at once at first, and until the answers of a turn have
+/// so many bytes.
+constexpr std::size_t kReadsAtOnce = 4;
+constexpr std::size_t kReadBytesTurn = std::size_t{2} << 20;
 /// Steps of one turn; each but the first follows from what became durable in the one before.
 constexpr int kStepsMax = 16;
 /// What a record takes on disk beside its value, about.
@@ -186,6 +190,7 @@ void Host::end_turn() {
     }
     unfinished_ = steps == kStepsMax;
     flush_all();  // The network works while the machine does.
+    if (!stopped_) run_reads();
     execute_ready();
     if (!stopped_) care_for_images();
   }
@@ -260,7 +265,7 @@ void Host::close_step() {
   std::unique_ptr<Effects> closed = std::exchange(effects_, std::move(next));
   tell_rejections(*closed);
   tell_superseded(*closed);
-  if (!closed->reads.empty() && !stopped_) run_reads(*closed);
+  take_reads(*closed);
   if (stopped_) return;
   if (mutant(Mutant::kReplyBeforeDurable)) {
     execute(*closed);
@@ -295,7 +300,7 @@ Tick Host::next_deadline() const {
   if (!refused_.empty() || !answered_.empty()) return now_;
   if (stopped_) return kNever;
   const bool has_proposals = !proposals_.empty() && !images_.paused();
-  if (unfinished_ || has_proposals || !effects_->empty()) return now_;
+  if (unfinished_ || has_proposals || !reads_.empty() || !effects_->empty()) return now_;
   const Tick core = images_.paused() ? kNever : core_.next_deadline();
   return std::max(now_,
                   std::min({core, images_.next_deadline(), pending_.next_deadline(), next_care_}));
@@ -438,22 +443,35 @@ void Host::run(std::span<const Command> commands) {
   counters_.commands_executed += commands.size();
 }
 
-/// What the answers must show is applied, so they do not wait for the disk.
-void Host::run_reads(const Effects& turn) {
+void Host::take_reads(const Effects& turn) {
+  for (const ReadEffect& read : turn.reads) {
+    const Bytes payload = turn.view(read.payload);
+    reads_.push_back({read.command, {payload.begin(), payload.end()}});
+  }
+}
+
+/// What the answers must show is applied, so they do not wait for the disk. Answers may be large,
+/// so a turn gives some of them; what the others show is only newer.
+void Host::run_reads() {
   check(commands_.empty(), "reads are run in the midst of a batch");
-  for (std::size_t first = 0; first < turn.reads.size() && !stopped_; first += kApplyMax) {
-    for (std::size_t i = first; i < std::min(turn.reads.size(), first + kApplyMax); ++i) {
-      const ReadEffect& read = turn.reads[i];
-      commands_.push_back({read.command, 0, true, turn.view(read.payload)});
+  std::size_t bytes = 0;
+  std::size_t at_once = kReadsAtOnce;
+  while (!reads_.empty() && !stopped_ && bytes < kReadBytesTurn) {
+    const std::size_t count = std::min(reads_.size(), at_once);
+    at_once = std::min(2 * at_once, kApplyMax);  // Small answers so far.
+    for (std::size_t i = 0; i < count; ++i) {
+      commands_.push_back({reads_[i].id, 0, true, reads_[i].payload});
     }
     replies_.clear();
     machine_.read(commands_, replies_);
     check(replies_.size() == commands_.size(), "a state machine gives one reply a command");
     counters_.reads_run += commands_.size();
     for (std::size_t i = 0; i < commands_.size() && !stopped_; ++i) {
+      bytes += replies_[i].size();
       tell_own(commands_[i].id, replies_[i], now_);
     }
     commands_.clear();
+    reads_.erase(reads_.begin(), reads_.begin() + static_cast<std::ptrdiff_t>(count));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -87,7 +88,7 @@ struct HostCounters {
   std::uint64_t rejected_too_large = 0;
   std::uint64_t rejected_deadline = 0;
   std::uint64_t rejected_storage_full = 0;
-  std::uint64_t rejected_memory_short = 0;  ///< Too much is held for a member that is away.
+  std::uint64_t rejected_memory_short = 0;  ///< Too much is held that must stay.
   std::uint64_t rejected_not_voting = 0;
   std::uint64_t rejected_stopped = 0;
   std::uint64_t rejected_bad_session = 0;  ///< An id that no client may have, or the number 0.
@@ -250,7 +251,8 @@ class Host {
   void cut(const ExecutionEffect& execution);
   void apply_commands();
   void run(std::span<const Command> commands);
-  void run_reads(const Effects& turn);
+  void take_reads(const Effects& turn);
+  void run_reads();
   void tell_own(CommandId id, Bytes reply, Tick committed_at);
   void tell_executed(const Completion& done, Bytes reply, Tick committed_at);
 
@@ -271,7 +273,10 @@ class Host {
   [[nodiscard]] std::uint64_t clock_us() const;
 
   // Outcomes.
-  bool refused(Bytes payload, Completion& done);
+  bool refused(Bytes payload, Completion& done, bool writes = true);
+  [[nodiscard]] bool needs_disk(bool writes) const {
+    return writes || !core_.reads_write_nothing();
+  }
   void enqueue(const Command& command, const Footprint& footprint, std::uint64_t ticket);
   bool is_wanted(CommandId id, std::uint64_t ticket);
   void refuse_queued(CommandId id, std::uint64_t ticket);
@@ -335,6 +340,13 @@ class Host {
   Pending pending_;
   SessionCalls calls_;
   std::multiset<std::uint64_t> openings_;  // Sessions that this host is opening.
+
+  /// Commands that only read and may be run at any time from here on.
+  struct Read {
+    CommandId id;
+    std::vector<std::byte> payload;
+  };
+  std::deque<Read> reads_;
 
   // The batch that is being applied.
   std::vector<Command> commands_;

@@ -24,8 +24,13 @@ constexpr const char* kSpaceShort =
 constexpr const char* kStorageFull =
     "the disk of this replica is full; free space on it, or use another replica";
 
+constexpr const char* kUndecidedShort =
+    "this replica holds as many commands in memory that are not decided as it may; check that more "
+    "than half of the replicas run and answer, and try again later";
+
 /// Of static storage, as refusals want it.
-const char* memory_short(ReplicaId behind) {
+const char* memory_short(const HeldMemory& memory) {
+  if (!memory.behind) return kUndecidedShort;
   static const auto sentences = [] {
     std::array<std::string, kReplicasMax> all;
     for (std::uint16_t r = 0; r < kReplicasMax; ++r) {
@@ -35,23 +40,23 @@ const char* memory_short(ReplicaId behind) {
     }
     return all;
   }();
-  return sentences[behind.value()].c_str();
+  return sentences[memory.behind->value()].c_str();
 }
 
 }  // namespace
 
-bool Host::refused(Bytes payload, Completion& done) {
+bool Host::refused(Bytes payload, Completion& done, bool writes) {
   HeldMemory memory;
   if (stopped_) {
     refuse(std::move(done), ErrorCode::kStopped, "", counters_.rejected_stopped);
   } else if (!config_.not_voting_reason.empty()) {
     refuse(std::move(done), ErrorCode::kNotVoting, "", counters_.rejected_not_voting);
-  } else if (storage_full_) {
+  } else if (storage_full_ && needs_disk(writes)) {
     refuse(std::move(done), ErrorCode::kOutOfSpace, kStorageFull, counters_.rejected_storage_full);
-  } else if (store_.space().is_short()) {
+  } else if (store_.space().is_short() && needs_disk(writes)) {
     refuse(std::move(done), ErrorCode::kOutOfSpace, kSpaceShort, counters_.rejected_storage_full);
   } else if (memory = core_.held_memory(); memory.is_short()) {
-    refuse(std::move(done), ErrorCode::kOverloaded, memory_short(*memory.behind),
+    refuse(std::move(done), ErrorCode::kOverloaded, memory_short(memory),
            counters_.rejected_memory_short);
   } else if (payload.size() > kPayloadBytesMax) {
     refuse(std::move(done), ErrorCode::kTooLarge,
@@ -72,7 +77,7 @@ CommandId Host::propose(Bytes payload, const Footprint& footprint, Tick deadline
   if (request.id.session != 0 && footprint.writes()) {
     return propose_in_session(payload, footprint, deadline, std::move(done), request);
   }
-  if (refused(payload, done)) return {};
+  if (refused(payload, done, footprint.writes())) return {};
   if (mutant(Mutant::kLocalReads) && !footprint.writes()) {
     const CommandId id{session_, pending_.add(kNever, {})};
     pending_.take(id.number);
@@ -97,7 +102,7 @@ void Host::give_proposals() {
   for (std::size_t i = 0; i < proposals_.size(); ++i) {
     Command& command = proposals_[i].command;
     if (!is_wanted(command.id, queued_[i].ticket)) continue;  // Its deadline has passed.
-    if (storage_full_) {
+    if (storage_full_ && needs_disk(!command.reads_only)) {
       refuse_queued(command.id, queued_[i].ticket);
       continue;
     }

@@ -55,6 +55,7 @@ class WatchedCore final : public Core {
   Result<void> change_members(MemberChange change, ReplicaId replica, Effects& out) override {
     return core_->change_members(change, replica, out);
   }
+  [[nodiscard]] bool reads_write_nothing() const override { return core_->reads_write_nothing(); }
   [[nodiscard]] HeldMemory held_memory() const override { return core_->held_memory(); }
   void status(CoreStatus& out) const override { core_->status(out); }
   [[nodiscard]] Result<InstanceHistory> history(const InstanceId& id) const override {

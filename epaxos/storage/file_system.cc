@@ -46,6 +46,8 @@ class File {
   int descriptor_;
 };
 
+constexpr std::size_t kSpareBytes = 512;  // Any: a file takes whole blocks.
+
 bool write_all(int descriptor, std::string_view content) {
   while (!content.empty()) {
     const ssize_t written = ::write(descriptor, content.data(), content.size());
@@ -94,22 +96,36 @@ Result<void> sync_directory(const std::string& directory) {
   return {};
 }
 
+namespace {
+
+/// Puts the new file in the place of the old one, which keeps its blocks under the other name.
+bool put_in_place(const std::string& temporary, const std::string& path) {
+  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    return true;
+  }
+  // There is no old one, or the file system cannot exchange names.
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return false;
+  [[maybe_unused]] const Result<void> spare = write_zeros(temporary, kSpareBytes);
+  return true;
+}
+
+}  // namespace
+
 Result<void> replace_file(const std::string& directory, const std::string& name,
                           std::string_view content) {
   const std::string path = directory + "/" + name;
   const std::string temporary = path + ".new";
   {
-    const File file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+    // Over what is there: on a full disk its blocks are the only ones to be had.
+    const File file(temporary, O_WRONLY | O_CREAT | O_CLOEXEC);
     if (!file.open()) return system_failure(temporary, "cannot be created", errno);
-    if (!write_all(file.descriptor(), content) || ::fsync(file.descriptor()) != 0) {
-      const Failure failure = system_failure(temporary, "cannot be written", errno);
-      ::unlink(temporary.c_str());
-      return failure;
+    if (!write_all(file.descriptor(), content) ||
+        ::ftruncate(file.descriptor(), static_cast<off_t>(content.size())) != 0 ||
+        ::fsync(file.descriptor()) != 0) {
+      return system_failure(temporary, "cannot be written", errno);
     }
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    return system_failure(path, "cannot be replaced", errno);
-  }
+  if (!put_in_place(temporary, path)) return system_failure(path, "cannot be replaced", errno);
   return sync_directory(directory);
 }
 

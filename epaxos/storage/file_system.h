@@ -17,8 +17,10 @@ Failure system_failure(std::string_view path, std::string_view what, int error_n
 /// Whether this errno says that there is no room.
 [[nodiscard]] bool means_no_space(int error_number);
 
-/// Replaces `path` atomically and durably: temporary file, fsync, rename, fsync of the directory.
-/// On error the old content is still there.
+/// Replaces `path` atomically and durably: a second file, fsync, an exchange of the two names,
+/// fsync of the directory. On error the old content is still there. The second file, NAME.new,
+/// stays: its blocks are what the next replacement needs on a disk that is full. Precondition: the
+/// content fits into one block.
 Result<void> replace_file(const std::string& directory, const std::string& name,
                           std::string_view content);
 

@@ -62,12 +62,12 @@ class Scratch {
 };
 
 /// The processes whose parent is `parent`.
-inline std::size_t children_of(pid_t parent) {
+inline std::vector<pid_t> children_of(pid_t parent) {
   std::ifstream file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
                      "/children");
-  std::size_t count = 0;
-  for (pid_t child = 0; file >> child;) ++count;
-  return count;
+  std::vector<pid_t> children;
+  for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
 }
 
 /// Runs `epaxos-bench ARGUMENTS` with a Ctrl-C as soon as it has three replicas. `out` is its
@@ -88,7 +88,7 @@ inline Finished interrupted_bench(std::vector<std::string> arguments) {
   Finished run;
   EXPECT_GT(pid, 0);
   if (pid < 0) return run;
-  while (children_of(pid) < 3) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (children_of(pid).size() < 3) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   ::kill(pid, SIGINT);
   int status = 0;
   EXPECT_EQ(::waitpid(pid, &status, 0), pid);

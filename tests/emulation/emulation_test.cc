@@ -101,6 +101,21 @@ TEST(Emulation, StopsWhenItIsToldAndKeepsWhatItHas) {
   EXPECT_FALSE(run.digest.has_value());
 }
 
+TEST(Emulation, WhoIsToldToStopDoesNotWaitForAReplicaThatStandsStill) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  const auto watch = [](Tick passed, Tick) {
+    if (passed < kSecond * 3 / 2) return true;
+    ::kill(children_of(::getpid()).front(), SIGSTOP);
+    return false;
+  };
+
+  const auto run = emulate(placement, protocol_named("epaxos"), {}, short_run(), watch);
+
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_TRUE(run->interrupted);
+}
+
 TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
   const Topology topology("near", "", {"A", "B", "C", "D"},
                           {0, 2000, 4000, 9000, 2000, 0, 3000, 9000,  //

@@ -33,9 +33,9 @@ ClientRequest request(RequestToken token, const std::string& payload,
 /// A client without the client library: one socket, the codec, and what it was answered.
 class BareClient {
  public:
-  BareClient(Context& context, const std::string& address, const ClusterId& id = cluster(),
-             SocketOptions options = {})
+  BareClient(Context& context, const std::string& address, const ClusterId& id = cluster())
       : writer_(id), reader_(cluster()) {
+    SocketOptions options;
     options.message_bytes_max = kReplyMessageBytesMax;
     socket_ = std::move(*Socket::open(context, options));
     EXPECT_TRUE(socket_->connect(address));
@@ -277,27 +277,83 @@ TEST_F(ClientPlanes, AClientThatReadsNoAnswersIsHeldToABudgetOfBytes) {
   ClientPlaneOptions options;
   options.held_bytes_max = std::size_t{1} << 20;
   plane = open_plane(context, options);
-  SocketOptions narrow;
-  narrow.queue_messages_max = 4;
-  BareClient client(context, plane->bound_address(), cluster(), narrow);
+  const RawPeer client(plane->bound_address());
+  client.shake_hands();
   BareClient other(context, plane->bound_address());
+  ClientMessageWriter writer(cluster());
   const std::string large(200 * 1024, 'x'), small = "small";
+  const auto ask = [&](RequestToken token) {
+    const std::vector<ClientRequest> requests{request(token, large)};
+    client.send_long_frame(text_of(writer.encode(requests)));
+  };
 
   // 40 MB of answers, in fewer messages than would ever fill a queue.
   for (RequestToken token = 1; token <= 200; ++token) {
-    client.send({request(token, large)});
+    ask(token);
     ASSERT_TRUE(serve_until([&] { return handled == token; }));
   }
   EXPECT_GE(plane->counters().replies_dropped_would_block, 100U);
 
   other.send({request(1, small)});
   ASSERT_TRUE(serve_until([&] { return other.receive() > 0; })) << "others are served";
-  ASSERT_TRUE(serve_until([&] { return client.receive() == 0; })) << "it reads what there is";
-  ASSERT_TRUE(serve_until([&] {
-    client.send({request(1000, large)});
+  const std::uint64_t sent = 200 - plane->counters().replies_dropped_would_block;
+  for (std::uint64_t i = 0; i < sent; ++i) ASSERT_GT(client.read_frame().size(), large.size());
+  ask(1000);
+  ASSERT_TRUE(serve_until([&] { return handled == 202; }));
+  ClientMessageReader reader(cluster());
+  const std::string again = client.read_frame();
+  ASSERT_EQ(reader.open_replies(bytes_of(again)), std::nullopt);
+  EXPECT_EQ(reader.replies().front().token, 1000U) << "it is served again";
+}
+
+TEST_F(ClientPlanes, AMessageOfManyRequestsIsTakenInPartsWhenTheHandlerPauses) {
+  BareClient client(context, plane->bound_address());
+  std::vector<ClientRequest> requests;
+  for (RequestToken token = 1; token <= 100; ++token) requests.push_back(request(token, "q"));
+  client.send(requests);
+
+  ASSERT_TRUE(eventually([&] {
+    const std::size_t so_far = handled;
+    plane->receive([&](ClientId asking, const ClientRequest& r) {
+      ++handled;
+      plane->reply(asking, {r.token, OutcomeKind::kExecuted, {}, {}, r.payload, 0});
+      plane->pause();
+    });
+    EXPECT_LE(handled, so_far + 1) << "a pause ends the turn";
+    plane->flush();
     client.receive();
-    return client.texts.contains(1000);
-  })) << "and is served again";
+    return client.texts.size() == 100;
+  }));
+
+  EXPECT_EQ(handled, 100U) << "each exactly once";
+  EXPECT_EQ(plane->counters().requests_in, 100U);
+  EXPECT_EQ(plane->counters().messages_in, 1U);
+}
+
+TEST_F(ClientPlanes, AQuestionOfAClientThatReadsNoAnswersIsNotAnsweredAtAll) {
+  ClientPlaneOptions options;
+  options.held_bytes_max = std::size_t{2} << 20;
+  plane = open_plane(context, options);
+  const RawPeer client(plane->bound_address());
+  client.shake_hands();
+  std::vector<ClientRequest> questions;
+  for (RequestToken token = 1; token <= 1000; ++token) {
+    questions.push_back(request(token, "", RequestKind::kQuery));
+  }
+  const std::string large(900 * 1024, 'x');
+  ClientMessageWriter writer(cluster());
+  client.send_long_frame(text_of(writer.encode(questions)));
+
+  ASSERT_TRUE(eventually([&] {
+    plane->receive([&](ClientId asking, const ClientRequest& r) {
+      ++handled;
+      plane->reply(asking, {r.token, OutcomeKind::kExecuted, {}, {}, bytes_of(large), 0});
+    });
+    return plane->counters().messages_in == 1;
+  }));
+
+  EXPECT_LT(handled, 500U);
+  EXPECT_EQ(plane->counters().replies_dropped_would_block, 1000 - handled);
 }
 
 TEST(ClientPlane, ATakenPortIsNamed) {

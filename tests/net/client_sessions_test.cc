@@ -75,6 +75,7 @@ class SessionReplica {
 
   ClientPlane::Handler on_request;
   std::optional<ErrorCode> refuses_to_open;
+  bool opens_nothing = false;
   std::vector<std::uint64_t> opened, closed;
   std::vector<Seen> seen;
 
@@ -82,6 +83,7 @@ class SessionReplica {
   void about_session(ClientId client, const ClientRequest& request) {
     ASSERT_EQ(request.payload.size(), 1u);
     const bool opens = request.payload[0] == kOpenByte;
+    if (opens && opens_nothing) return;
     EXPECT_TRUE(opens || request.payload[0] == kCloseByte);
     if (opens && refuses_to_open) {
       return answer(client, request.token, OutcomeKind::kRejected, *refuses_to_open);
@@ -404,6 +406,20 @@ TEST_F(ClientSessions, WhenNobodyOpensASessionTheReasonIsTold) {
     EXPECT_EQ(outcome.code, ErrorCode::kNotVoting);
     EXPECT_EQ(outcome.reason, "As the test says.");
   }
+}
+
+// With full disks everywhere, one says so and the others only wait for it.
+TEST_F(ClientSessions, WhatAReplicaSaidIsToldWhenTheOthersOnlyWait) {
+  open(2);
+  replica[0]->refuses_to_open = ErrorCode::kOutOfSpace;
+  replica[1]->opens_nothing = true;
+  SubmitOptions brief;
+  brief.deadline_us = 500'000;
+  submit(brief);
+  ASSERT_TRUE(run_until_outcomes(1));
+  EXPECT_EQ(outcomes[0].kind, OutcomeKind::kRejected);
+  EXPECT_NE(outcomes[0].reason.find("As the test says."), std::string::npos) << outcomes[0].reason;
+  EXPECT_EQ(outcomes[0].reason.find("more than half"), std::string::npos) << outcomes[0].reason;
 }
 
 TEST_F(ClientSessions, AWriteForOneReplicaIsRepeatedThereAlone) {

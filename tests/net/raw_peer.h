@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include <utility>
 
 namespace epaxos::net {
 
@@ -29,9 +30,13 @@ class RawPeer {
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &hangs, sizeof hangs);
     connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
   }
+  /// A connection that was accepted.
+  explicit RawPeer(int fd) : fd_(fd), connected_(fd >= 0) {}
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;
-  ~RawPeer() { ::close(fd_); }
+  ~RawPeer() {
+    if (fd_ >= 0) ::close(fd_);
+  }
 
   [[nodiscard]] bool connected() const { return connected_; }
 
@@ -40,13 +45,21 @@ class RawPeer {
            static_cast<ssize_t>(bytes.size());
   }
 
-  /// Greeting and READY of a DEALER, which a ROUTER accepts; waits for both of the other side.
-  void shake_hands(std::string_view routing_id = "") const {
+  /// Ends the connection as a process does that dies with bytes unread: what is on its way is lost.
+  void reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::close(std::exchange(fd_, -1));
+  }
+
+  /// Greeting and READY of a DEALER, which a ROUTER accepts, or of another kind; waits for both of
+  /// the other side.
+  void shake_hands(std::string_view routing_id = "", std::string_view kind = "DEALER") const {
     std::string greeting("\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16);
     greeting.resize(64);
     write(greeting);
     std::string ready = "\5READY";
-    ready += property("Socket-Type", "DEALER") + property("Identity", routing_id);
+    ready += property("Socket-Type", kind) + property("Identity", routing_id);
     write(std::string("\4") + static_cast<char>(ready.size()) + ready);
     (void)read(64);
     const std::string command = read(2);
@@ -67,6 +80,26 @@ class RawPeer {
     frame += static_cast<char>(body.size());
     write(frame.append(body));
   }
+
+  /// One frame of any size.
+  void send_long_frame(std::string_view body) const {
+    announce(body.size());
+    write(body);
+  }
+
+  /// The body of the next frame; empty when the connection ends.
+  [[nodiscard]] std::string read_frame() const {
+    const std::string flags = read(1);
+    if (flags.empty()) return {};
+    const bool is_long = (flags[0] & 2) != 0;
+    std::size_t size = 0;
+    for (const char byte : read(is_long ? 8 : 1))
+      size = size << 8 | static_cast<unsigned char>(byte);
+    return read(size);
+  }
+
+  /// A heartbeat, which ZeroMQ answers.
+  void send_ping() const { write(std::string("\4\7\4PING\0\0", 9)); }
 
   /// The beginning of a frame that claims to be this large.
   void announce(std::uint64_t size) const {
@@ -93,6 +126,32 @@ class RawPeer {
 
   int fd_;
   bool connected_ = false;
+};
+
+/// A port of this machine that accepts connections for RawPeer.
+class RawListener {
+ public:
+  RawListener() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    const bool listens = ::bind(fd_, reinterpret_cast<const sockaddr*>(&at), size) == 0 &&
+                         ::listen(fd_, 8) == 0 &&
+                         ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) == 0;
+    if (listens) address_ = "tcp://127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+  }
+  RawListener(const RawListener&) = delete;
+  RawListener& operator=(const RawListener&) = delete;
+  ~RawListener() { ::close(fd_); }
+
+  [[nodiscard]] const std::string& address() const { return address_; }
+  /// Waits for the next connection.
+  [[nodiscard]] int accept() const { return ::accept(fd_, nullptr, nullptr); }
+
+ private:
+  int fd_;
+  std::string address_;
 };
 
 }  // namespace epaxos::net

@@ -66,6 +66,26 @@ TEST(ReadQueue, WhatFindsNoRoomIsRejected) {
   EXPECT_EQ(out.rejections[0].command.number, 2u);
 }
 
+TEST(ReadQueue, WhatAFullDiskKeepsOutOfReachIsRefusedAndTheRestWaitsOn) {
+  ReadQueue queue(reading());
+  add(queue, 1);
+  EXPECT_EQ(queue.ask(0), 1u);
+  add(queue, 2);
+  EXPECT_TRUE(queue.answered(4, 1, Slot(9)));
+  EXPECT_EQ(serve(queue, 8), Numbers{});
+  Effects out;
+
+  queue.refuse_unserved(out);
+
+  ASSERT_EQ(out.rejections.size(), 1u);
+  EXPECT_EQ(out.rejections[0].command.number, 1u);
+  EXPECT_EQ(out.rejections[0].code, ErrorCode::kOutOfSpace);
+  EXPECT_EQ(queue.size(), 1u) << "the leader may still say that the state here is new enough";
+  EXPECT_EQ(queue.ask(0), 2u);
+  EXPECT_TRUE(queue.answered(4, 2, Slot(8)));
+  EXPECT_EQ(serve(queue, 8), Numbers{2});
+}
+
 TEST(ReadQueue, OneAnswerServesAllUpToTheNumberThatWasAskedAbout) {
   ReadQueue queue(reading());
   add(queue, 1);

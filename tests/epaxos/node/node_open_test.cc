@@ -7,6 +7,7 @@
 #include <set>
 #include <unistd.h>
 
+#include "epaxos/protocol/core.h"
 #include "tests/epaxos/node/node_support.h"
 
 namespace epaxos {

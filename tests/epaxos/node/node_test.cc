@@ -5,6 +5,8 @@
 #include <latch>
 #include <stdexcept>
 
+#include "executor/key_value_command.h"
+#include "net/client.h"
 #include "tests/epaxos/node/node_support.h"
 
 namespace epaxos {
@@ -288,6 +290,44 @@ TEST(Node, ACallbackMayQueryAndAskForTheStatus) {
     seen.set_value({value, node.status().counter("host", "commands_executed")});
   }));
   EXPECT_EQ(seen.get_future().get(), std::pair(std::string("v"), std::uint64_t{1}));
+}
+
+// One message of a client holds many questions with large answers: they take many turns, so that
+// others are heard between them.
+TEST(Node, ManyLargeAnswersToOneClientTakeManyTurns) {
+  constexpr int kKeys = 16, kQuestions = 64;
+  LocalCluster cluster(1);
+  Node& node = cluster.open_all()[0];
+  std::vector<std::string> keys;
+  for (int i = 0; i < kKeys; ++i) {
+    keys.push_back("large" + std::to_string(i));
+    const auto put = node.propose(kv::put(keys.back(), std::string(60'000, 'x'))).get();
+    ASSERT_EQ(put.kind, OutcomeKind::kExecuted);
+  }
+  net::ClientOptions options;
+  options.addresses = {cluster.config().replicas[0].client};
+  options.cluster = cluster.config().id;
+  options.request_timeout_us = 60'000'000;
+  const auto client = testing::must(net::Client::open(options));
+  ASSERT_EQ(client->call(net::RequestKind::kQuery, kv::get(keys[0])).kind, OutcomeKind::kExecuted);
+  const std::uint64_t turns = node.status().counter("host", "turns");
+  int answered = 0;
+
+  const std::vector<std::string_view> all(keys.begin(), keys.end());
+  const kv::Payload question = kv::multi_get(all);
+  for (int i = 0; i < kQuestions; ++i) {
+    const auto submitted = client->submit(net::RequestKind::kQuery, question, {},
+                                          [&](const net::ClientOutcome& outcome) {
+                                            if (outcome.kind == OutcomeKind::kExecuted) ++answered;
+                                          });
+    ASSERT_TRUE(submitted);
+  }
+  while (client->in_flight() > 0) client->poll(1'000'000);
+
+  EXPECT_GT(answered, 0) << "those that it read in time";
+  // Each turn ends with the answer that exceeds four MiB.
+  EXPECT_GE(node.status().counter("host", "turns") - turns,
+            static_cast<std::uint64_t>(answered / 5));
 }
 
 TEST(Node, QueriesFromSeveralThreadsSeeNoHalfBatch) {

@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "epaxos/programs/child_process.h"
+
 namespace epaxos::testing {
 namespace {
 
@@ -36,6 +38,17 @@ TEST(StopSignals, AnotherOneAfterTheReleaseEndsTheProcess) {
     ::_exit(0);
   };
   EXPECT_EXIT(twice(), ::testing::KilledBySignal(SIGTERM), "");
+}
+
+TEST(CatchInterrupts, TheFirstOneIsNotedAndTheSecondEndsTheProcess) {
+  const auto twice = [] {
+    catch_interrupts();
+    ::kill(::getpid(), SIGINT);
+    if (!interrupted()) ::_exit(1);
+    ::kill(::getpid(), SIGTERM);
+    ::_exit(2);
+  };
+  EXPECT_EXIT(twice(), ::testing::ExitedWithCode(130), "");
 }
 
 TEST(StopSignals, OneThatWasIgnoredStaysIgnored) {

@@ -70,6 +70,25 @@ TEST(HostProposals, AReadWithoutAPlaceIsAnsweredFromTheStateAndWaitsForNoDisk) {
   EXPECT_EQ(stage.host().counters().instances_executed, 0u);
 }
 
+TEST(HostProposals, ATurnGivesSoManyBytesOfAnswersToReadsAndTheNextOnesGiveTheOthers) {
+  Stage stage;
+  stage.machine.padding = 1 << 20;
+  stage.start();
+  stage.core.on_propose = read_at_once;
+
+  stage.turn([&] {
+    for (int i = 0; i < 40; ++i) stage.propose("x");
+  });
+
+  const std::uint64_t first = stage.host().counters().reads_run;
+  EXPECT_GE(first, 4u);
+  EXPECT_LE(first, 16u);
+  int turns = 1;
+  for (; stage.host().pending() > 0 && turns < 40; ++turns) stage.turn();
+  EXPECT_EQ(stage.host().counters().reads_run, 40u);
+  EXPECT_GE(turns, 3);
+}
+
 TEST(HostProposals, AReadThatFollowsFromAnExecutionIsDueAtOnce) {
   Stage stage;
   Blocks blocks;
@@ -262,6 +281,23 @@ TEST(HostProposals, AFullDiskRefusesProposalsUntilThereIsRoom) {
   EXPECT_THAT(stage.turn([&] { stage.propose("y"); }), ElementsAre("disk has room", "propose y"));
 }
 
+TEST(HostProposals, OnAFullDiskReadsGoOnWhereTheyWriteNothing) {
+  Stage stage;
+  stage.core.free_reads = true;
+  stage.start();
+  stage.store.now = storage::StoreState::kFull;
+  const auto read = [&](std::string_view payload) {
+    stage.host().propose(bytes_of(payload), Footprint::read("k"), kNever, [](const Outcome&) {});
+  };
+
+  EXPECT_THAT(stage.turn([&] {
+    read("r");
+    stage.propose("w");
+  }),
+              ElementsAre("disk full", "propose r",
+                          HasSubstr("rejected: the disk of this replica is full")));
+}
+
 TEST(HostProposals, AreRefusedLongBeforeWhatIsPromisedHasNoRoom) {
   Stage stage;
   stage.start();
@@ -277,17 +313,21 @@ TEST(HostProposals, AreRefusedLongBeforeWhatIsPromisedHasNoRoom) {
 TEST(HostProposals, AreRefusedWhileMemoryIsHeldForAMemberThatIsAway) {
   Stage stage;
   stage.start();
-  stage.core.memory = {95, 100, ReplicaId(2)};
+  stage.core.memory = {.bytes = 95, .limit_bytes = 100, .behind = ReplicaId(2)};
   EXPECT_THAT(stage.turn([&] { stage.propose("x"); }),
               ElementsAre(AllOf(HasSubstr("rejected: "), HasSubstr("R2"), HasSubstr("bring"))));
   EXPECT_THAT(stage.codes, ElementsAre(ErrorCode::kOverloaded));
   EXPECT_EQ(stage.host().counters().rejected_memory_short, 1u);
 
-  stage.core.memory = {70, 100, ReplicaId(2)};
+  stage.core.memory = {.bytes = 70, .limit_bytes = 100, .behind = ReplicaId(2)};
   EXPECT_THAT(stage.turn([&] { stage.propose("y"); }), ElementsAre("propose y"));
-  stage.core.memory = {95, 100, std::nullopt};
+  stage.core.memory = {.bytes = 95, .limit_bytes = 100};
   EXPECT_THAT(stage.turn([&] { stage.propose("z"); }), ElementsAre("propose z"))
       << "it is not held for anybody";
+
+  stage.core.memory = {.bytes = 95, .limit_bytes = 100, .behind = {}, .undecided_bytes = 40};
+  EXPECT_THAT(stage.turn([&] { stage.propose("u"); }),
+              ElementsAre(AllOf(HasSubstr("not decided"), HasSubstr("more than half"))));
 }
 
 TEST(HostProposals, AProposalThatWaitedWhileTheDiskFilledUpIsRefusedToo) {

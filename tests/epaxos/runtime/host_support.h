@@ -108,10 +108,12 @@ class ScriptedCore final : public Core {
   }
   void peer_forgot(ReplicaId peer) override { diary_.push_back(to_string(peer) + " forgot"); }
   void storage_full(bool full) override { diary_.push_back(full ? "disk full" : "disk has room"); }
+  [[nodiscard]] bool reads_write_nothing() const override { return free_reads; }
   [[nodiscard]] HeldMemory held_memory() const override { return memory; }
   void status(CoreStatus& out) const override { out.role = "scripted"; }
 
   HeldMemory memory;
+  bool free_reads = false;
 
  private:
   void note(const char* what, const Step& step, Effects& out) {

@@ -78,6 +78,41 @@ TEST_P(Absence, CostsTheOthersNeitherMemoryNorTheFastPath) {
   EXPECT_THAT(cluster.final_violations(), IsEmpty());
 }
 
+// What cannot be decided cannot be put away either, wherever it can be read back.
+TEST_P(Absence, OfTooManyClosesTheDoorBeforeMemoryIsFull) {
+  sim::ClusterConfig little = absent_for_long(GetParam());
+  little.core.held_bytes_max = 1024 * 1024;
+  KeyValueCluster cluster(little);
+  cluster.partition({{kA}, {kB, kC, kD, kE}});
+  for (int i = 0; i < 500; ++i) {
+    cluster.put(kA, "undecided" + std::to_string(i), std::string(4096, 'x'));
+    cluster.run_for(1'000);
+  }
+  const HeldMemory held = cluster.status(kA).memory;
+
+  EXPECT_LT(held.bytes, held.limit_bytes);
+  EXPECT_TRUE(held.is_short());
+  EXPECT_GT(held.undecided_bytes, held.limit_bytes / 2);
+  EXPECT_GT(cluster.outcomes().rejected, 200);
+  const auto heard = [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.code, ErrorCode::kOverloaded);
+    EXPECT_THAT(std::string(outcome.reason), HasSubstr("more than half"));
+  };
+  cluster.propose(kA, kv::put("one", "more"), heard);
+  cluster.run_for(kSecond);
+
+  cluster.heal();
+  ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
+  cluster.run_for(10 * kSecond);
+  EXPECT_EQ(cluster.status(kA).memory.undecided_bytes, 0u);
+  const int rejected = cluster.outcomes().rejected;
+  cluster.put(kA, "last", "word");
+  ASSERT_TRUE(cluster.run_until_converged(120 * kSecond));
+  EXPECT_EQ(cluster.outcomes().rejected, rejected);
+  EXPECT_EQ(cluster.value(kA, "undecided0"), std::string(4096, 'x'));
+  EXPECT_THAT(cluster.final_violations(), IsEmpty());
+}
+
 // Where commands can be read back, they make room instead.
 TEST_P(Absence, ClosesTheDoorBeforeMemoryIsFullAndOpensItByItself) {
   sim::ClusterConfig little = absent_for_long(GetParam());

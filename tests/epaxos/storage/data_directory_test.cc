@@ -1,6 +1,7 @@
 #include "epaxos/storage/data_directory.h"
 
 #include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -152,6 +153,27 @@ TEST(DataDirectory, OfAnotherReplicaOrClusterIsRefusedAndNotTouched) {
                                      HasSubstr("0707070707070707"), HasSubstr("but this is")));
   }
   EXPECT_EQ(read_bytes(parent / "stamp"), stamp);
+}
+
+TEST(DataDirectory, BeginsARunAndEndsItOnADiskThatIsFull) {
+  const TemporaryDirectory parent;
+  if (::mount("tmpfs", parent.path().c_str(), "tmpfs", 0, "size=64k") != 0) {
+    GTEST_SKIP() << "NOT TESTED: mounting a file system is not permitted here";
+  }
+  run_once(parent.path(), Durability::kSync, false);
+  std::ofstream balloon(parent / "balloon", std::ios::binary);
+  while (balloon.write(std::string(4096, 'b').data(), 4096).flush()) continue;
+
+  for (std::uint64_t incarnation = 2; incarnation <= 5; ++incarnation) {
+    const auto directory = DataDirectory::open(directory_options(parent.path()));
+    EXPECT_TRUE(directory) << (directory ? "" : directory.error().message);
+    if (!directory) break;
+    EXPECT_EQ((*directory)->incarnation(), incarnation);
+    EXPECT_TRUE((*directory)->record_store_witness(incarnation));
+    EXPECT_TRUE((*directory)->mark_clean());
+  }
+  balloon.close();
+  ::umount2(parent.path().c_str(), MNT_DETACH);
 }
 
 TEST(DataDirectory, EveryChangedBitOfTheStampIsNoticed) {

@@ -80,9 +80,21 @@ void TracedDisk::apply(const TraceEvent& event) {
       file.pending.clear();
       break;
     }
+    case TraceEvent::Kind::kTruncate:
+      // What is cut off may be there until the next sync, so it is.
+      file_of(event.file).seen.resize(event.number);
+      break;
     case TraceEvent::Kind::kRename:
       change_name({event.file, event.renamed_to, names_.at(event.file)});
       break;
+    case TraceEvent::Kind::kExchange: {
+      // Each alone may be on disk, although file systems do both at once.
+      const std::size_t former = names_.at(event.renamed_to);
+      const std::size_t latter = names_.at(event.file);
+      change_name({.old_name = {}, .new_name = event.file, .file = former});
+      change_name({.old_name = {}, .new_name = event.renamed_to, .file = latter});
+      break;
+    }
     case TraceEvent::Kind::kSyncDirectory:
       durable_names_ = names_;
       pending_names_.clear();

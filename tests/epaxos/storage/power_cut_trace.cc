@@ -87,15 +87,23 @@ void note_sync(int descriptor) {
   note(std::move(event));
 }
 
-void note_rename(const std::string& from, const std::string& to) {
+void note_rename(const std::string& from, const std::string& to, Kind kind = Kind::kRename) {
   const std::optional<std::string> file = traced(from);
   const std::optional<std::string> renamed_to = traced(to);
   if (!file && !renamed_to) return;
   TraceEvent event;
-  event.kind = file && renamed_to ? Kind::kRename : Kind::kOther;
+  event.kind = file && renamed_to ? kind : Kind::kOther;
   event.file = file.value_or("");
   event.renamed_to = renamed_to.value_or("");
   event.bytes = "rename";
+  note(std::move(event));
+}
+
+void note_truncate(const std::string& file, off_t size) {
+  TraceEvent event;
+  event.kind = Kind::kTruncate;
+  event.file = file;
+  event.number = static_cast<std::uint64_t>(size);
   note(std::move(event));
 }
 
@@ -242,12 +250,19 @@ int rename(const char* from, const char* to) noexcept {
   return result;
 }
 
+int renameat2(int from_in, const char* from, int to_in, const char* to, unsigned flags) noexcept {
+  static const auto call = disk::real<decltype(&::renameat2)>("renameat2");
+  const int result = call(from_in, from, to_in, to, flags);
+  disk::after(result, [&] { disk::note_rename(from, to, disk::Kind::kExchange); });
+  return result;
+}
+
 int ftruncate(int descriptor, off_t size) noexcept {
   static const auto call = disk::real<decltype(&::ftruncate)>("ftruncate");
   const int result = call(descriptor, size);
   disk::after(result, [&] {
     const auto file = disk::traced(disk::path_of(descriptor));
-    if (file) disk::note_other("ftruncate", *file);
+    if (file) disk::note_truncate(*file, size);
   });
   return result;
 }

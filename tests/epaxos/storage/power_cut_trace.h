@@ -14,7 +14,9 @@ struct TraceEvent {
   enum class Kind {
     kWrite,
     kSync,           ///< fsync() or fdatasync() of a file.
+    kTruncate,       ///< Of `file` to `number` bytes.
     kRename,         ///< Of `file` to `renamed_to`.
+    kExchange,       ///< Of these two names.
     kSyncDirectory,  ///< fsync() of the directory itself: its names are durable.
     kSyncParent,     ///< fsync() of the directory that holds it.
     kOther,          ///< A call that no image can be made of; `bytes` names it.
