@@ -60,8 +60,8 @@ struct CoreConfig {
   bool wait_for_fast_path = false;  ///< Wait out fast_wait_us even when a fast quorum has answered.
   /// Proposals go to the nearest peers that can decide, to the others when these do not answer.
   bool thrifty = false;
-  Tick gossip_us = 200'000;         ///< Between Frontier messages.
-  Tick question_us = 200'000;       ///< Before a hole or an undecided instance is asked about.
+  Tick gossip_us = 200'000;     ///< Between Frontier messages.
+  Tick question_us = 200'000;   ///< Before a hole or an undecided instance is asked about.
   bool limit_hot_keys = true;   ///< One undecided own instance on a key that others contend for.
   Tick stall_us = 1'000'000;    ///< Decided for so long and not executed: ask for a fence.
   Tick fence_us = 1'000'000;    ///< How long a fence lasts at first; doubles each time.
@@ -239,7 +239,7 @@ class Core {
                                       Effects& /*out*/) {
     return fail(ErrorCode::kUnsupported,
                 "The members cannot change in this protocol: they are the replicas of the cluster "
-                "file. Of those that epaxosd runs, raft can change them.");
+                "file. In raft and raft-all they can.");
   }
 
   /// Cheap: it is asked about with every proposal.
