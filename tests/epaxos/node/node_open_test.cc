@@ -7,6 +7,7 @@
 #include <set>
 #include <unistd.h>
 
+#include "epaxos/protocol/core.h"
 #include "tests/epaxos/node/node_support.h"
 
 namespace epaxos {
@@ -125,6 +126,19 @@ TEST(NodeOpen, AConfigurationThatCannotServeIsRefused) {
               HasSubstr("limits.pending_max: 0 is out of range"));
   EXPECT_THAT(message([](NodeConfig& c) { c.peer_bind_address = "here"; }),
               HasSubstr("\"here\" is no usable address"));
+}
+
+TEST(NodeOpen, AStartThatFailsForItsPortLeavesTheDirectoryToNobody) {
+  LocalCluster cluster(3, Durability::kSync);
+  cluster.open(0);
+  const std::string taken = cluster[0].client_address();
+  const Error busy = error_of(
+      cluster.try_open(1, [&](NodeConfig& config) { config.client_bind_address = taken; }));
+  EXPECT_EQ(busy.code, ErrorCode::kBusy);
+
+  EXPECT_TRUE(cluster.try_open(2, [&](NodeConfig& config) {
+    config.data_directory = cluster.directory(1);
+  })) << "another replica may have it";
 }
 
 // Below "sync", a run that ends without its mark costs the replica its vote. One that never began
