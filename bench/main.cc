@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   epaxos::bench::add_client(app, status);
   epaxos::bench::add_predict(app, status);
   epaxos::bench::add_wan(app, status);
+  epaxos::bench::add_wan_merge(app, status);
   epaxos::bench::add_wan_diff(app, status);
   try {
     app.parse(argc, argv);

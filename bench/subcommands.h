@@ -23,6 +23,8 @@ void add_demo(CLI::App& app, int& status);
 void add_predict(CLI::App& app, int& status);
 /// `wan`: protocols on such a matrix, and what was measured beside what is possible.
 void add_wan(CLI::App& app, int& status);
+/// `wan-merge`: what clients measured on the machines of several sites, as one result of it.
+void add_wan_merge(CLI::App& app, int& status);
 /// `wan-diff`: what changed between two results of it.
 void add_wan_diff(CLI::App& app, int& status);
 

@@ -6,55 +6,22 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench/client/client_options.h"
 #include "bench/client/load_report.h"
+#include "bench/client/site_command.h"
 #include "bench/report/arguments.h"
 #include "bench/subcommands.h"
-#include "epaxos/node/config.h"
 #include "epaxos/programs/child_process.h"
 #include "epaxos/programs/every_program.h"
 
 namespace epaxos::bench {
 namespace {
 
-struct ClientCommand {
-  std::string config_path;
-  int replica = -1;
-  LoadOptions load;
-  double timeout_s = 5;
-  bool sessions = false;
-  bool json = false;
-};
-
 /// Keys that no other client has, whether it runs now or ran before.
 std::string own_prefix() {
   char prefix[16];
   std::snprintf(prefix, sizeof(prefix), "%08x-", std::random_device()());
   return prefix;
-}
-
-Result<std::unique_ptr<net::Client>> connect(const ClientCommand& command) {
-  auto cluster = ClusterConfig::load(command.config_path);
-  if (!cluster) return fail(cluster.error());
-  net::ClientOptions options;
-  options.cluster = cluster->id;
-  options.request_timeout_us = static_cast<Tick>(command.timeout_s * 1e6);
-  options.in_flight_max = command.load.in_flight;
-  options.preferred = command.load.replica;
-  options.exactly_once = command.sessions;
-  if (command.replica >= cluster->replica_count()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--replica " + std::to_string(command.replica) + ", but " + command.config_path +
-                    " lists replicas 0 to " + std::to_string(cluster->replica_count() - 1) + ".");
-  }
-  for (const ReplicaSettings& replica : cluster->replicas) {
-    if (replica.client.empty()) {
-      return fail(ErrorCode::kInvalidArgument, command.config_path +
-                                                   " has a replica without a client address. Give "
-                                                   "every replica one.");
-    }
-    options.addresses.push_back(replica.client);
-  }
-  return net::Client::open(options);
 }
 
 /// Whether the machine takes all the keys: without that every command is rejected.
@@ -79,7 +46,10 @@ int run(ClientCommand& command) {
   if (const auto checked = check_keys(command.load.keys); !checked) {
     return complain("client", checked.error().message);
   }
-  const auto client = connect(command);
+  if (command.site.is_on()) return run_site(command);
+  const auto cluster = cluster_of(command);
+  if (!cluster) return complain("client", cluster.error().message);
+  const auto client = net::Client::open(client_options(command, *cluster));
   if (!client) return complain("client", client.error().message);
   catch_interrupts();
   const LoadResult result = run_load(**client, command.load, interrupted);
@@ -96,8 +66,18 @@ constexpr const char* kClientFooter = R"(
 Commit latency is what the client sees less the time that the command waited at its replica for
 its execution. The longest gap is the longest time without an executed answer.
 
+With --site, this machine is one of several that measure at the same time. Its commands go to one
+replica: --replica, else the one that the cluster file has at the site, else the nearest. Those that
+are sent in the measured time are counted, whenever they end; the load goes on for --ramp-down, for
+the other sites. Ctrl-C writes what was measured until then. Merge the files of all sites with
+epaxos-bench wan-merge.
+
 Exit status: 0 commands were executed, 2 none was, 1 the command line or the cluster
-file is wrong.)";
+file is wrong or a replica is not there, 130 interrupted with --site.)";
+
+/// What --seconds and --warm-up are with --site, unless they are given.
+constexpr double kSiteSeconds = 60;
+constexpr double kSiteWarmUpS = 5;
 
 }  // namespace
 
@@ -107,15 +87,17 @@ void add_client(CLI::App& app, int& status) {
   sub->add_option("--config", command->config_path, "The cluster file")->required();
   sub->add_option("--replica", command->replica, "Only this one; else the nearest")
       ->check(number(0, kReplicasMax - 1, "replicas have numbers from 0 to 8."));
-  sub->add_option("--seconds", command->load.seconds, "How long it measures")
+  sub->add_option("--seconds", command->load.seconds, "How long it measures; with --site, 60")
       ->check(number(0.1, 1e6, "a load takes 0.1 to 1000000 seconds."))
       ->capture_default_str();
-  sub->add_option("--warm-up", command->load.warm_up_s, "Seconds before, left out of the result")
+  sub->add_option("--warm-up", command->load.warm_up_s,
+                  "Seconds before, left out of the result; with --site, 5")
       ->check(number(0.0, 1e6, "it takes 0 to 1000000 seconds."))
       ->capture_default_str();
-  sub->add_option("--commands", command->load.commands_max, "End after so many; 0: no limit")
-      ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "it is a number of commands."))
-      ->capture_default_str();
+  auto* const commands =
+      sub->add_option("--commands", command->load.commands_max, "End after so many; 0: no limit")
+          ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "it is a number of commands."))
+          ->capture_default_str();
   sub->add_option("--in-flight", command->load.in_flight, "Requests under way")
       ->check(number(1, 65536, "1 to 65536 requests can be under way."))
       ->capture_default_str();
@@ -140,9 +122,17 @@ void add_client(CLI::App& app, int& status) {
       ->capture_default_str();
   sub->add_flag("--sessions", command->sessions,
                 "Every put takes effect once; of those under way at a replica at most 1024 count");
-  sub->add_flag("--json", command->json, "One JSON object, with the histograms");
+  auto* const json = sub->add_flag("--json", command->json, "One JSON object, with the histograms");
+  add_site_options(*sub, command->site);
+  for (auto* const option : {commands, json}) option->excludes("--site");
   sub->footer(kClientFooter);
-  sub->callback([command, &status] { status = run(*command); });
+  sub->callback([command, sub, &status] {
+    if (command->site.is_on()) {
+      if (sub->count("--seconds") == 0) command->load.seconds = kSiteSeconds;
+      if (sub->count("--warm-up") == 0) command->load.warm_up_s = kSiteWarmUpS;
+    }
+    status = run(*command);
+  });
 }
 
 }  // namespace epaxos::bench

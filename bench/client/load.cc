@@ -136,20 +136,33 @@ class ClosedLoop {
 
 }  // namespace
 
-Writes::Writes(const KeyChoice& choice) : hot_percent_(choice.hot_percent), random_(choice.seed) {
+KeyTurns::KeyTurns(const KeyChoice& choice)
+    : hot_percent_(choice.hot_percent),
+      own_keys_(std::min(choice.own_keys, kReadyBytesMax / (choice.value_bytes + 1))),
+      random_(choice.seed) {
+}
+
+std::optional<std::size_t> KeyTurns::next() {
+  if (hot_percent_ > 0 && random_() % 100 < hot_percent_) return std::nullopt;
+  turn_ = turn_ + 1 < own_keys_ ? turn_ + 1 : 0;
+  return turn_;
+}
+
+Writes::Writes(const KeyChoice& choice) : turns_(choice) {
   const std::string value(choice.value_bytes, 'v');
   const auto write = [&](const std::string& key) {
     return choice.increments ? kv::increment(key, 1) : kv::put(key, value);
   };
-  const std::size_t keys = std::min(choice.own_keys, kReadyBytesMax / (value.size() + 1));
-  for (std::size_t i = 0; i < keys; ++i) own_.push_back(write(choice.prefix + std::to_string(i)));
+  for (std::size_t i = 0; i < turns_.own_keys(); ++i) {
+    own_.push_back(write(choice.prefix + std::to_string(i)));
+  }
   hot_ = write(choice.hot_key);
 }
 
 Writes::Next Writes::next() {
-  if (hot_percent_ > 0 && random_() % 100 < hot_percent_) return {hot_, true};
-  turn_ = turn_ + 1 < own_.size() ? turn_ + 1 : 0;
-  return {own_[turn_], false};
+  const std::optional<std::size_t> own = turns_.next();
+  if (!own) return {hot_, true};
+  return {own_[*own], false};
 }
 
 Tally& Tally::operator+=(const Tally& other) {

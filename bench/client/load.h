@@ -19,13 +19,28 @@ namespace epaxos::bench {
 
 /// Which keys are written, and with what.
 struct KeyChoice {
-  std::string prefix;           ///< Of the own keys, before a number; different for each client.
+  std::string prefix = {};      ///< Of the own keys, before a number; different for each client.
   std::string hot_key = "hot";  ///< All clients share it.
   unsigned hot_percent = 0;     ///< Commands on that one.
   bool increments = false;      ///< Adds one to counters, instead of putting values.
   std::size_t value_bytes = 64;
   std::size_t own_keys = 10'000;  ///< They take turns; fewer when the values are very large.
   std::uint64_t seed = 1;
+};
+
+/// Whose turn it is: each own key after the other, and now and then, by chance, the hot one.
+class KeyTurns {
+ public:
+  explicit KeyTurns(const KeyChoice& choice);
+  /// None: the hot one.
+  std::optional<std::size_t> next();
+  [[nodiscard]] std::size_t own_keys() const { return own_keys_; }
+
+ private:
+  const unsigned hot_percent_;
+  const std::size_t own_keys_;
+  std::mt19937_64 random_;
+  std::size_t turn_ = 0;
 };
 
 /// Ready-made commands, so that a load spends its time on the network.
@@ -39,11 +54,9 @@ class Writes {
   Next next();
 
  private:
-  const unsigned hot_percent_;
-  std::mt19937_64 random_;
+  KeyTurns turns_;
   std::vector<kv::Payload> own_;
   kv::Payload hot_;
-  std::size_t turn_ = 0;
 };
 
 struct LoadOptions {

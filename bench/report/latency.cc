@@ -15,6 +15,19 @@ Json buckets_of(const AnyHistogram& histogram) {
   return buckets;
 }
 
+template <class AnyHistogram>
+bool add_buckets(const Json& json, AnyHistogram& out) {
+  if (!json.is_array()) return false;
+  for (const Json& bucket : json) {
+    if (!bucket.is_array() || bucket.size() != 2 || !bucket[0].is_number_unsigned() ||
+        !bucket[1].is_number_unsigned()) {
+      return false;
+    }
+    out.add(bucket[0].get<std::uint64_t>(), bucket[1].get<std::uint64_t>());
+  }
+  return true;
+}
+
 }  // namespace
 
 Json to_json(const Histogram& histogram) {
@@ -26,15 +39,11 @@ Json to_json(const FineHistogram& histogram) {
 }
 
 bool add_json(const Json& json, Histogram& out) {
-  if (!json.is_array()) return false;
-  for (const Json& bucket : json) {
-    if (!bucket.is_array() || bucket.size() != 2 || !bucket[0].is_number_unsigned() ||
-        !bucket[1].is_number_unsigned()) {
-      return false;
-    }
-    out.add(bucket[0].get<std::uint64_t>(), bucket[1].get<std::uint64_t>());
-  }
-  return true;
+  return add_buckets(json, out);
+}
+
+bool add_json(const Json& json, FineHistogram& out) {
+  return add_buckets(json, out);
 }
 
 std::string milliseconds(const Histogram& histogram, double share) {

@@ -17,6 +17,7 @@ Json to_json(const FineHistogram& histogram);
 
 /// Adds what to_json() wrote. False: it is something else.
 bool add_json(const Json& json, Histogram& out);
+bool add_json(const Json& json, FineHistogram& out);
 
 /// "1.25": a percentile in milliseconds, with as many decimals as say something; "-" when empty.
 std::string milliseconds(const Histogram& histogram, double share);

@@ -34,7 +34,8 @@ int run(const ThroughputOptions& options) {
     std::fprintf(stderr, "epaxos-bench throughput: %s\n", result.error().message.c_str());
     return 1;
   }
-  std::fputs((options.json ? to_json : to_text)(options, *result).c_str(), stdout);
+  const std::string text = options.json ? to_json(options, *result) : to_text(options, *result);
+  std::fputs(text.c_str(), stdout);
   const std::string failure = failure_of(*result);
   if (!failure.empty()) {
     std::fprintf(stderr, "epaxos-bench throughput: %s\n", failure.c_str());

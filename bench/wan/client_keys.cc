@@ -9,8 +9,7 @@ namespace {
 /// an open loop nor is it, with a key for each command that may be under way.
 constexpr std::size_t kKeysOfAClient = 4;
 
-}  // namespace
-
+/// Which keys the clients of a site have, and how large their values are.
 KeyChoice keys_of(std::size_t site, const RunOptions& options) {
   KeyChoice keys;
   keys.prefix = "site" + std::to_string(site) + "-";
@@ -23,10 +22,26 @@ KeyChoice keys_of(std::size_t site, const RunOptions& options) {
   return keys;
 }
 
+}  // namespace
+
+SiteCommands::SiteCommands(std::size_t sites, const RunOptions& options, InsertedRecords& inserted)
+    : inserted_(inserted) {
+  if (options.mix.zipf_theta) zipf_.emplace(options.mix.keys, *options.mix.zipf_theta);
+  for (std::size_t site = 0; site < sites; ++site) {
+    by_site_.push_back(std::make_unique<MixedCommands>(keys_of(site, options), options.mix,
+                                                       zipf_ ? &*zipf_ : nullptr, &inserted_));
+  }
+}
+
 sim::Random beginnings_of(std::size_t site, const RunOptions& options) {
   sim::Random begins = sim::stream(options.seed, sim::Purpose::kWorkload, kSitesMax);
   for (std::size_t before = 0; before < site * options.clients; ++before) begins.next();
   return begins;
+}
+
+std::string ask_for_less(const RunOptions& options) {
+  return options.open.is_on() ? "Ask for a lower --rate."
+                              : "Ask for fewer --clients or more --think.";
 }
 
 }  // namespace epaxos::bench

@@ -1,11 +1,14 @@
 #include "bench/wan/emulated_clients.h"
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
 #include <utility>
+#include <vector>
 
-#include "bench/client/load.h"
 #include "bench/report/clock.h"
 #include "bench/throughput/first_command.h"
+#include "bench/wan/arrivals.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulation.h"
 #include "bench/wan/timer_thread.h"
@@ -22,6 +25,7 @@ NodeConfig config_of(const EmulatedGroup& group, const Place& place) {
   NodeConfig config;
   config.cluster = place.cluster;
   config.cluster.core = core_of(group.placement, group.options);
+  config.cluster.reads = reads_of(group.protocol, group.options);
   if (group.leader && *group.leader != place.self) {
     config.cluster.core.first_election_us = kFirstElectionUs;
   }
@@ -85,13 +89,27 @@ class EmulatedClients final : public Subject {
   }
 
  private:
+  /// The clients of a site while they are here.
+  struct Site {
+    bool is_here = false;
+    Tick from_us = 0;                  // Since then.
+    std::optional<Arrivals> arrivals;  // Of an open loop. Of the timer's thread.
+    std::atomic<std::size_t> in_flight = 0;
+  };
+  /// A command on its way.
+  struct Asked {
+    std::size_t site = 0;
+    Tick sent_at = 0;
+    Tick late_us = 0;
+    MixedCommand command;
+  };
+
   EmulatedClients(const EmulatedGroup& group, ReplicaId self)
-      : group_(group), self_(self), shared_(group.shared.replicas[self.value()]) {
-    for (std::size_t site = 0; site < group.placement.topology().site_count(); ++site) {
-      writes_.push_back(std::make_unique<Writes>(keys_of(site, group.options)));
-    }
-    started_.resize(writes_.size());
-  }
+      : group_(group),
+        self_(self),
+        shared_(group.shared.replicas[self.value()]),
+        commands_(group.placement.topology().site_count(), group.options, group.shared.inserted),
+        sites_(commands_.sites()) {}
 
   template <class Task>
   void on_loop(const Task& task) {
@@ -100,16 +118,47 @@ class EmulatedClients final : public Subject {
 
   /// All that ask this replica and are not here yet; they begin within `span` from then on.
   void start_sites(Tick begin, Tick span) {
-    for (std::size_t site = 0; site < writes_.size(); ++site) {
-      if (group_.shared.server_of[site] != self_.value() || started_[site]) continue;
-      started_[site] = true;
+    for (std::size_t site = 0; site < sites_.size(); ++site) {
+      if (group_.shared.server_of[site] != self_.value() || sites_[site].is_here) continue;
+      sites_[site].is_here = true;
+      sites_[site].from_us = begin;
+      if (group_.options.open.is_on()) {
+        start_open(site);
+        continue;
+      }
       on_loop([&] {
         sim::Random begins = beginnings_of(site, group_.options);
         for (std::size_t client = 0; client < group_.options.clients; ++client) {
-          send(site, begin + begins.below(span));
+          send_next(site, begin + begins.below(span));
         }
       });
     }
+  }
+
+  /// The open loop of a site goes on where another replica left it, or begins.
+  void start_open(std::size_t site) {
+    Arrivals& arrivals =
+        sites_[site].arrivals.emplace(site, group_.options, group_.shared.begin_us);
+    for (std::uint64_t i = group_.shared.arrived[site]; i > 0; --i) arrivals.next();
+    schedule(site);
+  }
+
+  void schedule(std::size_t site) {
+    const Tick due = sites_[site].arrivals->next();
+    group_.shared.next_due[site] = due;
+    timer_.at(due, [this, site, due] { send_open(site, due); });
+  }
+
+  /// The command of the open loop that is due then is sent, if it may be. On the timer's thread.
+  void send_open(std::size_t site, Tick due) {
+    if (stopping_) return;
+    ++group_.shared.arrived[site];
+    if (sites_[site].in_flight < group_.options.open.in_flight_max) {
+      send_next(site, due);
+    } else if (is_measured(due)) {
+      ++shared_.unsent[site];
+    }
+    schedule(site);
   }
 
   /// From a client of the site to this replica, and back.
@@ -122,39 +171,61 @@ class EmulatedClients final : public Subject {
     return placement.topology().one_way_us(placement.site_of(self_), site);
   }
 
-  /// A client sends its next command then. On the node's thread.
-  void send(std::size_t site, Tick sent_at) {
+  /// A client sends its next command then. On the node's thread; in an open loop on the timer's.
+  void send_next(std::size_t site, Tick sent_at) {
+    if (!stopping_) send({site, sent_at, 0, commands_.next(site)});
+  }
+
+  /// A client sends this command at its time. On any thread.
+  void send(Asked asked) {
     if (stopping_) return;
-    if (is_measured(sent_at)) ++shared_.unfinished[site];
-    const Bytes payload = writes_[site]->next().payload;
-    const Tick arrives = sent_at + there_us(site);
-    if (arrives <= now_us()) return propose(site, sent_at, payload);
-    timer_.at(arrives, [this, site, sent_at, payload] { propose(site, sent_at, payload); });
+    ++sites_[asked.site].in_flight;
+    if (is_measured(asked.sent_at)) ++shared_.unfinished[asked.site];
+    const Tick arrives = asked.sent_at + there_us(asked.site);
+    if (arrives <= now_us()) return arrive(std::move(asked));
+    timer_.at(arrives, [this, asked = std::move(asked)] { arrive(asked); });
+  }
+
+  /// Who takes a site over sends what came due before as soon as it can: that is not late.
+  void arrive(Asked asked) {
+    const Tick could_be_sent = std::max(asked.sent_at, sites_[asked.site].from_us);
+    const Tick due = could_be_sent + there_us(asked.site);
+    const Tick now = now_us();
+    asked.late_us = now - std::min(now, due);
+    propose(asked);
   }
 
   /// On any thread.
-  void propose(std::size_t site, Tick sent_at, Bytes payload) {
+  void propose(const Asked& asked) {
     if (stopping_) return;
-    const Result<void> proposed = node_->propose(
-        payload, kNever,
-        [this, site, sent_at](const Outcome& outcome) { ended(site, sent_at, outcome); });
+    const Result<void> proposed =
+        node_->propose(asked.command.payload, kNever,
+                       [this, asked](const Outcome& outcome) { ended(asked, outcome); });
     if (proposed || proposed.error().code == ErrorCode::kStopped) return;
-    timer_.at(now_us() + kPauseUs,
-              [this, site, sent_at, payload] { propose(site, sent_at, payload); });
+    timer_.at(now_us() + kPauseUs, [this, asked] { propose(asked); });
   }
 
-  void ended(std::size_t site, Tick sent_at, const Outcome& outcome) {
+  void ended(const Asked& asked, const Outcome& outcome) {
     const Tick now = now_us();
+    const std::size_t site = asked.site;
     const Tick back = back_us(site);
     const bool executed = outcome.kind == OutcomeKind::kExecuted;
-    const Tick latency = now - sent_at + back;
-    shared_.samples.write({.sent_us = sent_at,
+    const Tick latency = now - asked.sent_at + back;
+    shared_.samples.write({.sent_us = asked.sent_at,
                            .execution_us = latency,
                            .commit_us = latency - std::min(latency, outcome.execution_wait_us),
+                           .late_us = asked.late_us,
                            .site = static_cast<std::uint32_t>(site),
-                           .executed = executed});
-    if (is_measured(sent_at)) --shared_.unfinished[site];
-    send(site, now + back + group_.options.think_us + (executed ? 0 : kPauseUs));
+                           .executed = executed,
+                           .reads = asked.command.reads});
+    --sites_[site].in_flight;
+    if (is_measured(asked.sent_at)) --shared_.unfinished[site];
+    if (executed) commands_.executed(asked.command);
+    if (executed && !asked.command.then.empty()) {
+      return send({site, now + back, 0, {.payload = asked.command.then}});
+    }
+    if (group_.options.open.is_on()) return;
+    send_next(site, now + back + group_.options.think_us + (executed ? 0 : kPauseUs));
   }
 
   [[nodiscard]] bool is_measured(Tick sent_at) const {
@@ -168,9 +239,9 @@ class EmulatedClients final : public Subject {
   FirstCommand first_;
   std::atomic<bool> stopping_ = false;
   bool loading_ = false;
-  std::vector<bool> started_;                    // By site: whether its clients are here.
-  std::vector<std::unique_ptr<Writes>> writes_;  // By site. Of the node's thread.
-  TimerThread timer_;                            // The last: it ends before what it uses.
+  SiteCommands commands_;  // Of the node's thread; in an open loop of the timer's.
+  std::vector<Site> sites_;
+  TimerThread timer_;  // The last: it ends before what it uses.
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "bench/report/clock.h"
 #include "bench/throughput/children.h"
+#include "bench/wan/client_keys.h"
 #include "bench/wan/emulated_clients.h"
 #include "bench/wan/simulation.h"
 #include "deps/types/check.h"
@@ -144,17 +145,30 @@ class EmulatedRun {
 
   Result<void> wait_for_stragglers() {
     const Tick deadline = now_us() + kPatienceUs;
-    while (unfinished() > 0 && !run_.interrupted) {
+    while ((is_behind() || unfinished() > 0) && !run_.interrupted) {
       if (now_us() > deadline) {
+        if (is_behind()) {
+          return fail(ErrorCode::kUnavailable,
+                      "This machine cannot send so many commands: 30 seconds after the measured "
+                      "time of " +
+                          run_.protocol + " not all of them have left. " + ask_for_less(options_));
+        }
         return fail(ErrorCode::kUnavailable,
                     std::to_string(unfinished()) + " commands of " + run_.protocol +
-                        " had no outcome 30 seconds after the measured time. Ask for fewer "
-                        "--clients or more --think.");
+                        " had no outcome 30 seconds after the measured time. " +
+                        ask_for_less(options_));
       }
       if (const auto passed = run_until(now_us() + kLookUs); !passed) return passed;
     }
     look();
     return {};
+  }
+
+  /// Whether a command of an open loop that was due in the measured time is still to be sent.
+  [[nodiscard]] bool is_behind() const {
+    if (!options_.open.is_on()) return false;
+    return std::any_of(shared_.next_due.begin(), shared_.next_due.begin() + run_.sites.size(),
+                       [this](const auto& due) { return due < to_; });
   }
 
   [[nodiscard]] std::int64_t unfinished() const {
@@ -208,15 +222,19 @@ class EmulatedRun {
   void look() {
     for (SharedRun::Replica& replica : shared_.replicas) {
       replica.samples.read([this](const Sample& sample) { recorder_.add(sample); });
+      for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+        recorder_.add_unsent(site, replica.unsent[site].exchange(0));
+      }
     }
   }
 
   [[nodiscard]] Result<void> lost_nothing() const {
     for (const SharedRun::Replica& replica : shared_.replicas) {
       if (replica.samples.lost() > 0) {
-        return fail(ErrorCode::kUnavailable,
-                    "This machine does not keep up: commands ended faster than they were counted. "
-                    "Ask for fewer --clients or more --think.");
+        return fail(
+            ErrorCode::kUnavailable,
+            "This machine does not keep up: commands ended faster than they were counted. " +
+                ask_for_less(options_));
       }
     }
     return {};

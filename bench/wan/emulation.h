@@ -11,7 +11,7 @@
 
 namespace epaxos::bench {
 
-/// As simulate(), but neither with an open loop nor with a judged history.
+/// As simulate(), but without a judged history.
 /// Precondition: the calling process has a single thread.
 /// Errors: unavailable - no process or port is left, a replica has ended, there is no leader,
 /// commands never end, this machine does not keep up, or states differ.

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "bench/client/mixed_commands.h"
 #include "bench/wan/faults.h"
 #include "bench/wan/timeline.h"
 #include "deps/types/histogram.h"
+#include "epaxos/contract/core.h"
 
 namespace epaxos::bench {
 
@@ -22,6 +24,8 @@ struct LinkTrouble {
   std::uint64_t bytes_per_second = 0;  ///< 0: as many as come. Not in virtual time.
 
   static constexpr Tick kResentUs = 200'000;  ///< Until TCP sends again what was lost.
+
+  [[nodiscard]] bool is_on() const { return jitter_us > 0 || loss > 0 || bytes_per_second > 0; }
 };
 
 /// Commands are sent at their times, whatever became of those before.
@@ -36,15 +40,19 @@ struct OpenLoop {
 struct RunOptions {
   std::size_t clients = 50;  ///< At each site, one command each at a time.
   Tick think_us = 0;         ///< Between an answer and the next command.
-  OpenLoop open = {};        ///< In place of these clients, if it has a rate. In virtual time.
+  OpenLoop open = {};        ///< In place of these clients, if it has a rate.
   unsigned conflict_percent = 0;
+  CommandMix mix = {};
+  std::optional<Reads> reads_by = {};  ///< Of protocols that have a choice; none: as each is made.
   std::size_t value_bytes = 16;
   Tick warm_up_us = 5 * kSecond;
   Tick measured_us = 60 * kSecond;
   std::uint64_t seed = 1;
   LinkTrouble links = {};
   std::vector<Fault> faults = {};  ///< In the order of their times; those of this placement.
-  bool timeline = false;           ///< Kept as soon as there are faults.
+  /// Only what ended before the first fault counts in the latencies, not in the timeline.
+  bool latency_before_faults = false;
+  bool timeline = false;  ///< Kept as soon as there are faults.
   /// Whether clients could tell the group from one machine is judged in the end. They increment
   /// counters instead of putting values, as the answers to these show the order. In virtual time.
   bool check_linearizability = false;
@@ -53,18 +61,64 @@ struct RunOptions {
   bool thrifty = false;  ///< Of EPaxos: asks the nearest that can decide.
 };
 
-/// What the clients of one site saw: of the commands that they sent in the measured time.
-struct SiteLatency {
+/// How long commands took that were executed.
+struct Latency {
   FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
   FineHistogram execution_us;  ///< Until the reply.
-  std::uint64_t failed = 0;    ///< Rejected, or without a known outcome.
-  std::uint64_t unsent = 0;    ///< Of an open loop: there were too many without an answer.
+
+  void add(Tick commit, Tick execution) {
+    commit_us.add(commit);
+    execution_us.add(execution);
+  }
+  void merge(const Latency& other) {
+    commit_us.merge(other.commit_us);
+    execution_us.merge(other.execution_us);
+  }
+  friend bool operator==(const Latency&, const Latency&) = default;
+};
+
+/// What the clients of one site saw: of the commands that they sent in the measured time, all of
+/// them and each kind apart.
+struct SiteLatency : Latency {
+  Latency reads;
+  Latency writes;
+  /// In real time: how long after its time each command left, which is the generator's doing. It is
+  /// part of the latencies.
+  FineHistogram late_us;
+  std::uint64_t failed = 0;  ///< Rejected, or without a known outcome.
+  std::uint64_t unsent = 0;  ///< Of an open loop: there were too many without an answer.
   /// Of the commands that their replica decided in the measured time; none: the protocol has no
   /// paths, or nothing was decided.
   std::optional<double> slow_share;
 
+  /// Adds all but the share of slow paths, which is left alone.
+  void merge(const SiteLatency& other) {
+    Latency::merge(other);
+    reads.merge(other.reads);
+    writes.merge(other.writes);
+    late_us.merge(other.late_us);
+    failed += other.failed;
+    unsent += other.unsent;
+  }
   friend bool operator==(const SiteLatency&, const SiteLatency&) = default;
 };
+
+/// Which of the commands.
+enum class Kind { kAll, kReads, kWrites };
+/// "commands", "reads", "writes".
+inline std::string to_string(Kind kind) {
+  if (kind == Kind::kReads) return "reads";
+  return kind == Kind::kWrites ? "writes" : "commands";
+}
+inline const Latency& latency_of(const SiteLatency& seen, Kind kind) {
+  if (kind == Kind::kReads) return seen.reads;
+  return kind == Kind::kWrites ? seen.writes : seen;
+}
+/// The kinds that are told apart: both where there are both, else all as one.
+inline std::vector<Kind> kinds_of(const CommandMix& mix) {
+  if (mix.has_reads() && mix.has_writes()) return {Kind::kReads, Kind::kWrites};
+  return {Kind::kAll};
+}
 
 struct MeasuredRun {
   std::string protocol;

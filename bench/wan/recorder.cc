@@ -7,6 +7,9 @@ namespace epaxos::bench {
 void Recorder::measure(Tick from_us) {
   from_ = from_us;
   to_ = from_us + options_.measured_us;
+  if (options_.latency_before_faults && !options_.faults.empty()) {
+    latency_to_ = from_ + options_.faults.front().at_us;
+  }
   if (options_.timeline || !options_.faults.empty()) {
     timeline_.emplace(run_.sites.size(), options_.measured_us);
   }
@@ -15,17 +18,15 @@ void Recorder::measure(Tick from_us) {
 void Recorder::add(const Sample& sample) {
   if (timeline_) add_to_timeline(sample);
   if (!is_measured(sample.sent_us)) return;
+  if (sample.executed && sample.sent_us + sample.execution_us >= latency_to_) return;
   SiteLatency& seen = run_.sites[sample.site];
+  if (sample.late_us) seen.late_us.add(*sample.late_us);
   if (!sample.executed) {
     ++seen.failed;
     return;
   }
-  seen.execution_us.add(sample.execution_us);
-  seen.commit_us.add(sample.commit_us);
-}
-
-void Recorder::add_unsent(std::size_t site, Tick due_us) {
-  if (is_measured(due_us)) ++run_.sites[site].unsent;
+  seen.add(sample.commit_us, sample.execution_us);
+  (sample.reads ? seen.reads : seen.writes).add(sample.commit_us, sample.execution_us);
 }
 
 void Recorder::add_to_timeline(const Sample& sample) {

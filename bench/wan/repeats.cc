@@ -23,10 +23,7 @@ MeasuredRun merged(const std::vector<MeasuredRun>& runs) {
   MeasuredRun all = runs.front();
   for (std::size_t i = 1; i < runs.size(); ++i) {
     for (std::size_t site = 0; site < all.sites.size(); ++site) {
-      all.sites[site].commit_us.merge(runs[i].sites[site].commit_us);
-      all.sites[site].execution_us.merge(runs[i].sites[site].execution_us);
-      all.sites[site].failed += runs[i].sites[site].failed;
-      all.sites[site].unsent += runs[i].sites[site].unsent;
+      all.sites[site].merge(runs[i].sites[site]);
     }
     all.events += runs[i].events;
     all.digest.reset();
@@ -54,10 +51,10 @@ double Spread::most_us() const {
 }
 
 Spread spread_of(const std::vector<MeasuredRun>& runs, std::size_t site, Histograms histograms,
-                 double share) {
+                 double share, Kind kind) {
   Spread spread;
   for (const MeasuredRun& run : runs) {
-    const FineHistogram& seen = run.sites[site].*histograms;
+    const FineHistogram& seen = latency_of(run.sites[site], kind).*histograms;
     if (seen.count() == 0) continue;
     spread.values_us.push_back(static_cast<double>(seen.percentile(share)));
   }

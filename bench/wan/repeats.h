@@ -9,8 +9,8 @@
 
 namespace epaxos::bench {
 
-/// Commit or execution: &SiteLatency::commit_us.
-using Histograms = const FineHistogram SiteLatency::*;
+/// Commit or execution: &Latency::commit_us.
+using Histograms = const FineHistogram Latency::*;
 
 /// All runs as one: histograms and counts added, and of the shares of slow paths the median. What
 /// happened over time is that of the first run. Precondition: there is one at least, and all are of
@@ -28,7 +28,7 @@ struct Spread {
   [[nodiscard]] double most_us() const;
 };
 Spread spread_of(const std::vector<MeasuredRun>& runs, std::size_t site, Histograms histograms,
-                 double share);
+                 double share, Kind kind = Kind::kAll);
 
 /// Of an even number of values the mean of the two in the middle. Precondition: there are some.
 double median_of(std::vector<double> values);

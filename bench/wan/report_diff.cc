@@ -16,14 +16,31 @@ constexpr double kNoise = 0.002;
 /// Shown at most; the others are counted.
 constexpr std::size_t kShown = 40;
 /// What describes the conditions, apart from the seed: that is chance.
-constexpr const char* kConditions[] = {"version",       "mode",          "topology",
-                                       "one_way_us",    "replicas",      "clients",
-                                       "think_us",      "rate",          "arrival",
-                                       "in_flight_max", "increments",    "conflicts_percent",
-                                       "value_bytes",   "warm_up_us",    "measured_us",
-                                       "jitter_us",     "loss",          "bytes_per_second",
-                                       "faults",        "hot_key_limit", "durability",
-                                       "batch",         "thrifty"};
+constexpr const char* kConditions[] = {"version",     "mode",
+                                       "topology",    "one_way_us",
+                                       "replicas",    "clients",
+                                       "think_us",    "rate",
+                                       "arrival",     "in_flight_max",
+                                       "increments",  "conflicts_percent",
+                                       "value_bytes", "warm_up_us",
+                                       "measured_us", "jitter_us",
+                                       "loss",        "bytes_per_second",
+                                       "faults",      "hot_key_limit",
+                                       "durability",  "batch",
+                                       "ycsb",        "reads_percent",
+                                       "reads_by",    "zipf_theta",
+                                       "keys",        "latency_before_faults",
+                                       "thrifty"};
+
+/// Of commands of one kind: throws as figures_of() does.
+void add_figures(const Json& json, const std::string& of, WanFigures& all) {
+  for (const char* phase : {"commit", "execution"}) {
+    for (const char* percentile : {"p50", "p99"}) {
+      const Json& values = json.at(phase).at("of_each_run").at(std::string(percentile) + "_ms");
+      all.figures.push_back({of + phase + " " + percentile, values.get<std::vector<double>>()});
+    }
+  }
+}
 
 /// Throws what nlohmann::json throws where the text is something else.
 WanFigures figures_of(const Json& json) {
@@ -37,11 +54,12 @@ WanFigures figures_of(const Json& json) {
     if (run.at("leader").is_string()) name += " led from " + run.at("leader").get<std::string>();
     for (const Json& site : run.at("sites")) {
       const std::string at = name + " at " + site.at("site").get<std::string>() + ", ";
-      for (const char* phase : {"commit", "execution"}) {
-        for (const char* percentile : {"p50", "p99"}) {
-          const Json& values = site.at(phase).at("of_each_run").at(std::string(percentile) + "_ms");
-          all.figures.push_back({at + phase + " " + percentile, values.get<std::vector<double>>()});
-        }
+      if (!site.contains("reads")) {
+        add_figures(site, at, all);
+        continue;
+      }
+      for (const char* kind : {"reads", "writes"}) {
+        add_figures(site.at(kind), at + kind + ", ", all);
       }
     }
   }

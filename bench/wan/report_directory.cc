@@ -49,20 +49,26 @@ void remove_rest(const fs::path& directory) {
   }
 }
 
-Result<void> write_histograms(const fs::path& folder, const WanResult& result) {
+/// Two files: STEM.commit.hgrm and STEM.execution.hgrm.
+Result<void> write_latency(const fs::path& folder, const std::string& stem, const Latency& seen) {
+  const auto commit = write_file(folder / (stem + ".commit.hgrm"), percentile_text(seen.commit_us));
+  if (!commit) return commit;
+  return write_file(folder / (stem + ".execution.hgrm"), percentile_text(seen.execution_us));
+}
+
+Result<void> write_histograms(const fs::path& folder, const WanOptions& options,
+                              const WanResult& result) {
   for (const WanRun& run : result.runs) {
     const std::optional<ReplicaId> leader = run.measured.leader;
     const std::string name =
         run.measured.protocol + (leader ? "-led-from-" + result.placement.name_of(*leader) : "");
     for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
-      const SiteLatency& seen = run.measured.sites[site];
       const std::string stem = name + "." + result.placement.topology().site(site);
-      const auto commit =
-          write_file(folder / (stem + ".commit.hgrm"), percentile_text(seen.commit_us));
-      if (!commit) return commit;
-      const auto execution =
-          write_file(folder / (stem + ".execution.hgrm"), percentile_text(seen.execution_us));
-      if (!execution) return execution;
+      for (const Kind kind : kinds_of(options.run.mix)) {
+        const std::string of = kind == Kind::kAll ? stem : stem + "." + to_string(kind);
+        const auto written = write_latency(folder, of, latency_of(run.measured.sites[site], kind));
+        if (!written) return written;
+      }
     }
   }
   return {};
@@ -105,7 +111,7 @@ Result<std::string> ReportDirectory::write(const WanOptions& options, const WanP
         write_file(directory / "results.csv", to_csv(options, result)),
         write_file(directory / "summary.txt", to_text(options, result) + gaps_text(plan, result)),
         write_file(directory / "series.csv", to_series(plan, result)),
-        write_histograms(directory / "histograms", result)}) {
+        write_histograms(directory / "histograms", options, result)}) {
     if (!written) return fail(written.error());
   }
   for (const Figure& figure : figures) {

@@ -1,8 +1,8 @@
 #pragma once
 
 // `--out DIRECTORY`: a report as files. summary.txt, results.csv, results.json and series.csv;
-// histograms/ with two files a run and site; figures/ with a script of gnuplot a figure; and
-// report.html.
+// histograms/ with two files a run and site, of reads and of writes apart; figures/ with a script
+// of gnuplot a figure; and report.html.
 
 #include <string>
 

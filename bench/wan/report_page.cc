@@ -73,8 +73,8 @@ std::string cell(const char* tag, const std::string& text, bool left) {
          tag + ">";
 }
 
-std::string table(const WanResult& result) {
-  const SiteTable sites = table_of(result);
+std::string table(const WanOptions& options, const WanResult& result) {
+  const SiteTable sites = table_of(options, result);
   std::vector<bool> left;
   std::string out = "<div class=\"wide\"><table>\n<thead><tr>";
   for (const std::string& name : sites.names) {
@@ -83,8 +83,9 @@ std::string table(const WanResult& result) {
   }
   out += "</tr></thead>\n<tbody>\n";
   for (const SiteTable::Row& row : sites.rows) {
-    const bool all = row.cells[1] == "all" && row.cells[2].empty();
-    out += row.first_of_run ? "<tr class=\"first\">" : all ? "<tr class=\"all\">" : "<tr>";
+    out += row.first_of_run ? "<tr class=\"first\">"
+           : row.all_sites  ? "<tr class=\"all\">"
+                            : "<tr>";
     for (std::size_t i = 0; i < row.cells.size(); ++i) out += cell("td", row.cells[i], left[i]);
     out += "</tr>\n";
   }
@@ -168,7 +169,7 @@ std::string to_page(const WanOptions& options, const WanResult& result,
     out += "<p class=\"soft\">" + markup_text(conditions.substr(begin, end - begin)) + "</p>\n";
     begin = end + 2;
   }
-  out += "<section>\n<h2>Every site</h2>\n" + table(result) + "</section>\n";
+  out += "<section>\n<h2>Every site</h2>\n" + table(options, result) + "</section>\n";
   out += section("Median and 99th percentile",
                  "Bars reach to the median, whiskers to the 99th percentile, and the line across a "
                  "bar is the bound. The site behind a protocol is where its leader is.",

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "bench/client/mixed_commands.h"
 #include "bench/wan/recorder.h"
 #include "bench/wan/topology.h"
 #include "net/emulated_links.h"
@@ -55,11 +56,19 @@ struct SharedRun {
     SampleRing samples;
     /// By site: measured commands of its clients that have not ended.
     std::array<std::atomic<std::int64_t>, kSitesMax> unfinished{};
+    /// By site: measured commands of its open loop that were not sent, since they were last taken.
+    std::array<std::atomic<std::uint64_t>, kSitesMax> unsent{};
   };
 
   net::LinkTable links;
   /// By site: the number of the replica that its clients ask.
   std::array<std::atomic<std::uint16_t>, kSitesMax> server_of{};
+  /// By site: commands of its open loop whose time has come, so that whoever takes the site over
+  /// goes on behind them.
+  std::array<std::atomic<std::uint64_t>, kSitesMax> arrived{};
+  /// By site: when the next one is due; before now, if this machine cannot send them in time.
+  std::array<std::atomic<Tick>, kSitesMax> next_due{};
+  InsertedRecords inserted;
   /// On the steady clock: clients begin in the second after `begin_us`, and what they send in
   /// [from_us, to_us) is measured. Set before the load begins.
   std::atomic<Tick> begin_us{0};

@@ -1,26 +1,24 @@
 #include "bench/wan/simulated_clients.h"
 
-#include <cmath>
 #include <utility>
-
-#include "bench/wan/client_keys.h"
 
 namespace epaxos::bench {
 
 SimulatedClients::SimulatedClients(sim::Cluster& cluster, const FaultyWorld& world,
                                    const RunOptions& options, Recorder& recorder)
-    : cluster_(cluster), world_(world), options_(options), recorder_(recorder) {
-  for (std::size_t site = 0; site < world.placement().topology().site_count(); ++site) {
-    writes_.push_back(std::make_unique<Writes>(keys_of(site, options)));
-    arrivals_.push_back(sim::stream(options.seed, sim::Purpose::kWorkload, kSitesMax + 1 + site));
-  }
-  in_flight_.resize(writes_.size());
+    : cluster_(cluster),
+      world_(world),
+      options_(options),
+      recorder_(recorder),
+      commands_(world.placement().topology().site_count(), options, inserted_),
+      in_flight_(commands_.sites()) {
 }
 
 void SimulatedClients::start() {
-  for (std::size_t site = 0; site < writes_.size(); ++site) {
+  for (std::size_t site = 0; site < commands_.sites(); ++site) {
     if (options_.open.is_on()) {
-      start_open(site, static_cast<double>(cluster_.now()));
+      arrivals_.emplace_back(site, options_, cluster_.now());
+      schedule(site);
       continue;
     }
     sim::Random begins = beginnings_of(site, options_);
@@ -30,27 +28,18 @@ void SimulatedClients::start() {
   }
 }
 
-void SimulatedClients::start_open(std::size_t site, double from_us) {
-  const double time_us = from_us + interval_us(site);
-  cluster_.at(static_cast<Tick>(time_us), [this, site, time_us] { send_open(site, time_us); });
+void SimulatedClients::schedule(std::size_t site) {
+  cluster_.at(arrivals_[site].next(), [this, site] { send_open(site); });
 }
 
-void SimulatedClients::send_open(std::size_t site, double time_us) {
+void SimulatedClients::send_open(std::size_t site) {
   if (stopped_) return;
   if (in_flight_[site] < options_.open.in_flight_max) {
     send(site);
-  } else {
-    recorder_.add_unsent(site, cluster_.now());
+  } else if (recorder_.is_measured(cluster_.now())) {
+    recorder_.add_unsent(site, 1);
   }
-  start_open(site, time_us);
-}
-
-/// Of a Poisson process: exponentially distributed.
-double SimulatedClients::interval_us(std::size_t site) {
-  const double mean = 1e6 / options_.open.rate;
-  if (!options_.open.poisson) return mean;
-  const double share = static_cast<double>(arrivals_[site].next() >> 11) * 0x1p-53;  // [0, 1)
-  return -std::log1p(-share) * mean;
+  schedule(site);
 }
 
 template <class Action>
@@ -60,16 +49,21 @@ void SimulatedClients::after(Tick us, Action action) {
 }
 
 void SimulatedClients::send(std::size_t site) {
+  if (!stopped_) send(site, commands_.next(site));
+}
+
+void SimulatedClients::send(std::size_t site, MixedCommand command) {
   if (stopped_) return;
   const Placement& placement = world_.placement();
-  const Asked asked{site, placement.nearest(site), cluster_.now(), placement.from_nearest_us(site)};
+  Asked asked{site, placement.nearest(site), cluster_.now(), placement.from_nearest_us(site),
+              std::move(command)};
   ++in_flight_[site];
   if (recorder_.is_measured(asked.sent_at)) ++unfinished_;
-  after(placement.to_nearest_us(site), [this, asked] { propose(asked); });
+  after(placement.to_nearest_us(site), [this, asked = std::move(asked)] { propose(asked); });
 }
 
 void SimulatedClients::propose(const Asked& asked) {
-  cluster_.propose(asked.replica, writes_[asked.site]->next().payload,
+  cluster_.propose(asked.replica, asked.command.payload,
                    [this, asked](const Outcome& outcome) { ended(asked, outcome); });
 }
 
@@ -80,9 +74,16 @@ void SimulatedClients::ended(const Asked& asked, const Outcome& outcome) {
                  .execution_us = latency,
                  .commit_us = executed ? latency - outcome.execution_wait_us : 0,
                  .site = static_cast<std::uint32_t>(asked.site),
-                 .executed = executed});
+                 .executed = executed,
+                 .reads = asked.command.reads});
   --in_flight_[asked.site];
   if (recorder_.is_measured(asked.sent_at)) --unfinished_;
+  if (executed) commands_.executed(asked.command);
+  if (executed && !asked.command.then.empty()) {
+    return after(asked.back_us, [this, site = asked.site, write = asked.command.then] {
+      send(site, {.payload = write});
+    });
+  }
   if (options_.open.is_on()) return;
   after(asked.back_us + options_.think_us + (executed ? 0 : kPauseUs),
         [this, site = asked.site] { send(site); });

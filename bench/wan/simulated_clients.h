@@ -9,7 +9,8 @@
 #include <memory>
 #include <vector>
 
-#include "bench/client/load.h"
+#include "bench/wan/arrivals.h"
+#include "bench/wan/client_keys.h"
 #include "bench/wan/faults.h"
 #include "bench/wan/recorder.h"
 #include "epaxos/sim/cluster.h"
@@ -32,18 +33,20 @@ class SimulatedClients {
   [[nodiscard]] std::uint64_t unfinished() const { return unfinished_; }
 
  private:
+  /// A client of the site sends this command, or the next one.
+  void send(std::size_t site, MixedCommand command);
   void send(std::size_t site);
-  /// The open loop of a site begins.
-  void start_open(std::size_t site, double from_us);
-  /// The command of this time is sent, if it may be, and the next one gets its time.
-  void send_open(std::size_t site, double time_us);
-  [[nodiscard]] double interval_us(std::size_t site);
+  /// The next command of the open loop of a site gets its time.
+  void schedule(std::size_t site);
+  /// The command of this moment is sent, if it may be.
+  void send_open(std::size_t site);
   /// A command on its way.
   struct Asked {
     std::size_t site = 0;
     ReplicaId replica;
     Tick sent_at = 0;
     Tick back_us = 0;
+    MixedCommand command;
   };
   void propose(const Asked& asked);
   void ended(const Asked& asked, const Outcome& outcome);
@@ -55,9 +58,10 @@ class SimulatedClients {
   const FaultyWorld& world_;
   const RunOptions& options_;
   Recorder& recorder_;
-  std::vector<std::unique_ptr<Writes>> writes_;  // By site.
-  std::vector<sim::Random> arrivals_;            // By site.
-  std::vector<std::size_t> in_flight_;           // By site.
+  InsertedRecords inserted_;
+  SiteCommands commands_;
+  std::vector<Arrivals> arrivals_;      // By site, of an open loop.
+  std::vector<std::size_t> in_flight_;  // By site.
   std::uint64_t unfinished_ = 0;
   bool stopped_ = false;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/wan/client_keys.h"
 #include "bench/wan/simulated_clients.h"
 #include "deps/types/check.h"
 #include "epaxos/sim/checkers/linearizability.h"
@@ -34,8 +35,8 @@ std::vector<Paths> paths_of(sim::Cluster& cluster) {
   return paths;
 }
 
-sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId> leader,
-                             const RunOptions& options) {
+sim::ClusterConfig config_of(const Placement& placement, const Protocol& protocol,
+                             std::optional<ReplicaId> leader, const RunOptions& options) {
   sim::ClusterConfig config;
   config.replica_count = placement.replica_count();
   config.seed = options.seed;
@@ -51,6 +52,7 @@ sim::ClusterConfig config_of(const Placement& placement, std::optional<ReplicaId
   config.check_executions = false;
   config.leads_first = leader;
   config.core = core_of(placement, options);
+  config.core.reads = reads_of(protocol, options);
   return config;
 }
 
@@ -98,13 +100,14 @@ bool run_until(sim::Cluster& cluster, Tick time, const Watch& watch, Tick begin,
 
 /// The load goes on, so that what was sent last meets the same as what was sent before. When all of
 /// that has ended it stops, and all that live come to one state.
-Result<void> end(sim::Cluster& cluster, SimulatedClients& clients, MeasuredRun& run) {
+Result<void> end(sim::Cluster& cluster, SimulatedClients& clients, const RunOptions& options,
+                 MeasuredRun& run) {
   const auto finished = [&clients] { return clients.unfinished() == 0; };
   if (!cluster.run_until(finished, kPatienceUs)) {
     return fail(ErrorCode::kUnavailable,
                 std::to_string(clients.unfinished()) + " commands of " + run.protocol +
-                    " had no outcome two minutes after the measured time. Ask for fewer --clients "
-                    "or more --think.");
+                    " had no outcome two minutes after the measured time. " +
+                    ask_for_less(options));
   }
   clients.stop();
   if (!cluster.run_until_converged(kPatienceUs) || !cluster.digests_agree()) {
@@ -169,6 +172,11 @@ CoreConfig timers_for(const Placement& placement) {
   return core;
 }
 
+Reads reads_of(const Protocol& protocol, const RunOptions& options) {
+  if (protocol.reads == Reads::kLog) return Reads::kLog;
+  return options.reads_by.value_or(protocol.reads);
+}
+
 CoreConfig core_of(const Placement& placement, const RunOptions& options) {
   CoreConfig core = timers_for(placement);
   core.limit_hot_keys = options.limit_hot_keys;
@@ -182,7 +190,7 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
   check(placement.down().size() == 0, "every replica runs in a simulation");
   MeasuredRun run{protocol.name, leader, {}, 0, 0, {}, {}, {}, false};
   run.sites.resize(placement.topology().site_count());
-  sim::Cluster cluster(config_of(placement, leader, options), protocol,
+  sim::Cluster cluster(config_of(placement, protocol, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });
   FaultyWorld world(placement);
   set_links(world, cluster.network());
@@ -212,7 +220,7 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
     run.sites[site].slow_share = slow_share(before[replica.value()], after[replica.value()]);
   }
   if (!run.interrupted) {
-    if (const auto ended = end(cluster, clients, run); !ended) return fail(ended.error());
+    if (const auto ended = end(cluster, clients, options, run); !ended) return fail(ended.error());
     if (options.check_linearizability) {
       if (const auto judged = judge(history, options.seed, run); !judged)
         return fail(judged.error());

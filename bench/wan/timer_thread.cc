@@ -1,6 +1,7 @@
 #include "bench/wan/timer_thread.h"
 
 #include <chrono>
+#include <sys/prctl.h>
 #include <utility>
 
 #include "bench/report/clock.h"
@@ -30,6 +31,7 @@ void TimerThread::at(Tick time, std::function<void()> action) {
 }
 
 void TimerThread::run() {
+  ::prctl(PR_SET_TIMERSLACK, 1);  // Nanoseconds, in place of 50 us.
   std::unique_lock lock(mutex_);
   while (!ends_) {
     if (due_.empty()) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Actions at points in time, on a thread of their own.
+// Actions at points in time, on a thread of their own, which the kernel is asked to wake without
+// the slack that it gives other timers.
 
 #include <condition_variable>
 #include <functional>

@@ -6,6 +6,7 @@
 #include <numbers>
 #include <optional>
 
+#include "bench/report/site_name.h"
 #include "bench/wan/topology.h"
 #include "epaxos/node/config_keys.h"
 #include "epaxos/node/toml_file.h"
@@ -23,7 +24,6 @@ constexpr std::array<std::string_view, 6> kKeys{"name",   "source",     "sites",
 constexpr std::array<std::string_view, 4> kSiteKeys{"name", "latitude", "longitude", "within_ms"};
 
 constexpr double kDelayMaxMs = 10'000;
-constexpr std::size_t kNameBytesMax = 64;
 /// What two ends measure of one round trip differs so much, as a share and in milliseconds.
 constexpr double kNoiseShare = 0.01;
 constexpr double kNoiseMs = 0.1;
@@ -60,14 +60,6 @@ std::string text_of(double number) {
   text.erase(text.find_last_not_of('0') + 1);
   if (text.ends_with('.')) text.pop_back();
   return text;
-}
-
-bool is_name(std::string_view name) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  return !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, fits);
 }
 
 std::string at_row(std::string_view key, std::size_t row) {
@@ -136,7 +128,7 @@ class TopologyReader {
   }
 
   void check_name(const toml::node& node, const std::string& key, const std::string& name) {
-    if (is_name(name)) return;
+    if (is_site_name(name)) return;
     refuse(node, key,
            "is no name. Take 1 to 64 letters, digits, and \"-\", \"_\" or \".\", as options list "
            "sites with commas.");

@@ -11,6 +11,7 @@
 #include "bench/wan/emulation.h"
 #include "bench/wan/repeats.h"
 #include "bench/wan/simulation.h"
+#include "epaxos/node/config.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -78,6 +79,49 @@ std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string&
   return leaders;
 }
 
+/// A way that none of the protocols has is never what was meant.
+Result<void> check_reads_by(const WanOptions& options) {
+  const std::optional<Reads> wished = options.run.reads_by;
+  const bool any_has = std::ranges::any_of(options.protocols, [&](const std::string& protocol) {
+    return reads_of(protocol_named(protocol), options.run) == wished;
+  });
+  if (!wished || any_has) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "--reads-by " + std::string(to_string(*wished)) +
+                  " is a way of protocols with a leader, and none of --protocols has it. Add raft "
+                  "or multipaxos, or leave it out.");
+}
+
+WanPlan::Run planned_run(const Placement& placement, const std::string& protocol,
+                         std::optional<ReplicaId> leader, const RunOptions& options) {
+  const Reads reads_by = reads_of(protocol_named(protocol), options);
+  const Bounds reads = read_bound_of(placement, protocol, leader, reads_by);
+  return {protocol, leader,
+          options.mix.has_writes() ? bound_of(placement, protocol, leader) : reads, reads,
+          reads_by};
+}
+
+/// Adds a sentence for each phase of this kind where the gate does not hold at the site.
+void look(const Gate& gate, const Placement& placement, const WanRun& run, std::size_t site,
+          Kind kind, std::vector<std::string>& broken) {
+  const Tick bound = run.bound_of(kind).by_site_us[site];
+  const auto phase = [&](const char* name, const FineHistogram& seen) {
+    const Tick measured = seen.percentile(gate.share());
+    if (seen.count() > 0 && gate.holds(measured, bound)) return;
+    const std::string what =
+        seen.count() == 0 ? "nothing was measured"
+                          : "it is " + fixed(static_cast<double>(measured) / 1000, 2) +
+                                " ms, the limit " + fixed(gate.limit_us(bound) / 1000, 2) + " ms";
+    const std::string of = kind == Kind::kAll ? "" : to_string(kind) + " of ";
+    broken.push_back(gate.text() + " does not hold for the " + name + " of " + of +
+                     name_of(placement, run.measured.protocol, run.measured.leader) + " at " +
+                     placement.topology().site(site) + ": " + what + ".");
+  };
+  const Latency& seen = latency_of(run.measured.sites[site], kind);
+  if (gate.phase() != Gate::Phase::kExecution) phase("commit", seen.commit_us);
+  if (gate.phase() != Gate::Phase::kCommit) phase("execution", seen.execution_us);
+}
+
 /// Tells how far all runs are, in their own time.
 class Watcher {
  public:
@@ -116,7 +160,18 @@ Bounds bound_of(const Placement& placement, const std::string& protocol,
   return by_leader(placement, *leader, majorities);
 }
 
+Bounds read_bound_of(const Placement& placement, const std::string& protocol,
+                     std::optional<ReplicaId> leader, Reads reads_by) {
+  if (reads_by == Reads::kLog) return bound_of(placement, protocol, leader);
+  // The leader is asked, and asks a majority whether it leads; with a lease it asks nobody.
+  const int n = placement.replica_count();
+  return by_leader(placement, *leader,
+                   reads_by == Reads::kLease ? *compare::paxos::Quorums::of_sizes(n, n, 1)
+                                             : compare::paxos::Quorums::majorities(n));
+}
+
 std::string to_string(WanMode mode) {
+  if (mode == WanMode::kMachines) return "machines";
   return mode == WanMode::kEmulated ? "emulated" : "simulated";
 }
 
@@ -131,12 +186,8 @@ Result<WanPlan> plan(const WanOptions& options) {
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
   }
-  if (options.mode == WanMode::kEmulated && options.run.open.is_on()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--rate needs --mode simulated: an emulated run has --clients and --think.");
-  }
-  if (const auto checked = check_linearizability_options(options); !checked) {
-    return fail(checked.error());
+  for (const auto& checked : {check_linearizability_options(options), check_reads_by(options)}) {
+    if (!checked) return fail(checked.error());
   }
   Result<Places> places = places_of(options.places);
   if (!places) return fail(places.error());
@@ -157,11 +208,11 @@ Result<WanPlan> plan(const WanOptions& options) {
                   "--protocols names " + protocol + " twice. Name it once.");
     }
     if (!has_leader(protocol_named(protocol))) {
-      plan.runs.push_back({protocol, {}, bound_of(placement, protocol, {})});
+      plan.runs.push_back(planned_run(placement, protocol, {}, options.run));
       continue;
     }
     for (const ReplicaId leader : leaders_of(placement, protocol, options.leaders)) {
-      plan.runs.push_back({protocol, leader, bound_of(placement, protocol, leader)});
+      plan.runs.push_back(planned_run(placement, protocol, leader, options.run));
     }
   }
   return plan;
@@ -177,7 +228,7 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
   run_options.timeline = !options.series.empty() || !options.out.empty();
   const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;
   for (const WanPlan::Run& run : plan.runs) {
-    WanRun all{{}, run.bound, {}};
+    WanRun all{{}, run.bound, run.read_bound, run.reads_by, {}};
     for (std::size_t repeat = 0; repeat < options.repeat && !result.interrupted; ++repeat) {
       watcher.begin(name_of(placement, run.protocol, run.leader) +
                     (options.repeat > 1 ? ", run " + std::to_string(repeat + 1) : ""));
@@ -200,26 +251,11 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
 
 std::vector<std::string> broken_gates(const WanOptions& options, const WanResult& result) {
   std::vector<std::string> broken;
-  const Topology& topology = result.placement.topology();
+  const std::vector<Kind> kinds = kinds_of(options.run.mix);
   for (const Gate& gate : options.gates) {
     for (const WanRun& run : result.runs) {
-      for (std::size_t site = 0; site < topology.site_count(); ++site) {
-        const Tick bound = run.bound.by_site_us[site];
-        const auto look = [&](const char* phase, const FineHistogram& seen) {
-          const Tick measured = seen.percentile(gate.share());
-          if (seen.count() > 0 && gate.holds(measured, bound)) return;
-          const std::string what = seen.count() == 0
-                                       ? "nothing was measured"
-                                       : "it is " + fixed(static_cast<double>(measured) / 1000, 2) +
-                                             " ms, the limit " +
-                                             fixed(gate.limit_us(bound) / 1000, 2) + " ms";
-          broken.push_back(gate.text() + " does not hold for the " + phase + " of " +
-                           name_of(result.placement, run.measured.protocol, run.measured.leader) +
-                           " at " + topology.site(site) + ": " + what + ".");
-        };
-        const SiteLatency& seen = run.measured.sites[site];
-        if (gate.phase() != Gate::Phase::kExecution) look("commit", seen.commit_us);
-        if (gate.phase() != Gate::Phase::kCommit) look("execution", seen.execution_us);
+      for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
+        for (const Kind kind : kinds) look(gate, result.placement, run, site, kind, broken);
       }
     }
   }

@@ -17,8 +17,9 @@ namespace epaxos::bench {
 enum class WanMode {
   kSimulated,  ///< In virtual time, in this process.
   kEmulated,   ///< In real time, a process a replica.
+  kMachines,   ///< On machines, each site by itself, and merged; see site_merge.h.
 };
-/// "simulated", "emulated".
+/// "simulated", "emulated", "machines".
 std::string to_string(WanMode mode);
 
 struct WanOptions {
@@ -30,6 +31,9 @@ struct WanOptions {
   std::size_t repeat = 1;  ///< Runs of each, with seed, seed + 1, ...
   std::vector<std::string> faults = {};
   std::vector<Gate> gates = {};
+  // What the replicas of a run on machines have; all others keep nothing and take one command each.
+  std::string durability = "none";
+  std::size_t batch = 1;  ///< Commands of an instance or entry at most.
   std::string csv = {};
   std::string json = {};
   std::string series = {};
@@ -39,8 +43,14 @@ struct WanOptions {
 /// One protocol with one leader, and what the clients of each site could see at best.
 struct WanRun {
   MeasuredRun measured;  ///< All repeats as one.
-  Bounds bound;
+  Bounds bound;          ///< Of writes; of reads, where nothing is written.
+  Bounds read_bound;
+  Reads reads_by = Reads::kLog;
   std::vector<MeasuredRun> repeats = {};  ///< Each alone.
+
+  [[nodiscard]] const Bounds& bound_of(Kind kind) const {
+    return kind == Kind::kReads ? read_bound : bound;
+  }
 };
 
 struct WanResult {
@@ -57,6 +67,8 @@ struct WanPlan {
     std::string protocol;
     std::optional<ReplicaId> leader;
     Bounds bound;
+    Bounds read_bound;
+    Reads reads_by = Reads::kLog;
   };
   std::vector<Run> runs;
   std::vector<Fault> faults;
@@ -71,6 +83,10 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
 /// The bound of a protocol that can be measured. `leader`: if it has one.
 Bounds bound_of(const Placement& placement, const std::string& protocol,
                 std::optional<ReplicaId> leader);
+
+/// The same for reads that are served like this.
+Bounds read_bound_of(const Placement& placement, const std::string& protocol,
+                     std::optional<ReplicaId> leader, Reads reads_by);
 
 /// Every site where a gate does not hold, a sentence each.
 std::vector<std::string> broken_gates(const WanOptions& options, const WanResult& result);

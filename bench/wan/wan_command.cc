@@ -10,19 +10,17 @@
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/duration_option.h"
+#include "bench/wan/gate_argument.h"
+#include "bench/wan/load_options.h"
 #include "bench/wan/report_directory.h"
 #include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/programs/child_process.h"
-#include "epaxos/programs/duration.h"
 #include "epaxos/programs/every_program.h"
-#include "executor/key_value_command.h"
 
 namespace epaxos::bench {
 namespace {
-
-/// The exit status when a gate does not hold.
-constexpr int kGateBroken = 3;
 
 int run(const WanOptions& options) {
   const Result<WanPlan> planned = plan(options);
@@ -64,31 +62,6 @@ int run(const WanOptions& options) {
   return broken.empty() ? 0 : kGateBroken;
 }
 
-/// Accepts what duration_from() does, within these limits, and leaves microseconds.
-CLI::Validator duration(Tick least_us, Tick most_us, const std::string& sentence) {
-  return CLI::Validator(
-      [=](std::string& text) {
-        if (text == "0" && least_us == 0) return std::string();
-        const Result<Tick> us = duration_from(text);
-        if (!us) return us.error().message;
-        if (*us < least_us || *us > most_us) {
-          return "\"" + text + "\" is not accepted: " + sentence;
-        }
-        text = std::to_string(*us);
-        return std::string();
-      },
-      "");
-}
-
-CLI::Validator gate() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const Result<Gate> parsed = Gate::parse(text);
-        return parsed ? std::string() : parsed.error().message;
-      },
-      "");
-}
-
 constexpr const char* kWanFooter = R"(
 Simulated: the protocols as they run in production, in virtual time, on links with exactly the
 delays of the topology; nothing else takes time. A run is the same event by event when the seed is.
@@ -105,6 +78,9 @@ left out, and so are those after the measured time, which go on until all measur
   'at 80s heal'                   all links are as they were
 At the end of the measured time all links are healed, so that what is under way can end.
 
+--zipf, --reads and --ycsb say what is asked for. Reads are measured apart from writes, and their
+bound is that of the way they take (--reads-by): log, index or lease.
+
 --assert may be given more than once; it is asked about every site of every run:
   --assert 'p50<=1.01*bound+1ms' --assert 'execution p99<400ms'
 Without "commit" or "execution" it is asked about both. docs/wan.md says how to read the table.
@@ -119,54 +95,6 @@ void add_contenders(CLI::App& sub, WanOptions& o) {
       ->capture_default_str();
   sub.add_option("--leaders", o.leaders, "Of best, worst, all, and sites")
       ->delimiter(',')
-      ->capture_default_str();
-}
-
-void add_load(CLI::App& sub, RunOptions& o) {
-  auto* const clients =
-      sub.add_option("--clients", o.clients, "At each site, with one command each under way")
-          ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
-          ->capture_default_str();
-  auto* const think =
-      sub.add_option("--think", o.think_us, "From an answer to the next command, as 100ms (0)")
-          ->transform(duration(0, 60 * kSecond, "clients think for 0 to 60 seconds."));
-  sub.add_option(
-         "--rate", o.open.rate,
-         "Commands/s at each site, at their times whatever became of others; simulated only")
-      ->check(number(0.1, 100'000.0, "0.1 to 100000 commands a second are sent at a site."))
-      ->excludes(clients)
-      ->excludes(think);
-  sub.add_option_function<std::string>(
-         "--arrival", [&o](const std::string& text) { o.open.poisson = text == "poisson"; },
-         "Of --rate: poisson or fixed (poisson)")
-      ->check([](const std::string& text) {
-        return text == "poisson" || text == "fixed"
-                   ? std::string()
-                   : "\"" + text + "\" is not accepted: commands arrive poisson or fixed.";
-      })
-      ->needs("--rate");
-  sub.add_option("--in-flight-max", o.open.in_flight_max,
-                 "Of --rate: commands of a site without an answer; beyond them, none is sent")
-      ->check(number(std::size_t{1}, std::size_t{50'000}, "1 to 50000 commands are under way."))
-      ->needs("--rate")
-      ->capture_default_str();
-  sub.add_option("--conflicts", o.conflict_percent, "Percent of commands on one key")
-      ->check(number(0, 100, "it is a share in percent, from 0 to 100."))
-      ->capture_default_str();
-  sub.add_flag("--hot-key-limit,!--no-hot-key-limit", o.limit_hot_keys,
-               "EPaxos: one undecided instance a replica on a key that others contend for (yes)");
-  sub.add_flag(
-      "--thrifty", o.thrifty,
-      "EPaxos: proposals go to the nearest that can decide; to others if these are silent");
-  sub.add_option("--value-bytes", o.value_bytes, "Size of each value")
-      ->check(number(std::size_t{0}, kv::kValueBytesMax, "a value has 0 to 65536 bytes."))
-      ->capture_default_str();
-  sub.add_option("--duration", o.measured_us, "How long is measured (60s)")
-      ->transform(duration(kSecond / 10, 3600 * kSecond, "0.1 seconds to an hour are measured."));
-  sub.add_option("--warm-up", o.warm_up_us, "Before (5s)")
-      ->transform(duration(kSecond, 3600 * kSecond, "warming up takes 1 second to an hour."));
-  sub.add_option("--seed", o.seed, "Of all chance")
-      ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "a seed is a whole number."))
       ->capture_default_str();
 }
 
@@ -197,6 +125,7 @@ void add_wan(CLI::App& app, int& status) {
   auto mode = std::make_shared<std::string>("simulated");
   auto check = std::make_shared<std::string>();
   auto gates = std::make_shared<std::vector<std::string>>();
+  auto mix = std::make_shared<MixOptions>();
   auto* const sub = app.add_subcommand("wan", "Latency at every site beside what is possible");
   sub->add_option("--mode", *mode, "simulated: in virtual time; emulated: processes, in real time")
       ->check([](const std::string& text) {
@@ -207,7 +136,7 @@ void add_wan(CLI::App& app, int& status) {
       ->capture_default_str();
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
-  add_load(*sub, options->run);
+  add_load_options(*sub, options->run, *mix);
   sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
       ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
       ->capture_default_str();
@@ -219,9 +148,12 @@ void add_wan(CLI::App& app, int& status) {
                    : "\"" + text + "\" is not accepted: what can be checked is linearizability.";
       });
   sub->add_option("--assert", *gates, "What every site must hold, as 'p50<=1.01*bound+1ms'")
-      ->check(gate());
+      ->check(gate_argument());
   sub->add_option("--fault", options->faults, "What goes wrong when, as 'at 30s kill JP'")
       ->check(refuse_empty);
+  sub->add_flag("--latency-before-faults", options->run.latency_before_faults,
+                "Latencies are those of commands that ended before the first fault")
+      ->needs("--fault");
   sub->add_option("--csv", options->csv, "A file for the figures as CSV")->check(refuse_empty);
   sub->add_option("--json", options->json, "A file for everything as JSON")->check(refuse_empty);
   sub->add_option("--series", options->series, "A file for commands and latency second by second")
@@ -229,10 +161,15 @@ void add_wan(CLI::App& app, int& status) {
   sub->add_option("--out", options->out, "A directory for a report with figures")
       ->check(refuse_empty);
   sub->footer(kWanFooter);
-  sub->callback([options, mode, check, gates, &status] {
+  sub->callback([options, mode, check, gates, mix, &status] {
     options->run.check_linearizability = !check->empty();
     if (*mode == "emulated") options->mode = WanMode::kEmulated;
     for (const std::string& text : *gates) options->gates.push_back(*Gate::parse(text));
+    if (const auto taken = take_mix(*mix, options->run); !taken) {
+      complain("wan", taken.error().message);
+      status = 2;
+      return;
+    }
     status = run(*options);
   });
 }

@@ -1,16 +1,17 @@
 #include "bench/wan/wan_report.h"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 
-#include "bench/report/latency.h"
+#include "bench/wan/client_keys.h"
 #include "bench/wan/repeats.h"
-#include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
 namespace {
+
+/// Beyond these the generator hides what it measures.
+constexpr Tick kLateP50Us = 50;
+constexpr Tick kLateP99Us = 1000;
 
 std::string ms_text(double us) {
   return fixed(us / 1000, 1);
@@ -41,13 +42,19 @@ std::string percent(const std::optional<double>& share) {
 /// All sites as one.
 SiteLatency together(const MeasuredRun& run) {
   SiteLatency all;
-  for (const SiteLatency& site : run.sites) {
-    all.commit_us.merge(site.commit_us);
-    all.execution_us.merge(site.execution_us);
-    all.failed += site.failed;
-    all.unsent += site.unsent;
-  }
+  for (const SiteLatency& site : run.sites) all.merge(site);
   return all;
+}
+
+std::string late_ms(const FineHistogram& late, double share) {
+  return fixed(static_cast<double>(late.percentile(share)) / 1000, 3);
+}
+
+/// "0.99": without zeros behind.
+std::string theta_text(double theta) {
+  std::string text = fixed(theta, 4);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text;
 }
 
 std::string seconds(Tick us) {
@@ -86,11 +93,6 @@ std::string text_of(const LinkTrouble& links) {
   return out;
 }
 
-/// None in an open loop.
-std::size_t clients_of(const RunOptions& s) {
-  return s.open.is_on() ? 0 : s.clients;
-}
-
 std::string load_text(const RunOptions& s) {
   if (s.open.is_on()) {
     return fixed(s.open.rate, 1) + " commands/s a site, open loop, " +
@@ -98,6 +100,88 @@ std::string load_text(const RunOptions& s) {
   }
   return std::to_string(s.clients) + " clients a site, closed loop, " +
          (s.think_us == 0 ? "no think time" : "think time " + seconds(s.think_us));
+}
+
+/// What the clients ask for: "50 % reads and 50 % writes of 16 bytes".
+std::string commands_text(const RunOptions& s) {
+  const CommandMix& mix = s.mix;
+  const std::string of = " of " + std::to_string(s.value_bytes) + " bytes";
+  std::string writes = s.check_linearizability ? "increments of counters" : "writes" + of;
+  if (mix.latest) writes = "inserts" + (s.check_linearizability ? " of counters" : of);
+  if (mix.modifies) {
+    writes = "read-modify-writes: a read and then, in a command of its own, " +
+             (s.check_linearizability ? "an increment" : "a write" + of) + " of the same key";
+  }
+  std::string out = mix.ycsb.empty() ? "" : "workload " + mix.ycsb + " of YCSB, ";
+  if (mix.read_percent == 0) return out + writes;
+  if (mix.read_percent == 100) return out + "reads";
+  return out + std::to_string(mix.read_percent) + " % reads and " +
+         std::to_string(100 - mix.read_percent) + " % " + writes;
+}
+
+/// Of which keys.
+std::string keys_text(const RunOptions& s) {
+  if (!s.mix.zipf_theta) {
+    return std::to_string(s.conflict_percent) + " % of them on one key that all share";
+  }
+  return std::string(s.mix.latest ? "the newest of " : "of ") + grouped(s.mix.keys) +
+         " keys that all share, by Zipf's law with theta " + theta_text(*s.mix.zipf_theta) +
+         "\n(generator of Gray et al., SIGMOD 1994, not scrambled)";
+}
+
+/// "raft, multipaxos": those that serve reads like this, without naming one twice.
+std::string protocols_by(const WanResult& result, Reads reads_by) {
+  std::vector<std::string> names;
+  for (const WanRun& run : result.runs) {
+    if (run.reads_by != reads_by || std::ranges::count(names, run.measured.protocol) > 0) continue;
+    names.push_back(run.measured.protocol);
+  }
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+/// How reads are served, a line a way; empty when there are none.
+std::string reads_text(const WanOptions& options, const WanResult& result) {
+  if (!options.run.mix.has_reads()) return {};
+  constexpr struct {
+    Reads way;
+    const char* text;
+  } kWays[] = {
+      {Reads::kLog, "go through the log, and conflict with writes only."},
+      {Reads::kIndex,
+       "go to any replica and not through the log, after a round of the leader (index); they have "
+       "no commit,\nand their answer stands in its place."},
+      {Reads::kLease,
+       "go to any replica and not through the log, after a word of the leader (lease); they have "
+       "no commit,\nand their answer stands in its place."}};
+  std::string out;
+  for (const auto& [way, text] : kWays) {
+    const std::string names = protocols_by(result, way);
+    if (!names.empty()) out += "Reads of " + names + " " + text + "\n";
+  }
+  return out;
+}
+
+/// Where commands left late; empty when it does not matter.
+std::string late_text(const WanOptions& options, const WanResult& result) {
+  std::string out;
+  for (const WanRun& run : result.runs) {
+    std::string sites;
+    for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
+      const FineHistogram& late = run.measured.sites[site].late_us;
+      if (late.percentile(0.5) <= kLateP50Us && late.percentile(0.99) <= kLateP99Us) continue;
+      sites += (sites.empty() ? "" : ", ") + result.placement.topology().site(site) + " " +
+               late_ms(late, 0.5) + " and " + late_ms(late, 0.99);
+    }
+    if (sites.empty()) continue;
+    out += "The generator was the bottleneck of " +
+           name_of(result.placement, run.measured.protocol, run.measured.leader) +
+           ": commands left late, by ms in the median and the 99th percentile: " + sites + ".\n";
+  }
+  if (out.empty()) return {};
+  return out + "Latencies hold that lateness. " + ask_for_less(options.run) +
+         " An idle machine, or one with more cores, helps too.\n";
 }
 
 /// Over all runs and sites.
@@ -116,105 +200,6 @@ std::string judged_text(const WanResult& result) {
          " commands with those of the warm-up.\n";
 }
 
-std::string hash_text(std::uint64_t hash) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016" PRIx64, hash);
-  return text;
-}
-
-constexpr struct {
-  const char* name;
-  double share;
-} kPercentiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
-
-std::string csv_of(const FineHistogram& seen) {
-  std::string out;
-  for (const auto& [name, share] : kPercentiles) {
-    out += "," + (seen.count() == 0 ? std::string()
-                                    : fixed(static_cast<double>(seen.percentile(share)) / 1000, 3));
-  }
-  return out;
-}
-
-std::string csv_of(const WanRun& run, std::size_t site, Histograms histograms) {
-  std::string out;
-  for (const double share : {0.5, 0.99}) {
-    const Spread spread = spread_of(run.repeats, site, histograms, share);
-    if (spread.values_us.empty()) {
-      out += ",,,";
-      continue;
-    }
-    for (const double us : {spread.median_us(), spread.least_us(), spread.most_us()}) {
-      out += "," + fixed(us / 1000, 3);
-    }
-  }
-  return out;
-}
-
-Json json_of(const FineHistogram& seen) {
-  Json json{{"count", seen.count()}, {"mean_ms", seen.mean() / 1000}};
-  for (const auto& [name, share] : kPercentiles) {
-    json[std::string(name) + "_ms"] = static_cast<double>(seen.percentile(share)) / 1000;
-  }
-  json["max_ms"] = static_cast<double>(seen.max()) / 1000;
-  json["histogram_us"] = to_json(seen);
-  return json;
-}
-
-/// The percentiles of each run alone, for whoever wants to know how they vary.
-void add_repeats(Json& json, const WanRun& run, std::size_t site, Histograms histograms) {
-  for (const auto& [name, share] : kPercentiles) {
-    Json& values = json["of_each_run"][std::string(name) + "_ms"] = Json::array();
-    for (const double us : spread_of(run.repeats, site, histograms, share).values_us) {
-      values.push_back(us / 1000);
-    }
-  }
-}
-
-/// A row a site it comes from.
-Json delays_of(const Topology& topology) {
-  Json rows = Json::array();
-  for (std::size_t from = 0; from < topology.site_count(); ++from) {
-    Json row = Json::array();
-    for (std::size_t to = 0; to < topology.site_count(); ++to) {
-      row.push_back(topology.one_way_us(from, to));
-    }
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-Json json_of(const WanRun& run, const Placement& placement) {
-  Json json{{"protocol", run.measured.protocol}};
-  json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
-  if (run.measured.interrupted) json["interrupted"] = true;
-  if (run.measured.events > 0) {
-    json["events"] = run.measured.events;
-    json["trace_hash"] = Json::array();
-    for (const MeasuredRun& one : run.repeats) {
-      json["trace_hash"].push_back(hash_text(one.trace_hash));
-    }
-  }
-  if (run.measured.linearizable) json["linearizable_commands"] = *run.measured.linearizable;
-  if (run.measured.digest) json["digest"] = hash_text(*run.measured.digest);
-  json["sites"] = Json::array();
-  for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
-    const SiteLatency& seen = run.measured.sites[site];
-    Json one{{"site", placement.topology().site(site)},
-             {"replica", placement.name_of(placement.nearest(site))},
-             {"bound_ms", static_cast<double>(run.bound.by_site_us[site]) / 1000},
-             {"failed", seen.failed},
-             {"unsent", seen.unsent}};
-    one["slow_share"] = seen.slow_share ? Json(*seen.slow_share) : Json();
-    one["commit"] = json_of(seen.commit_us);
-    one["execution"] = json_of(seen.execution_us);
-    add_repeats(one["commit"], run, site, &SiteLatency::commit_us);
-    add_repeats(one["execution"], run, site, &SiteLatency::execution_us);
-    json["sites"].push_back(std::move(one));
-  }
-  return json;
-}
-
 }  // namespace
 
 std::string conditions_text(const WanOptions& options, const WanResult& result) {
@@ -222,62 +207,83 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
   const Topology& topology = result.placement.topology();
   std::string out = topology.name();
   if (!topology.source().empty()) out += ": " + topology.source();
-  out += options.mode == WanMode::kEmulated ? "\n\nEmulated" : "\n\nSimulated";
+  const bool machines = options.mode == WanMode::kMachines;
+  out += machines                             ? "\n\nOn machines"
+         : options.mode == WanMode::kEmulated ? "\n\nEmulated"
+                                              : "\n\nSimulated";
   out += ": replicas at " + names_of(result.placement, result.placement.all()) + "; " +
-         load_text(s) + ", ";
-  out += s.check_linearizability ? "increments of counters"
-                                 : "writes of " + std::to_string(s.value_bytes) + " bytes";
-  out += ",\n" + std::to_string(s.conflict_percent) + " % of them on one key that all share; " +
-         seconds(s.measured_us) + " after " + seconds(s.warm_up_us) + " of warm-up, seed " +
-         std::to_string(s.seed);
+         load_text(s) + (s.mix.has_reads() ? ",\n" : ", ") + commands_text(s) + ",\n" +
+         keys_text(s) + "; " + seconds(s.measured_us) + " after " + seconds(s.warm_up_us) +
+         " of warm-up" + (machines ? "" : ", seed " + std::to_string(s.seed));
   if (options.repeat > 1) out += " and the next, " + std::to_string(options.repeat) + " runs";
-  out += ". Durability none, one command an instance,\nreplies after execution, ";
+  out += ". Durability " + options.durability + ", " +
+         (options.batch == 1 ? "one command" : "up to " + grouped(options.batch) + " commands") +
+         " an instance,\nreplies after execution";
   const std::size_t faults = options.faults.size();
-  out += (faults == 0 ? "no" : std::to_string(faults)) + (faults == 1 ? " fault" : " faults");
-  out += ", " + text_of(s.links) +
-         ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
+  if (!machines) {
+    out += (faults == 0 ? ", no" : ", " + std::to_string(faults)) +
+           (faults == 1 ? " fault" : " faults");
+    if (s.latency_before_faults) out += " (latencies are those before the first)";
+  }
+  if (!machines || s.links.is_on()) out += ", " + text_of(s.links);
+  out += ". Bound: when only messages take time, and for EPaxos on the fast path.\n";
   if (options.repeat > 1) {
     out +=
         "Percentiles are those of all runs as one; the last columns have the median of each run's "
         "own and, in brackets, their range.\n";
   }
-  if (s.conflict_percent > 0) out += slow_path_text(options, result);
-  return out + judged_text(result);
+  if (s.conflict_percent > 0 || s.mix.zipf_theta) out += slow_path_text(options, result);
+  return out + reads_text(options, result) + judged_text(result);
 }
 
-SiteTable table_of(const WanResult& result) {
-  SiteTable table{{"ms", "site", ">bound", ">commit p50", ">of bound", ">exec p50", ">of bound",
-                   ">exec p99", ">p99.9", ">slow path", ">commands"},
-                  {}};
+SiteTable table_of(const WanOptions& options, const WanResult& result) {
+  const std::vector<Kind> kinds = kinds_of(options.run.mix);
+  const bool apart = kinds.size() > 1;
+  SiteTable table{{"ms", "site"}, {}};
+  if (apart) table.names.emplace_back("of");
+  table.names.insert(table.names.end(),
+                     {">bound", ">commit p50", ">of bound", ">exec p50", ">of bound", ">exec p99",
+                      ">p99.9", ">slow path", ">commands"});
   const bool repeated =
       std::ranges::any_of(result.runs, [](const WanRun& run) { return run.repeats.size() > 1; });
   if (repeated) table.names.insert(table.names.end(), {">exec p50 a run", ">exec p99 a run"});
   const Topology& topology = result.placement.topology();
   for (const WanRun& run : result.runs) {
     const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
+    const auto add = [&](const std::string& site, Kind kind, const Latency& seen,
+                         std::optional<Tick> bound, const std::string& slow) {
+      SiteTable::Row& row = table.rows.emplace_back();
+      row.cells = {name, site};
+      if (apart) row.cells.push_back(to_string(kind));
+      const auto of_bound = [&](const FineHistogram& phase) {
+        return bound ? ratio(phase, *bound) : "";
+      };
+      row.cells.insert(
+          row.cells.end(),
+          {bound ? ms_text(static_cast<double>(*bound)) : "", percentile(seen.commit_us, 0.5),
+           of_bound(seen.commit_us), percentile(seen.execution_us, 0.5),
+           of_bound(seen.execution_us), percentile(seen.execution_us, 0.99),
+           percentile(seen.execution_us, 0.999), slow, grouped(seen.execution_us.count())});
+    };
     for (std::size_t site = 0; site < topology.site_count(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
-      const Tick bound = run.bound.by_site_us[site];
-      table.rows.push_back(
-          {{name, topology.site(site), ms_text(static_cast<double>(bound)),
-            percentile(seen.commit_us, 0.5), ratio(seen.commit_us, bound),
-            percentile(seen.execution_us, 0.5), ratio(seen.execution_us, bound),
-            percentile(seen.execution_us, 0.99), percentile(seen.execution_us, 0.999),
-            percent(seen.slow_share), grouped(seen.execution_us.count())},
-           site == 0});
-      if (!repeated) continue;
-      for (const double share : {0.5, 0.99}) {
-        table.rows.back().cells.push_back(
-            range_text(spread_of(run.repeats, site, &SiteLatency::execution_us, share)));
+      for (const Kind kind : kinds) {
+        add(topology.site(site), kind, latency_of(seen, kind), run.bound_of(kind).by_site_us[site],
+            percent(seen.slow_share));
+        table.rows.back().first_of_run = site == 0 && kind == kinds.front();
+        if (!repeated) continue;
+        for (const double share : {0.5, 0.99}) {
+          table.rows.back().cells.push_back(
+              range_text(spread_of(run.repeats, site, &Latency::execution_us, share, kind)));
+        }
       }
     }
     const SiteLatency all = together(run.measured);
-    table.rows.push_back(
-        {{name, "all", "", percentile(all.commit_us, 0.5), "", percentile(all.execution_us, 0.5),
-          "", percentile(all.execution_us, 0.99), percentile(all.execution_us, 0.999), "",
-          grouped(all.execution_us.count())},
-         false});
-    if (repeated) table.rows.back().cells.resize(table.names.size());
+    for (const Kind kind : kinds) {
+      add("all", kind, latency_of(all, kind), {}, "");
+      table.rows.back().all_sites = true;
+      table.rows.back().cells.resize(table.names.size());
+    }
   }
   return table;
 }
@@ -292,11 +298,11 @@ std::string left_out_text(const WanOptions& options, const WanResult& result) {
            grouped(options.run.open.in_flight_max) +
            " of their site had no answer. The latencies leave them out.\n";
   }
-  return out;
+  return out + late_text(options, result);
 }
 
 std::string to_text(const WanOptions& options, const WanResult& result) {
-  const SiteTable sites = table_of(result);
+  const SiteTable sites = table_of(options, result);
   TextTable table(sites.names);
   for (const SiteTable::Row& row : sites.rows) {
     if (row.first_of_run && table.rows() > 0) table.add_gap();
@@ -307,97 +313,6 @@ std::string to_text(const WanOptions& options, const WanResult& result) {
     out += "\n" + left_out;
   }
   return out + "\nThis took " + fixed(result.cpu_s, 1) + " s of CPU.\n";
-}
-
-std::string to_csv(const WanOptions& options, const WanResult& result) {
-  std::string out =
-      "topology,mode,protocol,leader,site,replica,clients,think_ms,rate,conflicts_percent,"
-      "value_bytes,warm_up_s,measured_s,seed,jitter_ms,loss_percent,mbit_per_s,bound_ms,commands,"
-      "failed,"
-      "unsent,slow_share";
-  for (const char* phase : {"commit", "execution"}) {
-    for (const auto& [name, share] : kPercentiles) {
-      out += "," + std::string(phase) + "_" + name + "_ms";
-    }
-  }
-  out += ",repeats";
-  for (const char* phase : {"commit", "execution"}) {
-    for (const char* name : {"p50", "p99"}) {
-      for (const char* of : {"median", "least", "most"}) {
-        out += "," + std::string(phase) + "_" + name + "_" + of + "_ms";
-      }
-    }
-  }
-  out += "\n";
-  const RunOptions& s = options.run;
-  const Topology& topology = result.placement.topology();
-  for (const WanRun& run : result.runs) {
-    for (std::size_t site = 0; site < topology.site_count(); ++site) {
-      const SiteLatency& seen = run.measured.sites[site];
-      out += topology.name() + "," + to_string(options.mode) + "," + run.measured.protocol + "," +
-             (run.measured.leader ? result.placement.name_of(*run.measured.leader) : "") + "," +
-             topology.site(site) + "," + result.placement.name_of(result.placement.nearest(site)) +
-             "," + std::to_string(clients_of(s)) + "," +
-             fixed(static_cast<double>(s.think_us) / 1000, 3) + "," + fixed(s.open.rate, 3) + "," +
-             std::to_string(s.conflict_percent) + "," + std::to_string(s.value_bytes) + "," +
-             fixed(static_cast<double>(s.warm_up_us) / 1e6, 3) + "," +
-             fixed(static_cast<double>(s.measured_us) / 1e6, 3) + "," + std::to_string(s.seed) +
-             "," + fixed(static_cast<double>(s.links.jitter_us) / 1000, 3) + "," +
-             fixed(s.links.loss * 100, 3) + "," +
-             fixed(static_cast<double>(s.links.bytes_per_second) * 8 / 1e6, 3) + "," +
-             fixed(static_cast<double>(run.bound.by_site_us[site]) / 1000, 3) + "," +
-             std::to_string(seen.execution_us.count()) + "," + std::to_string(seen.failed) + "," +
-             std::to_string(seen.unsent) + "," +
-             (seen.slow_share ? fixed(*seen.slow_share, 6) : "") + csv_of(seen.commit_us) +
-             csv_of(seen.execution_us) + "," + std::to_string(run.repeats.size()) +
-             csv_of(run, site, &SiteLatency::commit_us) +
-             csv_of(run, site, &SiteLatency::execution_us) + "\n";
-    }
-  }
-  return out;
-}
-
-std::string to_json(const WanOptions& options, const WanResult& result) {
-  const RunOptions& s = options.run;
-  const Topology& topology = result.placement.topology();
-  Json replicas = Json::array();
-  for (const ReplicaId replica : members_of(result.placement.all())) {
-    replicas.push_back(result.placement.name_of(replica));
-  }
-  Json json{{"benchmark", "wan"},
-            {"version", version_line("epaxos-bench")},
-            {"mode", to_string(options.mode)},
-            {"topology", topology.name()},
-            {"source", topology.source()},
-            {"sites", topology.sites()},
-            {"replicas", std::move(replicas)},
-            {"one_way_us", delays_of(topology)},
-            {"protocols", options.protocols},
-            {"leaders", options.leaders},
-            {"clients", clients_of(s)},
-            {"think_us", s.think_us},
-            {"rate", s.open.rate},
-            {"arrival", s.open.poisson ? "poisson" : "fixed"},
-            {"in_flight_max", s.open.in_flight_max},
-            {"increments", s.check_linearizability},
-            {"conflicts_percent", s.conflict_percent},
-            {"value_bytes", s.value_bytes},
-            {"warm_up_us", s.warm_up_us},
-            {"measured_us", s.measured_us},
-            {"seed", s.seed},
-            {"repeat", options.repeat},
-            {"hot_key_limit", s.limit_hot_keys},
-            {"thrifty", s.thrifty},
-            {"jitter_us", s.links.jitter_us},
-            {"loss", s.links.loss},
-            {"bytes_per_second", s.links.bytes_per_second},
-            {"faults", options.faults},
-            {"durability", "none"},
-            {"batch", 1},
-            {"interrupted", result.interrupted}};
-  json["runs"] = Json::array();
-  for (const WanRun& run : result.runs) json["runs"].push_back(json_of(run, result.placement));
-  return json.dump(1) + "\n";
 }
 
 }  // namespace epaxos::bench

@@ -18,18 +18,22 @@ struct SiteTable {
   struct Row {
     std::vector<std::string> cells;
     bool first_of_run = false;
+    bool all_sites = false;
   };
   std::vector<std::string> names;
-  std::vector<Row> rows;  ///< Every site of every run, and after each run all sites together.
+  /// Every site of every run, and after each run all sites together. Reads and writes have rows of
+  /// their own where there are both.
+  std::vector<Row> rows;
 };
-SiteTable table_of(const WanResult& result);
+SiteTable table_of(const WanOptions& options, const WanResult& result);
 
-/// Commands that no latency shows, a line each kind; empty when there are none.
+/// Commands that no latency shows, and those that their generator sent late, a line each kind;
+/// empty when there are none.
 std::string left_out_text(const WanOptions& options, const WanResult& result);
 
 /// Conditions, the table, and what it leaves out.
 std::string to_text(const WanOptions& options, const WanResult& result);
-/// A line a run and site.
+/// A line a run and site; where there are reads and writes, one more for each of them.
 std::string to_csv(const WanOptions& options, const WanResult& result);
 /// With the histograms, so that they can be merged.
 std::string to_json(const WanOptions& options, const WanResult& result);

@@ -92,6 +92,13 @@ void LogWindow::drop_through(Slot slot) {
   }
 }
 
+Slot LogWindow::surplus(Slot applied, std::uint64_t entries_max) const {
+  const std::uint64_t held = applied.value() - std::min(applied, base_).value();
+  std::uint64_t leave = held - std::min(held, entries_max);
+  if (memory_bytes_ > kHeldBytesMax) leave = std::max(leave, (held + 1) / 2);
+  return Slot(base_.value() + leave);
+}
+
 void LogWindow::drop_from(Slot slot) {
   check(slot > base_, "a window was cut below its base");
   while (last_ >= slot) {

@@ -20,6 +20,8 @@ class LogWindow {
  public:
   /// Positions that may lie above the base; who takes more from a peer must refuse it first.
   static constexpr std::uint64_t kSpanMax = std::uint64_t{1} << 24;
+  /// Bytes beyond which applied entries are surplus.
+  static constexpr std::size_t kHeldBytesMax = std::size_t{64} * 1024 * 1024;
 
   /// Everything at or below it has left.
   [[nodiscard]] Slot base() const { return base_; }
@@ -50,6 +52,10 @@ class LogWindow {
   void reset(Slot base, std::uint64_t round);
 
   [[nodiscard]] std::size_t memory_bytes() const { return memory_bytes_; }
+  /// Up to here what is applied is too much to be kept in memory, although somebody may lack it:
+  /// there are more than `entries_max` entries of it, or all that is held takes too many bytes;
+  /// then half of them leave at once.
+  [[nodiscard]] Slot surplus(Slot applied, std::uint64_t entries_max) const;
 
  private:
   static constexpr std::size_t kChunkSlots = 64;

@@ -46,6 +46,13 @@ struct Members {
     return counts_old() ? std::min(in_new, reached_by_majority(reached, old_voters)) : in_new;
   }
 
+  /// Whether these can be the ones after `before` in a log: the voters change by way of both sets
+  /// of them, and only in two steps, so that each majority meets the next one.
+  [[nodiscard]] bool may_follow(const Members& before) const {
+    const bool begins = !before.is_joint() && old_voters == before.voters;
+    return begins || (!is_joint() && voters == before.voters);
+  }
+
   friend bool operator==(const Members&, const Members&) = default;
 
  private:

@@ -41,6 +41,10 @@ class ReadQueue {
   /// When ask() has something to do although nothing is new; kNever: nothing was asked in vain.
   [[nodiscard]] Tick due() const { return waiting_ == 0 ? kNever : due_; }
 
+  /// Whether this life, or one before it, may have asked about the number.
+  [[nodiscard]] bool may_have_asked(std::uint64_t life, std::uint64_t number) const {
+    return life < life_ || (life == life_ && number <= asked_);
+  }
   /// Everything up to this number may be answered at `index`. False: nothing waits for that.
   bool answered(std::uint64_t life, std::uint64_t number, Slot index);
   /// Hands over what the state machine has got far enough for. Returns how many reads.

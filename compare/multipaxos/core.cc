@@ -83,6 +83,10 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
     case MessageType::kHeartbeatOk:
       return decoded<HeartbeatOk>(frame,
                                   [&](const HeartbeatOk& m) { on_heartbeat_ok(from, m, out); });
+    case MessageType::kPreVote:
+      return decoded<PreVote>(frame, [&](const PreVote& m) { on_pre_vote(from, m, out); });
+    case MessageType::kPreVoteOk:
+      return decoded<PreVoteOk>(frame, [&](const PreVoteOk& m) { on_pre_vote_ok(from, m, out); });
     case MessageType::kFetch:
       return decoded<Fetch>(frame, [&](const Fetch& m) { on_fetch(from, m, out); });
     case MessageType::kLearn:
@@ -101,7 +105,7 @@ void MultiPaxosCore::dispatch(ReplicaId from, const net::Frame& frame, Effects& 
       return decoded<ReadIndexReply>(frame,
                                      [&](const ReadIndexReply& m) { on_read_index_reply(m); });
     case LogMessage::kWanted:
-      return decoded<Wanted>(frame, [&](const Wanted& m) { on_wanted(m, out.now); });
+      return decoded<Wanted>(frame, [&](const Wanted& m) { on_wanted(from, m, out.now); });
   }
   add(Count::kUnknownType);
 }
@@ -138,8 +142,8 @@ void MultiPaxosCore::tick(Tick now, Effects& out) {
   check(now == out.now, "the host's clock and its effects disagree");
   promise_.tick(now);
   use_lease(out);
+  if (quorum_due_ <= now) check_quorum(now);
   if (election_due_ <= now) election_due(out);
-  if (heartbeat_due_ <= now) send_heartbeat(out);
   if (resend_due_ <= now) resend_due(out);
   if (ask_due_ <= now) ask(out);
   own_.resend_if_due(now);
@@ -149,7 +153,7 @@ Tick MultiPaxosCore::next_deadline() const {
   if (executor_.executed_up_to() < decided_up_to_) return 0;
   if (image_before_ > erased_ && records_.has_erased() && !storage_full_) return 0;
   if (promise_.is_new() || round_is_due()) return 0;
-  Tick next = std::min({election_due_, heartbeat_due_, resend_due_, ask_due_});
+  Tick next = std::min({election_due_, heartbeat_due_, resend_due_, ask_due_, quorum_due_});
   // Without a leader to send to there is nothing to send again.
   if (leader()) next = std::min(next, own_.due());
   if (leader() && role_ != Role::kPreparing) next = std::min(next, reads_.due());
@@ -163,7 +167,9 @@ void MultiPaxosCore::end_of_turn(Effects& out) {
   flush_accepts(out);
   answer_wanted(out);
   begin_read_round(out);
-  if (role_ == Role::kLeader && (has_news_ || heartbeat_due_ == kNever)) send_heartbeat(out);
+  // After a read round has begun, whose heartbeat may stand in for this one.
+  const bool beats = has_news_ || heartbeat_due_ == kNever || heartbeat_due_ <= out.now;
+  if (role_ == Role::kLeader && beats) send_heartbeat(out);
   serve_reads(out);
   drop_some(out);
   log_decided(out);
@@ -179,8 +185,8 @@ void MultiPaxosCore::storage_full(bool full) {
     role_ = Role::kFollower;
     adopted_.clear();
     wants_.fill(0);
-    stop_reads();
-    heartbeat_due_ = resend_due_ = kNever;
+    reads_.begin();
+    heartbeat_due_ = resend_due_ = quorum_due_ = kNever;
     election_due_ = 0;  // The next tick says when.
   }
 }

@@ -4,8 +4,8 @@
 // that opens its ballot once for the whole log. Per slot it is the acceptor and the learner of
 // compare/paxos; here stands what many slots share. core.cc is the contract, vote.cc the acceptor,
 // lead.cc the leader, learn.cc decisions and catch-up, propose.cc the way of commands to the
-// leader, read.cc reads that take no slot, restart.cc records and images. Source: Lamport, "Paxos
-// Made Simple", 3.
+// leader, read.cc reads that take no slot, pre_vote.cc who is left in peace, restart.cc records and
+// images. Source: Lamport, "Paxos Made Simple", 3.
 
 #include <algorithm>
 #include <array>
@@ -18,12 +18,11 @@
 #include "compare/log/log_coverage.h"
 #include "compare/log/log_executor.h"
 #include "compare/log/log_messages.h"
+#include "compare/log/log_reads.h"
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
 #include "compare/log/read_lease.h"
-#include "compare/log/read_queue.h"
-#include "compare/log/read_rounds.h"
 #include "compare/multipaxos/counters.h"
 #include "compare/multipaxos/message.h"
 #include "compare/multipaxos/options.h"
@@ -113,6 +112,7 @@ class MultiPaxosCore final : public Core {
   void send_promise(ReplicaId to, const Prepare& message, Effects& out);
   void on_accept(ReplicaId from, const Accept& message, Effects& out);
   [[nodiscard]] bool vote(Slot slot, const Entry& entry, Bytes encoded, Effects& out);
+  [[nodiscard]] bool has_voted(Slot slot, const Entry& entry);
   void tell_votes(ReplicaId leader, Ballot ballot, Slot first, Slot last, Effects& out);
   void on_heartbeat(ReplicaId from, const Heartbeat& message, Effects& out);
   [[nodiscard]] bool follow(ReplicaId from, Ballot ballot, Effects& out);
@@ -136,10 +136,20 @@ class MultiPaxosCore final : public Core {
   void resend_accepts(Effects& out);
   void step_down(Tick now);
   [[nodiscard]] Tick election_patience();
+  [[nodiscard]] bool is_believable(const Promise& message) const;
   void count_origins();
   [[nodiscard]] bool takes_no_blocks() const;
   /// Whether a leader still lacks decisions that were made before it opened its ballot.
   [[nodiscard]] bool has_gap() const { return decided_up_to_.next() < open_; }
+
+  // pre_vote.cc: a leader that is well is left in peace, and one that nobody answers gives up.
+  void start_pre_vote(Effects& out);
+  void on_pre_vote(ReplicaId from, const PreVote& message, Effects& out);
+  void on_pre_vote_ok(ReplicaId from, const PreVoteOk& message, Effects& out);
+  void note_leader(Tick now);
+  [[nodiscard]] bool hears_leader(Tick now) const;
+  void begin_quorum_checks(Tick now);
+  void check_quorum(Tick now);
 
   // learn.cc: what is decided, and what is missing.
   void note_vote(ReplicaId from, Ballot ballot, Slot first, Slot last);
@@ -160,7 +170,7 @@ class MultiPaxosCore final : public Core {
 
   // propose.cc: commands of this replica's clients, and blocks of other replicas.
   void on_forward(ReplicaId from, const Forward& message, Effects& out);
-  void on_wanted(const Wanted& message, Tick now);
+  void on_wanted(ReplicaId from, const Wanted& message, Tick now);
   void drain_own(Effects& out);
   void answer_wanted(Effects& out);
 
@@ -173,9 +183,7 @@ class MultiPaxosCore final : public Core {
   void answer_heartbeat(ReplicaId to, const Heartbeat& message, Effects& out);
   void on_heartbeat_ok(ReplicaId from, const HeartbeatOk& message, Effects& out);
   void confirm_reads(Effects& out);
-  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, Slot index, Effects& out);
   void serve_reads(Effects& out);
-  void stop_reads();
   [[nodiscard]] Slot read_index() const;
   [[nodiscard]] bool round_is_due() const;
   [[nodiscard]] bool wants_answers() const;
@@ -197,6 +205,11 @@ class MultiPaxosCore final : public Core {
   template <class Message>
   void send(ReplicaSet to, const Message& message, Effects& out,
             Release release = Release::kGated) const;
+  template <class Type>
+  void send_body(ReplicaSet to, Type type, Slice body, Effects& out, Release release) const {
+    out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(type), config_.group,
+                         config_.epoch, body});
+  }
   void put(RecordKind kind, Slice value, Effects& out) const;
   void add(Count what, std::uint64_t times = 1) { counters_.add(what, times); }
 
@@ -240,15 +253,16 @@ class MultiPaxosCore final : public Core {
   std::array<std::uint64_t, kReplicasMax> wants_{};
   bool has_news_ = false;  // Decisions that followers have not been told.
 
-  ReadQueue reads_;
-  ReadRounds read_rounds_;  // Of a leader, as the following.
-  ReadLease lease_;
-  Slot read_from_;                                 // Up to here others may have decided.
-  std::array<Tick, kReplicasMax> confirmed_at_{};  // What was sent then a peer has answered ...
-  std::array<Tick, kReplicasMax> leased_until_{};  // ... and promised no other ballot.
-  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
-  LeasePromise promise_;            // Of an acceptor ...
+  LogReads reads_;
+  Slot read_from_;                         // Of a leader: up to here others may have decided.
+  LeasePromise promise_;                   // Of an acceptor ...
   std::optional<ReplicaId> lease_holder_;  // ... to this one; or nobody knows any more.
+
+  Tick asked_at_ = kNever;  // Whether others miss the leader too; kNever: they are not asked.
+  ReplicaSet missing_;      // Those who do.
+  Tick leader_until_ = 0;   // Until then a leader that was heard counts as well.
+  std::array<Tick, kReplicasMax> answered_at_{};  // Of a leader: when a peer last followed it.
+  Tick quorum_due_ = kNever;
 
   Tick election_due_ = kNever;
   unsigned attempts_ = 0;
@@ -280,9 +294,7 @@ Protocol multipaxos(const Options& options = {});
 template <class Message>
 void MultiPaxosCore::send(ReplicaSet to, const Message& message, Effects& out,
                           Release release) const {
-  if (to.size() == 0) return;
-  out.sends.push_back({to.bits(), release, static_cast<net::FrameType>(Message::kType),
-                       config_.group, config_.epoch, encode(message, out)});
+  if (to.size() > 0) send_body(to, Message::kType, encode(message, out), out, release);
 }
 
 }  // namespace epaxos::compare::multipaxos

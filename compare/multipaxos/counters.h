@@ -43,15 +43,20 @@ enum class Count : std::uint8_t {
   kContradictsVote,      ///< Another entry at a ballot that was voted at.
   kContradictsDecision,  ///< Another decision than the one known.
   kTooFarAhead,          ///< A slot too far above what is decided here.
+  kNeverAsked,           ///< An answer to what this replica never said.
+  kLastBallot,           ///< No ballot, as none is left.
   kStorageFull,          ///< Dropped because nothing can be made durable now.
   kTurnFull,             ///< Dropped because the turn has gathered enough already.
   kNotVoting,            ///< A vote was asked of a replica that must not vote.
   kPeerForgot,           ///< A message of a replica whose disk has lost promises.
   kReadsAnswered,
-  kReadRounds,      ///< In which a leader made sure that it leads.
-  kReadsByLease,    ///< Questions that needed none; own ones too.
-  kReadsNotLeader,  ///< A question for a leader that this replica is not.
-  kBallotsLeased,   ///< Not promised, as another one's lease may run.
+  kReadRounds,          ///< In which a leader made sure that it leads.
+  kReadsByLease,        ///< Questions that needed none; own ones too.
+  kReadsNotLeader,      ///< A question for a leader that this replica is not.
+  kPreVotes,            ///< Questions whether others miss the leader.
+  kPreVotesWithLeader,  ///< Such a question of a peer, while the leader is well.
+  kQuorumLost,          ///< A leader that no quorum answered.
+  kBallotsLeased,       ///< Not promised, as another one's lease may run.
   kCount,
 };
 
@@ -92,6 +97,8 @@ inline constexpr Counters::Names kCountNames{
     "refused_contradicts_vote",
     "refused_contradicts_decision",
     "refused_too_far_ahead",
+    "refused_never_asked",
+    "refused_last_ballot",
     "refused_storage_full",
     "refused_turn_full",
     "refused_not_voting",
@@ -100,6 +107,9 @@ inline constexpr Counters::Names kCountNames{
     "read_rounds",
     "reads_by_lease",
     "reads_not_leader",
+    "pre_votes",
+    "pre_votes_with_leader",
+    "quorum_lost",
     "ballots_leased",
 };
 

@@ -31,9 +31,9 @@ void MultiPaxosCore::step_down(Tick now) {
   role_ = Role::kFollower;
   adopted_.clear();
   wants_.fill(0);
-  stop_reads();
+  reads_.begin();
   has_news_ = false;
-  heartbeat_due_ = resend_due_ = kNever;
+  heartbeat_due_ = resend_due_ = quorum_due_ = kNever;
   election_due_ = now + election_patience();
 }
 
@@ -45,15 +45,18 @@ void MultiPaxosCore::election_due(Effects& out) {
     // Whoever has the image may be gone for good. If it is not, its promise says so again.
     image_needed_ = {};
   }
-  start_ballot(out);
+  start_pre_vote(out);
 }
 
 void MultiPaxosCore::start_ballot(Effects& out) {
+  const Ballot highest = std::max({heard_, promised_, told_.ballot});
+  // A peer may have claimed the last one: what lies beyond it nobody would understand.
+  if (highest.round >= kBallotRoundMax) return add(Count::kLastBallot);
   add(Count::kBallotsStarted);
-  ballot_ = paxos::next_ballot(std::max({heard_, promised_, told_.ballot}), self_);
+  ballot_ = paxos::next_ballot(highest, self_);
   heard_ = promised_ = ballot_;
   role_ = Role::kPreparing;
-  stop_reads();
+  reads_.begin();
   reports_.assign(static_cast<std::size_t>(n_), {decided_up_to_.next(), false});
   prepared_ = {};
   adopted_.clear();
@@ -63,13 +66,23 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   awaits_durable_.push_back({out.batch, ballot_, {}, {}});
   // Gated: a ballot that others have heard of is one that this replica will never use again.
   send(others_, prepare, out);
-  election_due_ = heartbeat_due_ = kNever;
+  election_due_ = heartbeat_due_ = quorum_due_ = kNever;
   resends_ = 0;
   decided_at_resend_ = decided_up_to_;
   resend_due_ = out.now + config_.retransmit_us;
 }
 
+/// Whether what has been voted for there can be proposed again. A part of a promise is worth
+/// nothing: the vote that it leaves out may be for what is chosen.
+bool MultiPaxosCore::is_believable(const Promise& message) const {
+  if (message.votes.empty()) return true;
+  const std::uint64_t last = message.votes.back().slot.value();
+  return last <= message.decided_up_to.value() + span() &&
+         last <= log_.base().value() + LogWindow::kSpanMax;
+}
+
 void MultiPaxosCore::on_promise(ReplicaId from, const Promise& message, Effects& out) {
+  if (!paxos::owns(self_, message.ballot)) return add(Count::kNotTheBallotsOwner);
   Report* const report =
       role_ == Role::kPreparing && message.ballot == ballot_ ? &reports_[from.value()] : nullptr;
   const bool counts_again = mutant(Mutant::kAnswersCountedTwice);
@@ -81,15 +94,12 @@ void MultiPaxosCore::on_promise(ReplicaId from, const Promise& message, Effects&
     on_truncated(from, {message.floor}, out);
     return;
   }
+  if (!is_believable(message)) return add(Count::kTooFarAhead);
   if (message.decided_up_to > reported_decided_) {
     reported_decided_ = message.decided_up_to;
     reporter_ = from;
   }
   for (const Promise::Voted& each : message.votes) {
-    if (each.slot.value() > message.decided_up_to.value() + span()) {
-      add(Count::kTooFarAhead);
-      continue;
-    }
     add_vote(each.slot, Ballot::from_packed(each.entry.round), each.encoded);
   }
   if (message.through < Promise::kThroughAll) {
@@ -142,6 +152,7 @@ void MultiPaxosCore::lead(Effects& out) {
   last_at_resend_ = Slot(next_slot_.value() - 1);
   resend_due_ = out.now + config_.retransmit_us;
   has_news_ = true;  // That it leads.
+  begin_quorum_checks(out.now);
 }
 
 /// What the log holds from now on. Precondition: there is no gap.
@@ -196,39 +207,57 @@ void MultiPaxosCore::flush_accepts(Effects& out) {
   if (config_.reads != Reads::kLease) heartbeat_due_ = out.now + config_.heartbeat_us;
 }
 
+/// Straight from the log into the frames: it is most of what a leader sends.
 void MultiPaxosCore::send_accepts(ReplicaSet to, Slot first, Slot last, std::size_t bytes_max,
                                   Effects& out) {
-  std::vector<std::byte> entries;
-  std::size_t sent = 0;
-  for (Slot slot = first; slot <= last && sent <= bytes_max; slot = slot.next()) {
-    const Bytes encoded = log_.encoded(slot);
-    entries.insert(entries.end(), encoded.begin(), encoded.end());
-    sent += encoded.size();
-    if (entries.size() < kAcceptBytes && slot < last && sent <= bytes_max) continue;
-    send(to, Accept{ballot_, decided_up_to_, first, entries}, out, Release::kNow);
-    entries.clear();
-    first = slot.next();
+  if (to.size() == 0) return;
+  while (first <= last && bytes_max > 0) {
+    Slot end = first;  // The last one in this frame.
+    std::size_t bytes = log_.encoded(first).size();
+    while (end < last && bytes < std::min(kAcceptBytes, bytes_max)) {
+      end = end.next();
+      bytes += log_.encoded(end).size();
+    }
+    Slice body;
+    auto room = encode_with_room(Accept{ballot_, decided_up_to_, first, {}}, bytes, out, body);
+    for (; first <= end; first = first.next()) {
+      const Bytes encoded = log_.encoded(first);
+      copy_bytes(encoded, room.data());
+      room = room.subspan(encoded.size());
+    }
+    send_body(to, MessageType::kAccept, body, out, Release::kNow);
+    bytes_max -= std::min(bytes_max, bytes);
   }
 }
 
 void MultiPaxosCore::send_heartbeat(Effects& out) {
+  // To one that only tells what is decided the answers to the next entries are answer enough.
+  const bool is_due = heartbeat_due_ == kNever || heartbeat_due_ <= out.now;
   has_news_ = false;
   heartbeat_due_ = out.now + config_.heartbeat_us;
   const Slot last = std::max(decided_up_to_, Slot(next_slot_.value() - 1));
-  const Tick sent_at = wants_answers() ? out.now : 0;
-  if (sent_at > 0) question_sent_at_ = sent_at;
+  const Tick sent_at = is_due || wants_answers() ? out.now : 0;
+  if (sent_at > 0) reads_.question_left(sent_at);
   send(others_, Heartbeat{ballot_, decided_up_to_, last, sent_at}, out, Release::kNow);
 }
 
-void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects&) {
+void MultiPaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects& out) {
   const bool leads = role_ == Role::kLeader && message.ballot == ballot_;
+  if (!options_.learn_from_all && !paxos::owns(self_, message.ballot)) {
+    return add(Count::kNotTheBallotsOwner);
+  }
   if (!leads && !options_.learn_from_all) return add(Count::kStale);
+  if (leads && (message.first < open_ || message.last >= next_slot_)) {
+    return add(Count::kNeverAsked);
+  }
+  if (leads) answered_at_[from.value()] = out.now;
   heard_ = std::max(heard_, message.ballot);
   note_vote(from, message.ballot, message.first, message.last);
   advance();
 }
 
 void MultiPaxosCore::on_nack(const Nack& message, Effects& out) {
+  if (!paxos::owns(self_, message.heard)) return add(Count::kNotTheBallotsOwner);
   add(Count::kNacksReceived);
   heard_ = std::max(heard_, message.promised);
   if (role_ == Role::kFollower || message.heard != ballot_) return add(Count::kStale);

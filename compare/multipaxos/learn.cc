@@ -3,14 +3,16 @@
 
 #include <algorithm>
 
+#include "compare/log/image_lag.h"
 #include "compare/multipaxos/core.h"
 
 namespace epaxos::compare::multipaxos {
 namespace {
 
-/// Bytes of entries in one Learn, and of those that answer one question.
+/// Bytes and entries of one Learn, which answers one question: reading back more would take a
+/// leader longer than its followers may miss it. Each answer makes who asked ask for more.
 constexpr std::size_t kLearnBytes = 256 * 1024;
-constexpr std::size_t kAnswerBytes = 2 * 1024 * 1024;
+constexpr std::uint64_t kLearnEntries = 2048;
 constexpr unsigned kAskedMax = 3;
 /// What a missing entry costs to fetch and to execute, about, in bytes of an image.
 constexpr std::uint64_t kBytesOfEntry = 256;
@@ -113,9 +115,8 @@ void MultiPaxosCore::answer_truncated(ReplicaId to, Slot asked, Effects& out) {
 bool MultiPaxosCore::send_decided(ReplicaId to, Slot from, Slot to_slot, Effects& out) {
   std::vector<std::byte> entries;
   std::vector<std::byte> read;
-  Slot first = from;
-  std::size_t sent = 0;
-  for (Slot slot = from; slot <= to_slot && sent <= kAnswerBytes; slot = slot.next()) {
+  const Slot last = std::min(to_slot, Slot(from.value() + kLearnEntries - 1));
+  for (Slot slot = from; slot <= last && entries.size() < kLearnBytes; slot = slot.next()) {
     Bytes encoded;
     if (slot > log_.base()) {
       encoded = log_.encoded(slot);
@@ -124,15 +125,10 @@ bool MultiPaxosCore::send_decided(ReplicaId to, Slot from, Slot to_slot, Effects
     }
     if (encoded.empty()) break;
     entries.insert(entries.end(), encoded.begin(), encoded.end());
-    sent += encoded.size();
     add(Count::kServed);
-    if (entries.size() < kLearnBytes) continue;
-    send(ReplicaSet::only(to), Learn{first, entries}, out, Release::kNow);
-    entries.clear();
-    first = slot.next();
   }
-  if (!entries.empty()) send(ReplicaSet::only(to), Learn{first, entries}, out, Release::kNow);
-  return sent > 0;
+  if (!entries.empty()) send(ReplicaSet::only(to), Learn{from, entries}, out, Release::kNow);
+  return !entries.empty();
 }
 
 void MultiPaxosCore::on_learn(ReplicaId from, const Learn& message, Effects& out) {
@@ -164,6 +160,10 @@ bool MultiPaxosCore::learn(Slot slot, const Entry& entry, Bytes encoded, Effects
     if (known && !same) add(Count::kContradictsDecision);
     return false;
   }
+  if (slot.value() > log_.base().value() + LogWindow::kSpanMax) {
+    add(Count::kTooFarAhead);
+    return false;
+  }
   if (!known || known->ballot < ballot) {
     log_.set(slot, encoded);
     records_.put(slot, out.append(encoded), out);
@@ -191,7 +191,7 @@ void MultiPaxosCore::wish_for_image(Effects& out) {
   if (n_ == 1 || image_wish_due_ > out.now) return;
   const bool has_no_choice = image_needed_ > decided_up_to_;
   const std::uint64_t missing = wanted_up_to().value() - executor_.executed_up_to().value();
-  if (!has_no_choice && missing < config_.image_lag_instances) {
+  if (!has_no_choice && missing < image_lag(config_, executor_.executed_up_to())) {
     image_wishes_ = 0;
     return;
   }

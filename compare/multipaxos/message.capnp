@@ -52,6 +52,10 @@ struct HeartbeatOk {
   promised @2 : UInt32;
 }
 
+struct PreVote {
+  sentAt @0 : UInt64;
+}
+
 struct Range {
   from @0 : UInt64;
   to @1 : UInt64;

@@ -3,6 +3,8 @@
 // What the replicas of a log say to each other, as plain values. Views live as long as the frame
 // that they were decoded from. Source: Lamport, "Paxos Made Simple", 3.
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "compare/log/entry.h"
@@ -23,6 +25,8 @@ enum class MessageType : net::FrameType {
   kTruncated = 9,
   kForgot = 10,
   kHeartbeatOk = 11,
+  kPreVote = 12,
+  kPreVoteOk = 13,
 };
 
 /// "Vote at no lower ballot any more, in the whole log, and say what you last voted for from this
@@ -44,17 +48,18 @@ struct Promise {
   };
   Ballot ballot;
   Slot from;
-  Slot through;              ///< kThroughAll: the last part.
-  Slot decided_up_to;        ///< All up to here is decided, and the sender knows how.
-  Slot floor;                ///< All up to here only an image can tell.
-  std::vector<Voted> votes;  ///< Ascending, none at or below decided_up_to.
+  Slot through;        ///< kThroughAll: the last part.
+  Slot decided_up_to;  ///< All up to here is decided, and the sender knows how.
+  Slot floor;          ///< All up to here only an image can tell.
+  /// Ascending, none at or below decided_up_to, and none at a higher ballot.
+  std::vector<Voted> votes;
 };
 
 /// "Vote for these entries." The leader of `ballot` -> everybody.
 struct Accept {
   static constexpr MessageType kType = MessageType::kAccept;
   Ballot ballot;
-  Slot decided_up_to;  ///< As in Heartbeat.
+  Slot decided_up_to;  ///< As in Heartbeat, and below `first`.
   Slot first;          ///< The entries stand here and behind it, without a gap.
   Bytes entries;       ///< At least one; the round of each is `ballot`.
 };
@@ -90,6 +95,18 @@ struct HeartbeatOk {
   Ballot ballot;
   Tick sent_at = 0;
   std::uint32_t promised_us = 0;  ///< So long, from now on, it promises none to another one.
+};
+
+/// "I miss the leader: do you?" Nobody's ballot changes by it.
+struct PreVote {
+  static constexpr MessageType kType = MessageType::kPreVote;
+  Tick sent_at = 0;  ///< On the sender's clock; the answer repeats it.
+};
+
+/// "I do." It promises nothing; whoever hears a leader does not answer.
+struct PreVoteOk {
+  static constexpr MessageType kType = MessageType::kPreVoteOk;
+  Tick sent_at = 0;
 };
 
 /// "What is decided in these slots?" Also the first word of whoever starts, so that those who
@@ -128,10 +145,17 @@ Slice encode(const Accepted& message, Effects& out);
 Slice encode(const Nack& message, Effects& out);
 Slice encode(const Heartbeat& message, Effects& out);
 Slice encode(const HeartbeatOk& message, Effects& out);
+Slice encode(const PreVote& message, Effects& out);
+Slice encode(const PreVoteOk& message, Effects& out);
 Slice encode(const Fetch& message, Effects& out);
 Slice encode(const Learn& message, Effects& out);
 Slice encode(const Truncated& message, Effects& out);
 Slice encode(const Forgot& message, Effects& out);
+
+/// As encode(), with room for entries in place of those of the message: returns where their bytes
+/// go. Valid until the next use of `out`.
+std::span<std::byte> encode_with_room(const Accept& message, std::size_t entry_bytes, Effects& out,
+                                      Slice& body);
 
 /// Reads a body of a group of `replicas`. False: malformed, and `out` is unspecified. That entries
 /// are such, with blocks that make sense, is checked. Precondition: `body` starts at a multiple of
@@ -143,6 +167,8 @@ bool decode(Bytes body, int replicas, Accepted& out);
 bool decode(Bytes body, int replicas, Nack& out);
 bool decode(Bytes body, int replicas, Heartbeat& out);
 bool decode(Bytes body, int replicas, HeartbeatOk& out);
+bool decode(Bytes body, int replicas, PreVote& out);
+bool decode(Bytes body, int replicas, PreVoteOk& out);
 bool decode(Bytes body, int replicas, Fetch& out);
 bool decode(Bytes body, int replicas, Learn& out);
 bool decode(Bytes body, int replicas, Truncated& out);

@@ -107,6 +107,7 @@ bool decode(Bytes body, int replicas, Promise& out) {
       const Bytes rest = entries;
       if (!get_real_slot(slot, vote.slot) || vote.slot <= before) return false;
       if (!take_checked(entries, replicas, vote.entry)) return false;
+      if (Ballot::from_packed(vote.entry.round) > out.ballot) return false;
       vote.encoded = rest.first(rest.size() - entries.size());
       before = vote.slot;
     }
@@ -114,14 +115,24 @@ bool decode(Bytes body, int replicas, Promise& out) {
   });
 }
 
-Slice encode(const Accept& message, Effects& out) {
+std::span<std::byte> encode_with_room(const Accept& message, std::size_t entry_bytes, Effects& out,
+                                      Slice& body) {
   using S = schema::Accept;
-  return build<S>(out, words_of<S>() + words_of(message.entries), [&](S::Builder to) {
+  std::byte* room = nullptr;
+  body = build<S>(out, words_of<S>() + entry_bytes / 8, [&](S::Builder to) {
     to.setBallot(message.ballot.packed());
     to.setDecidedUpTo(message.decided_up_to.value());
     to.setFirst(message.first.value());
-    to.setEntries(data_of(message.entries));
+    room = reinterpret_cast<std::byte*>(to.initEntries(static_cast<unsigned>(entry_bytes)).begin());
   });
+  return {room, entry_bytes};
+}
+
+Slice encode(const Accept& message, Effects& out) {
+  Slice body;
+  const auto room = encode_with_room(message, message.entries.size(), out, body);
+  copy_bytes(message.entries, room.data());
+  return body;
 }
 
 bool decode(Bytes body, int replicas, Accept& out) {
@@ -131,7 +142,7 @@ bool decode(Bytes body, int replicas, Accept& out) {
     return words == words_of<S>() + words_of(out.entries) &&
            get_ballot(from.getBallot(), replicas, out.ballot) &&
            get_slot(from.getDecidedUpTo(), out.decided_up_to) &&
-           get_real_slot(from.getFirst(), out.first) &&
+           get_real_slot(from.getFirst(), out.first) && out.decided_up_to < out.first &&
            are_entries(out.first, out.entries, replicas, out.ballot.packed());
   });
 }
@@ -206,6 +217,32 @@ bool decode(Bytes body, int replicas, HeartbeatOk& out) {
     out.promised_us = from.getPromised();
     return words == words_of<S>() && get_ballot(from.getBallot(), replicas, out.ballot) &&
            out.sent_at > 0;
+  });
+}
+
+Slice encode(const PreVote& message, Effects& out) {
+  using S = schema::PreVote;
+  return build<S>(out, words_of<S>(), [&](S::Builder to) { to.setSentAt(message.sent_at); });
+}
+
+bool decode(Bytes body, int, PreVote& out) {
+  using S = schema::PreVote;
+  return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out.sent_at = from.getSentAt();
+    return words == words_of<S>();
+  });
+}
+
+Slice encode(const PreVoteOk& message, Effects& out) {
+  using S = schema::PreVote;
+  return build<S>(out, words_of<S>(), [&](S::Builder to) { to.setSentAt(message.sent_at); });
+}
+
+bool decode(Bytes body, int, PreVoteOk& out) {
+  using S = schema::PreVote;
+  return parse<S>(body, [&](S::Reader from, std::size_t words) {
+    out.sent_at = from.getSentAt();
+    return words == words_of<S>();
   });
 }
 

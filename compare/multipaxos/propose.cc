@@ -45,7 +45,8 @@ void MultiPaxosCore::on_forward(ReplicaId from, const Forward& message, Effects&
   propose_entry({0, origin, message.block}, out);
 }
 
-void MultiPaxosCore::on_wanted(const Wanted& message, Tick now) {
+void MultiPaxosCore::on_wanted(ReplicaId from, const Wanted& message, Tick now) {
+  if (leader() != from) return add(Count::kStale);
   own_.wanted(message.life, message.sequence, now);
 }
 

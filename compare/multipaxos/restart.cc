@@ -153,10 +153,8 @@ void MultiPaxosCore::install(Bytes bytes, Effects& out) {
 /// What the image before the present one covers: the rest stays for those who lag behind.
 void MultiPaxosCore::drop_some(Effects& out) {
   const Slot applied = executor_.applied_up_to();
-  Slot droppable = std::min(image_before_, applied);
-  if (applied.value() > config_.held_executed_max) {
-    droppable = std::max(droppable, Slot(applied.value() - config_.held_executed_max));
-  }
+  const Slot droppable =
+      std::max(std::min(image_before_, applied), log_.surplus(applied, config_.held_executed_max));
   if (droppable > log_.base()) log_.drop_through(records_.forgettable(droppable, out));
   if (storage_full_) return;
   if (const Slot gone = records_.erase_some(erased_, image_before_, out); gone > erased_) {

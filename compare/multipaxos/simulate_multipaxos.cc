@@ -33,13 +33,16 @@ constexpr const char* kMarks[] = {"ballots_opened",
                                   "read_rounds",
                                   "reads_by_lease",
                                   "reads_not_leader",
-                                  "ballots_leased"};
+                                  "ballots_leased",
+                                  "pre_votes_with_leader",
+                                  "quorum_lost"};
 
 // What no replica does to another one.
 constexpr const char* kAlwaysZero[] = {
     "refused_malformed_frame",      "refused_malformed_block",       "refused_wrong_group",
     "refused_wrong_epoch",          "refused_unknown_type",          "refused_contradicts_vote",
-    "refused_contradicts_decision", "refused_not_the_ballots_owner",
+    "refused_contradicts_decision", "refused_not_the_ballots_owner", "refused_never_asked",
+    "refused_last_ballot",
 };
 
 std::string range(Slot first, Slot last) {
@@ -82,6 +85,12 @@ std::string told(const Heartbeat& m, int) {
 std::string told(const HeartbeatOk& m, int) {
   return "HeartbeatOk " + to_string(m.ballot);
 }
+std::string told(const PreVote&, int) {
+  return "PreVote";
+}
+std::string told(const PreVoteOk&, int) {
+  return "PreVoteOk";
+}
 std::string told(const Fetch& m, int) {
   return "Fetch " + range(m.from, m.to);
 }
@@ -117,8 +126,9 @@ std::string told(const ReadIndexReply& m, int) {
 }
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {
-  return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, HeartbeatOk, Fetch, Learn,
-                 Truncated, Forgot, Forward, Wanted, ReadIndex, ReadIndexReply>(
+  return told_of<Prepare, Promise, Accept, Accepted, Nack, Heartbeat, HeartbeatOk, PreVote,
+                 PreVoteOk, Fetch, Learn, Truncated, Forgot, Forward, Wanted, ReadIndex,
+                 ReadIndexReply>(
       frame, replicas, [replicas](const auto& message) { return told(message, replicas); });
 }
 

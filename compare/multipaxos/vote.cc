@@ -28,8 +28,8 @@ void MultiPaxosCore::on_forgot(Effects& out) {
 }
 
 void MultiPaxosCore::on_prepare(ReplicaId from, const Prepare& message, Effects& out) {
-  heard_ = std::max(heard_, message.ballot);
   if (!paxos::owns(from, message.ballot)) return add(Count::kNotTheBallotsOwner);
+  heard_ = std::max(heard_, message.ballot);
   if (storage_full_) return add(Count::kStorageFull);
   if (!voting_) return add(Count::kNotVoting);
   // Whoever prepares asks again, and leases end.
@@ -71,11 +71,11 @@ void MultiPaxosCore::send_promise(ReplicaId to, const Prepare& message, Effects&
 
 /// Whether somebody leads at this ballot as far as this replica may know; then it follows.
 bool MultiPaxosCore::follow(ReplicaId from, Ballot ballot, Effects& out) {
-  heard_ = std::max(heard_, ballot);
   if (!paxos::owns(from, ballot)) {
     add(Count::kNotTheBallotsOwner);
     return false;
   }
+  heard_ = std::max(heard_, ballot);
   const Ballot highest = std::max(promised_, told_.ballot);
   if (ballot < highest && !mutant(Mutant::kAcceptIgnoresPromise)) {
     nack(from, ballot, highest, out);
@@ -88,6 +88,7 @@ bool MultiPaxosCore::follow(ReplicaId from, Ballot ballot, Effects& out) {
     reads_.begin_again();
   }
   attempts_ = 0;
+  note_leader(out.now);
   election_due_ = out.now + election_patience();
   return true;
 }
@@ -127,9 +128,23 @@ void MultiPaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& o
   advance();
 }
 
+/// Of a slot that is decided here: whether it was by a vote for this entry at its ballot. What is
+/// proposed at that ballot or a higher one is the same everywhere.
+bool MultiPaxosCore::has_voted(Slot slot, const Entry& entry) {
+  const std::optional<paxos::Vote<Value>> known = vote_at(slot);
+  if (!known) return false;
+  const Ballot ballot = Ballot::from_packed(entry.round);
+  const bool differs = known->value != Value{entry.origin, entry.block};
+  if (differs && ballot >= known->ballot) {
+    add(ballot > known->ballot ? Count::kContradictsDecision : Count::kContradictsVote);
+    return false;
+  }
+  return ballot == known->ballot;
+}
+
 /// Whether this replica has voted for the entry at its ballot, now or before.
 bool MultiPaxosCore::vote(Slot slot, const Entry& entry, Bytes encoded, Effects& out) {
-  if (slot <= decided_up_to_) return log_.holds(slot) && log_.round(slot) == entry.round;
+  if (slot <= decided_up_to_) return has_voted(slot, entry);
   if (storage_full_) return add(Count::kStorageFull), false;
   if (!voting_) return add(Count::kNotVoting), false;
   if (slot.value() > decided_up_to_.value() + span()) return add(Count::kTooFarAhead), false;

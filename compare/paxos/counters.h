@@ -27,6 +27,8 @@ enum class Count : std::uint8_t {
   kNotTheBallotsOwner,   ///< Somebody spoke at a ballot of somebody else.
   kContradictsVote,      ///< Another value at a ballot that was voted at.
   kContradictsDecision,  ///< Another decision than the one known.
+  kNeverAsked,           ///< An answer to what this replica never said.
+  kLastBallot,           ///< No ballot, as none is left.
   kStorageFull,          ///< Dropped because nothing can be made durable now.
   kNotVoting,            ///< A vote was asked of a replica that must not vote.
   kPeerForgot,           ///< A message of a replica whose disk has lost promises.
@@ -54,6 +56,8 @@ inline constexpr Counters::Names kCountNames{
     "refused_not_the_ballots_owner",
     "refused_contradicts_vote",
     "refused_contradicts_decision",
+    "refused_never_asked",
+    "refused_last_ballot",
     "refused_storage_full",
     "refused_not_voting",
     "refused_peer_forgot",

@@ -10,7 +10,11 @@ namespace epaxos::compare::paxos {
 using Stage = Proposer<Value>::Stage;
 
 void PaxosCore::start_ballot(Effects& out) {
-  const Ballot ballot = proposer_.start(std::max(heard_, acceptor_.promised()));
+  propose_due_ = out.now + patience();
+  const Ballot highest = std::max(heard_, acceptor_.promised());
+  // A peer may have claimed the last one: what lies beyond it nobody would understand.
+  if (highest.round >= kBallotRoundMax) return add(Count::kLastBallot);
+  const Ballot ballot = proposer_.start(highest);
   heard_ = ballot;
   add(Count::kBallotsStarted);
   const Answer answer = acceptor_.prepare(ballot);
@@ -19,12 +23,12 @@ void PaxosCore::start_ballot(Effects& out) {
   awaits_durable_.push_back({out.batch, false, ballot});
   // Gated: a ballot that others have heard of is one that this replica will never use again.
   send(others_, Prepare{ballot}, out);
-  propose_due_ = out.now + patience();
 }
 
 bool PaxosCore::may_answer(ReplicaId from, Ballot ballot, Effects& out) {
-  heard_ = std::max(heard_, ballot);
-  if (!owns(from, ballot)) {
+  const bool is_owner = owns(from, ballot);
+  if (is_owner) heard_ = std::max(heard_, ballot);
+  if (!is_owner) {
     add(Count::kNotTheBallotsOwner);
   } else if (chosen_) {
     send(ReplicaSet::only(from), Chosen{chosen_->view()}, out);
@@ -63,6 +67,7 @@ void PaxosCore::on_prepare(ReplicaId from, const Prepare& message, Effects& out)
 }
 
 void PaxosCore::on_promise(ReplicaId from, const Promise& message, Effects& out) {
+  if (!owns(self_, message.ballot)) return add(Count::kNotTheBallotsOwner);
   std::optional<Vote<Value>> vote;
   if (message.accepted_ballot > kInitialBallot) {
     vote = Vote<Value>{message.accepted_ballot, Value(message.value)};
@@ -109,6 +114,10 @@ void PaxosCore::on_accept(ReplicaId from, const Accept& message, Effects& out) {
 }
 
 void PaxosCore::on_accepted(ReplicaId from, const Accepted& message, Effects& out) {
+  if (!owns(self_, message.ballot)) return add(Count::kNotTheBallotsOwner);
+  if (proposer_.stage() == Stage::kPreparing && message.ballot == proposer_.ballot()) {
+    return add(Count::kNeverAsked);
+  }
   if (proposer_.stage() != Stage::kAccepting || message.ballot != proposer_.ballot()) {
     return add(Count::kStale);
   }
@@ -125,6 +134,7 @@ void PaxosCore::decide_if_chosen(bool chosen, Effects& out) {
 }
 
 void PaxosCore::on_nack(const Nack& message, Tick now) {
+  if (!owns(self_, message.heard)) return add(Count::kNotTheBallotsOwner);
   add(Count::kNacksReceived);
   if (proposer_.stage() == Stage::kIdle || message.heard != proposer_.ballot()) {
     return add(Count::kStale);

@@ -143,7 +143,7 @@ constexpr const char* kMarks[] = {
 constexpr const char* kAlwaysZero[] = {
     "refused_malformed_frame",       "refused_wrong_group",      "refused_wrong_epoch",
     "refused_unknown_type",          "refused_contradicts_vote", "refused_contradicts_decision",
-    "refused_not_the_ballots_owner",
+    "refused_not_the_ballots_owner", "refused_never_asked",      "refused_last_ballot",
 };
 
 std::string words_of_frame(const net::Frame& frame, int replicas) {

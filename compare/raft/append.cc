@@ -105,7 +105,13 @@ bool RaftCore::take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, 
   if (index <= log_.base()) return true;
   if (index <= last_log_index()) {
     // What agrees stays, and all behind it: the message may be an old one.
-    if (log_.round(index) == entry.round) return true;
+    if (log_.round(index) == entry.round) {
+      // "If two entries in different logs have the same index and term, then they store the same
+      // command" (5.3).
+      if (std::ranges::equal(log_.encoded(index), encoded)) return true;
+      counters_.add(Count::kContradictsLog);
+      return false;
+    }
     if (index <= commit_index_) {
       counters_.add(Count::kContradictsCommit);
       return false;
@@ -117,6 +123,10 @@ bool RaftCore::take_entry_at(LogIndex index, const Entry& entry, Bytes encoded, 
   }
   if (index.value() - log_.base().value() > LogWindow::kSpanMax) {
     counters_.add(Count::kLogFull);
+    return false;
+  }
+  if (Members next; members_of(encoded, next) && !may_hold_at(index, next)) {
+    counters_.add(Count::kImpossibleMembers);
     return false;
   }
   // "If an existing entry conflicts with a new one (same index but different terms), delete the

@@ -26,6 +26,11 @@ class Configurations {
     return known_[place].members;
   }
 
+  /// Whether an entry up to this index, or an image, says so. The same precondition.
+  [[nodiscard]] bool is_said_at(LogIndex index) const {
+    return known_.front().index > LogIndex() || (known_.size() > 1 && known_[1].index <= index);
+  }
+
   /// An entry was added to the log.
   void add(LogIndex index, const Members& members) {
     check(index > latest_index(), "a log has its entries in order");

@@ -137,6 +137,7 @@ Tick RaftCore::next_deadline() const {
   if (executor_.executed_up_to() < commit_index_) return 0;
   if (more_to_drop_ && records_.has_erased() && !storage_full_) return 0;
   if (promise_.is_new() || round_is_due()) return 0;
+  if (role_ == Role::kLeader && more_to_send_) return 0;
   Tick next = own_.due();
   if (leader_) next = std::min(next, reads_.due());
   if (role_ == Role::kLeader) {
@@ -205,6 +206,7 @@ void RaftCore::status(CoreStatus& out) const {
   out.counters.push_back({"own_reads_waiting", reads_.size()});
   out.counters.push_back({"round_trip_us", round_trip_us_});
   out.counters.push_back({"election_timeout_us", patience_us_});
+  out.counters.push_back({"election_configured_us", config_.election_us});
   out.counters.push_back({"log_bytes", log_.memory_bytes()});
 }
 

@@ -18,12 +18,11 @@
 #include "compare/log/log_coverage.h"
 #include "compare/log/log_executor.h"
 #include "compare/log/log_messages.h"
+#include "compare/log/log_reads.h"
 #include "compare/log/log_records.h"
 #include "compare/log/log_window.h"
 #include "compare/log/origin_table.h"
 #include "compare/log/read_lease.h"
-#include "compare/log/read_queue.h"
-#include "compare/log/read_rounds.h"
 #include "compare/raft/configurations.h"
 #include "compare/raft/counters.h"
 #include "compare/raft/message.h"
@@ -142,6 +141,8 @@ class RaftCore final : public Core {
   [[nodiscard]] bool has_leader(Tick now) const;
   [[nodiscard]] bool is_up_to_date(LogIndex last_log_index, Term last_log_term) const;
   void wait_for_leader(Tick now);
+  [[nodiscard]] bool has_next_term();
+  [[nodiscard]] Tick patience_at(Tick round_trip_us) const;
   void note_round_trip(Tick round_trip_us);
   [[nodiscard]] Tick random_below(Tick limit);
 
@@ -188,6 +189,7 @@ class RaftCore final : public Core {
   /// Who counts now.
   [[nodiscard]] const Members& members() const;
   void note_members(LogIndex index, Bytes encoded);
+  [[nodiscard]] bool may_hold_at(LogIndex index, const Members& members) const;
   [[nodiscard]] bool may_lead() const;
   [[nodiscard]] ReplicaSet voters_but_self() const;
   [[nodiscard]] bool is_learning(ReplicaId replica) const;
@@ -209,9 +211,8 @@ class RaftCore final : public Core {
   void ask_for_reads(Effects& out);
   void begin_read_round(Effects& out);
   void use_lease(Effects& out);
-  void note_confirmation(PeerProgress& peer, const AppendEntriesReply& message, Effects& out);
+  void note_confirmation(ReplicaId from, const AppendEntriesReply& message, Effects& out);
   void confirm_reads(Effects& out);
-  void answer_read_index(ReplicaId to, const ReadRounds::Ask& ask, LogIndex index, Effects& out);
   void serve_reads(Effects& out);
   [[nodiscard]] bool knows_commit() const;
   [[nodiscard]] bool round_is_due() const;
@@ -304,11 +305,8 @@ class RaftCore final : public Core {
   LogIndex told_durable_;  // Of a leader.
 
   // Reads.
-  ReadQueue reads_;
-  ReadRounds read_rounds_;  // Of a leader, as the next two.
-  ReadLease lease_;
-  Tick question_sent_at_ = kNever;  // The last message that wants an answer; kNever: none yet.
-  LeasePromise promise_;            // To a leader.
+  LogReads reads_;
+  LeasePromise promise_;  // To a leader.
 
   // Elections.
   Tick election_due_ = kNever;
@@ -328,7 +326,8 @@ class RaftCore final : public Core {
   OriginTable in_log_;
   ReplicaSet wanting_;  // Proposers to be told what the log lacks.
   std::vector<Wanted> wanted_;
-  ReplicaSet told_;  // Peers that this turn has told the commit index.
+  ReplicaSet told_;            // Peers that this turn has told the commit index.
+  bool more_to_send_ = false;  // Something is to be read back for somebody, in the next turn.
   LogIndex commit_told_;
   Tick heartbeat_due_ = kNever;
   Tick quorum_due_ = kNever;

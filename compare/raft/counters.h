@@ -51,6 +51,10 @@ enum class Count : std::uint8_t {
   kUnknownType,
   kSecondLeader,       ///< Two leaders of a term.
   kContradictsCommit,  ///< Another entry in place of a committed one.
+  kContradictsLog,     ///< Another entry of the same term in the same place.
+  kImpossibleMembers,  ///< An entry that changes the members in a way that none does.
+  kNeverAsked,         ///< An answer to what this replica never said.
+  kLastTerm,           ///< No election, as no term is left.
   kLogFull,            ///< The log cannot hold more before something is committed.
   kStorageFull,        ///< Dropped because nothing can be made durable now.
   kTurnFull,
@@ -116,6 +120,10 @@ inline constexpr Counters::Names kCountNames{
     "refused_unknown_type",
     "refused_second_leader",
     "refused_contradicts_commit",
+    "refused_contradicts_log",
+    "refused_impossible_members",
+    "refused_never_asked",
+    "refused_last_term",
     "refused_log_full",
     "refused_storage_full",
     "refused_turn_full",

@@ -34,12 +34,15 @@ void RaftCore::wait_for_leader(Tick now) {
 }
 
 /// What answers take decides how long silence means nothing. The configured times stay a minimum.
+Tick RaftCore::patience_at(Tick round_trip_us) const {
+  const Tick needed =
+      std::max(kRoundTripsOfPatience * round_trip_us, kHeartbeatsOfPatience * config_.heartbeat_us);
+  return std::max(config_.election_us, std::min(kPatienceMax, needed));
+}
+
 void RaftCore::note_round_trip(Tick round_trip_us) {
   round_trip_us_ = round_trip_us;
-  const Tick patience =
-      std::max(config_.election_us,
-               std::min(kPatienceMax, std::max(kRoundTripsOfPatience * round_trip_us,
-                                               kHeartbeatsOfPatience * config_.heartbeat_us)));
+  const Tick patience = patience_at(round_trip_us);
   if (patience > config_.election_us && patience_us_ == config_.election_us) {
     counters_.add(Count::kTimeoutsRaised);
   }
@@ -70,9 +73,17 @@ void RaftCore::log_hard_state(Effects& out) {
 void RaftCore::election_due(Effects& out) {
   leader_.reset();
   const bool may_stand = voting_ && may_lead() && !promise_.binds(out.now);
-  if (storage_full_ || !may_stand) return wait_for_leader(out.now);
+  if (storage_full_ || !may_stand || !has_next_term()) return wait_for_leader(out.now);
   if (members().has_quorum(ReplicaSet::only(self_))) return start_election(false, out);
   start_pre_vote(out);
+}
+
+/// Terms are bounded, and a peer may have claimed the last one: what lies beyond it nobody would
+/// understand, the own disk included.
+bool RaftCore::has_next_term() {
+  if (current_term_ < Term(kTermMax)) return true;
+  counters_.add(Count::kLastTerm);
+  return false;
 }
 
 /// Nobody's term changes until a majority would vote for this replica: one that was cut off
@@ -138,8 +149,7 @@ void RaftCore::become_leader(Effects& out) {
   change_.reset();
   given_up_.clear();
   leaves_ = false;
-  read_rounds_.clear();
-  lease_.begin();
+  reads_.begin();
   commit_told_ = commit_index_;
   told_durable_ = LogIndex();
   quorum_due_ = n_ == 1 ? kNever : out.now + patience_us_;
@@ -160,8 +170,7 @@ void RaftCore::become_follower(Term term, Effects& out) {
   if (is_later || role_ == Role::kLeader) leader_.reset();
   role_ = Role::kFollower;
   transfer_to_.reset();
-  read_rounds_.clear();
-  lease_.begin();
+  reads_.begin();
   vote_batch_ = 0;
   heartbeat_due_ = quorum_due_ = kNever;
   if (election_due_ == kNever) wait_for_leader(out.now);
@@ -292,7 +301,7 @@ void RaftCore::pursue_transfer(Effects& out) {
   if (transfer_until_ <= out.now) return transfer_to_.reset();
   if (transfer_asked_ || peers_[transfer_to_->value()].match_index < last_log_index()) return;
   transfer_asked_ = true;
-  lease_.give_up();
+  reads_.give_up_lease();
   send(ReplicaSet::only(*transfer_to_), TimeoutNow{current_term_}, out, Release::kNow);
 }
 
@@ -302,7 +311,7 @@ void RaftCore::on_timeout_now(ReplicaId from, const TimeoutNow& message, Effects
   if (message.term != current_term_ || leader_ != from || role_ != Role::kFollower) {
     return counters_.add(Count::kStale);
   }
-  start_election(true, out);
+  if (has_next_term()) start_election(true, out);
 }
 
 }  // namespace epaxos::compare::raft

@@ -27,6 +27,13 @@ void RaftCore::note_members(LogIndex index, Bytes encoded) {
   if (members_of(encoded, members)) configurations_.add(index, members);
 }
 
+/// Whether an entry at this index may say so. The first one of a log says who they were all along,
+/// also where a cluster file has been edited.
+bool RaftCore::may_hold_at(LogIndex index, const Members& members) const {
+  const LogIndex before(index.value() - 1);
+  return !configurations_.is_said_at(before) || members.may_follow(configurations_.at(before));
+}
+
 /// Whether it belongs to the latest configuration, or did so in the last one that is known to be
 /// committed: "a server that is not part of its own latest configuration should still start new
 /// elections, as it might still be needed until the Cnew entry is committed" (thesis, 4.2.2). It
@@ -85,7 +92,7 @@ void RaftCore::append_members(const Members& members, Effects& out) {
   const auto room = out.allocate(kEntryHeaderBytes + kMembersBytes, bytes);
   encode_members(current_term_.value(), members, room);
   add_entry(last_log_index().next(), room, bytes, out);
-  lease_.forget_promises();
+  reads_.forget_promises();
 }
 
 /// Where there are spares, the cluster file is right about the members only until the log is: an
@@ -215,7 +222,8 @@ void RaftCore::pursue_learner(const Members& latest, Effects& out) {
     return give_up(who + " was not added: it does not answer.", out);
   }
   if (peer.match_index < change.round_ends) return;
-  if (out.now - change.began <= patience_us_) {
+  // One that is far away needs not be slow.
+  if (out.now - change.began <= std::max(patience_us_, patience_at(peer.round_trip_us))) {
     Members next{latest.voters, latest.voters, latest.learners.without(learner)};
     next.voters.add(learner);
     if (next.has_quorum(answering(out.now, true))) append_members(next, out);

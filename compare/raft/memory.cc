@@ -37,7 +37,9 @@ void RaftCore::on_hello(ReplicaId from, const Hello& message, Effects& out) {
   note_told(from, message.life, message.term);
   note_birth(from, message.life, message.born_in, out);
   if (message.life < heard_[from.value()].life) return counters_.add(Count::kStale);
-  if (role_ == Role::kLeader) peers_[from.value()].begin(last_log_index().next(), out.now);
+  if (role_ != Role::kLeader) return;
+  peers_[from.value()].begin(last_log_index().next(), out.now);
+  reads_.forget(from);
 }
 
 void RaftCore::peer_forgot(ReplicaId peer) {

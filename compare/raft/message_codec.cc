@@ -57,7 +57,7 @@ bool decode(Bytes body, int, RequestVote& out) {
            Term(from.getLastLogTerm()), from.getPreVote(),
            from.getTransfer(),          from.getLife(),
            Term(from.getBornIn())};
-    return words == words_of<S>() && is_term(from.getTerm()) &&
+    return words == words_of<S>() && is_term(from.getTerm()) && from.getBornIn() <= kTermMax &&
            is_place(from.getLastLogIndex(), from.getLastLogTerm(), from.getTerm());
   });
 }
@@ -78,7 +78,7 @@ bool decode(Bytes body, int, RequestVoteReply& out) {
   return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
     out = {Term(from.getTerm()), from.getGranted(), from.getPreVote(), from.getLife(),
            Term(from.getBornIn())};
-    return words == words_of<S>() && from.getTerm() <= kTermMax;
+    return words == words_of<S>() && from.getTerm() <= kTermMax && from.getBornIn() <= kTermMax;
   });
 }
 
@@ -124,7 +124,7 @@ bool decode(Bytes body, int replicas, AppendEntries& out) {
     out.entries = codec::bytes_of(from.getEntries());
     if (words != words_of<S>() + words_of(out.entries) || !is_term(from.getTerm()) ||
         !is_place(from.getPrevLogIndex(), from.getPrevLogTerm(), from.getTerm()) ||
-        !is_index(from.getLeaderCommit()) || !is_index(from.getFloor())) {
+        !is_index(from.getLeaderCommit()) || from.getFloor() > from.getLeaderCommit()) {
       return false;
     }
     // Terms never fall in a log, and nobody's entry has a higher one than its leader.
@@ -175,9 +175,14 @@ bool decode(Bytes body, int, AppendEntriesReply& out) {
     out.promised_us = from.getPromised();
     const bool may_promise = out.success && out.voting && out.sent_at > 0;
     if (out.promised_us > 0 && !may_promise) return false;
-    return words == words_of<S>() && is_term(from.getTerm()) && is_index(from.getPrevLogIndex()) &&
-           is_index(from.getMatchIndex()) && is_index(from.getConflictIndex()) &&
-           from.getConflictTerm() <= from.getTerm();
+    // Either the logs agree, and no further than they were asked about, or they conflict.
+    const bool fits = out.success
+                          ? out.match_index <= out.prev_log_index &&
+                                out.conflict_index == LogIndex() && out.conflict_term == Term()
+                          : out.match_index == LogIndex();
+    return fits && words == words_of<S>() && is_term(from.getTerm()) &&
+           is_index(from.getPrevLogIndex()) && is_index(from.getConflictIndex()) &&
+           from.getConflictTerm() <= from.getTerm() && from.getBornIn() <= kTermMax;
   });
 }
 
@@ -196,8 +201,9 @@ bool decode(Bytes body, int, Truncated& out) {
   return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
     out = {Term(from.getTerm()), LogIndex(from.getFirstIndex()), LogIndex(from.getLeaderCommit()),
            from.getSentAt()};
+    // Only what is committed is ever dropped, and with it at most the term of the last of it.
     return words == words_of<S>() && is_term(from.getTerm()) && from.getFirstIndex() >= 1 &&
-           is_index(from.getFirstIndex()) && is_index(from.getLeaderCommit());
+           is_index(from.getLeaderCommit()) && from.getFirstIndex() <= from.getLeaderCommit() + 2;
   });
 }
 
@@ -220,7 +226,7 @@ bool decode(Bytes body, int, Hello& out) {
   using S = schema::Hello;
   return codec::parse<S>(body, [&](S::Reader from, std::size_t words) {
     out = {Term(from.getTerm()), from.getLife(), Term(from.getBornIn())};
-    return words == words_of<S>() && from.getTerm() <= kTermMax;
+    return words == words_of<S>() && from.getTerm() <= kTermMax && from.getBornIn() <= kTermMax;
   });
 }
 

@@ -12,6 +12,8 @@ namespace {
 
 /// Entries of one frame, unless a single one is larger.
 constexpr std::size_t kAppendBytesMax = 200 * 1024;
+/// Entries of one frame that are read back from the disk: a millisecond's work, about.
+constexpr std::size_t kReadBackMax = 512;
 
 LogIndex before(LogIndex index) {
   return LogIndex(index.value() - std::min<std::uint64_t>(index.value(), 1));
@@ -30,8 +32,12 @@ ReplicaSet RaftCore::streaming_at(ReplicaSet among, LogIndex next) const {
   return group;
 }
 
+/// What is in memory goes to everybody as far as the windows allow. Of what must be read back a
+/// follower gets one frame a turn: a leader that reads for long is not heard meanwhile, and does
+/// not hear that it still leads.
 void RaftCore::replicate(Effects& out) {
   told_ = {};
+  more_to_send_ = false;
   ReplicaSet open;
   for (int i = 0; i < n_; ++i) {
     if (replica_at(i) == self_) continue;
@@ -49,6 +55,12 @@ void RaftCore::replicate(Effects& out) {
       if (!peers_[static_cast<std::size_t>(i)].may_stream()) group = group.without(replica_at(i));
     }
     send_entries(group, out);
+    if (read_back_.empty()) continue;
+    for (ReplicaSet left = group; left.first(); left = left.without(*left.first())) {
+      const PeerProgress& each = peers_[left.first()->value()];
+      more_to_send_ |= each.may_stream() && each.next_index <= last_log_index();
+      open = open.without(*left.first());
+    }
   }
   if (commit_index_ == commit_told_ || is_full(out)) return;
   // Whoever proposed what is committed now wants to execute it at once.
@@ -99,6 +111,7 @@ bool RaftCore::gather(LogIndex from) {
   for (LogIndex index = from; index <= last_log_index(); index = index.next()) {
     Bytes piece = log_.encoded(index);
     if (piece.empty()) {
+      if (read_back_.size() == kReadBackMax) break;
       if (!entry_at(index, read_back_.emplace_back())) break;
       piece = read_back_.back();
       counters_.add(Count::kReadBack);
@@ -133,7 +146,7 @@ void RaftCore::send_entries(ReplicaSet to, Effects& out) {
   send_body(to, static_cast<net::FrameType>(MessageType::kAppendEntries), body, out, Release::kNow);
   const LogIndex last(next.value() + pieces_.size() - 1);
   for (ReplicaSet left = to; left.first(); left = left.without(*left.first())) {
-    peers_[left.first()->value()].sent(last, pieces_bytes_);
+    peers_[left.first()->value()].sent(last, pieces_bytes_, out.now);
   }
   told_.add(to);
 }
@@ -149,7 +162,7 @@ void RaftCore::send_without_entries(ReplicaSet to, bool answer, Effects& out) {
   }
   AppendEntries message = append_after(prev, *prev_term, out.now);
   message.answer = answer;
-  if (answer) question_sent_at_ = out.now;
+  if (answer) reads_.question_left(out.now);
   send(to, message, out, Release::kNow);
 }
 
@@ -182,6 +195,10 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
     return learn_match(from, message);
   }
   if (role_ != Role::kLeader || message.term < current_term_) return counters_.add(Count::kStale);
+  // In this term it answers this leader, in this life.
+  if (message.sent_at > out.now || (message.success && message.prev_log_index > last_log_index())) {
+    return counters_.add(Count::kNeverAsked);
+  }
   PeerProgress& peer = peers_[from.value()];
   if (peer.forgot) counters_.add(Count::kPeerForgot);
   peer.heard_at = out.now;
@@ -196,13 +213,10 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
     }
     return back_up(peer, message);
   }
-  if (message.match_index > last_log_index() || message.prev_log_index > last_log_index()) {
-    return counters_.add(Count::kStale);
-  }
   peer.matches(message.match_index);
   peer.agrees(message.prev_log_index);
   advance_commit();
-  note_confirmation(peer, message, out);
+  note_confirmation(from, message, out);
   pursue_transfer(out);
 }
 
@@ -240,14 +254,17 @@ void RaftCore::back_up(PeerProgress& peer, const AppendEntriesReply& message) co
   if (!is_asked) peer.probe_from(next);
 }
 
-/// Only answers that waited for no disk say how far away a replica is.
+/// Only answers that waited for no disk say how far away a replica is, and not those to what stood
+/// in line behind much else. Nobody waits for a leader because of a replica without a vote.
 void RaftCore::measure(PeerProgress& peer, const AppendEntriesReply& message, Tick now) {
-  if (message.sent_at == 0 || message.sent_at > now) return;
+  peer.note_bulk(now);
+  if (message.sent_at == 0) return;
+  if (peer.round_trip_us != 0 && peer.was_in_line(message.sent_at)) return;
   const Tick sample = std::min<Tick>(now - message.sent_at, 10 * kSecond);
   const Tick before = peer.round_trip_us == 0 ? sample : peer.round_trip_us;
   peer.round_trip_us = std::max<Tick>(1, (7 * before + sample) / 8);
   Tick longest = 0;
-  for (ReplicaSet left = members().everybody(); left.first(); left = left.without(*left.first())) {
+  for (ReplicaSet left = voters_but_self(); left.first(); left = left.without(*left.first())) {
     const PeerProgress& each = peers_[left.first()->value()];
     if (each.heard_at + patience_us_ >= now) longest = std::max(longest, each.round_trip_us);
   }

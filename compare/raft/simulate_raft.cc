@@ -63,7 +63,8 @@ constexpr const char* kMarks[] = {
 constexpr const char* kAlwaysZero[] = {
     "refused_malformed_frame",    "refused_malformed_block", "refused_wrong_group",
     "refused_wrong_epoch",        "refused_unknown_type",    "refused_second_leader",
-    "refused_contradicts_commit",
+    "refused_contradicts_commit", "refused_contradicts_log", "refused_impossible_members",
+    "refused_never_asked",        "refused_last_term",
 };
 
 }  // namespace

@@ -4,13 +4,12 @@
 
 #include <algorithm>
 
+#include "compare/log/image_lag.h"
 #include "compare/raft/core.h"
 
 namespace epaxos::compare::raft {
 namespace {
 
-/// Bytes of the log in memory, beyond which executed entries are on disk only.
-constexpr std::size_t kHeldBytesMax = std::size_t{64} * 1024 * 1024;
 /// What an entry is worth: an image that is larger than what is missing is not asked for.
 constexpr std::uint64_t kBytesOfEntry = 256;
 constexpr unsigned kWishBackoff = 5;
@@ -70,14 +69,7 @@ void RaftCore::drop_some(Effects& out) {
 /// What all members have, and what is executed and can be read back, needs no memory.
 void RaftCore::forget_memory(const Effects& turn) {
   const LogIndex applied = executor_.applied_up_to();
-  const std::uint64_t held = applied.value() - std::min(applied, log_.base()).value();
-  LogIndex limit = floor_;
-  if (held > config_.held_executed_max) {
-    limit = std::max(limit, LogIndex(applied.value() - config_.held_executed_max));
-  }
-  if (log_.memory_bytes() > kHeldBytesMax) {
-    limit = std::max(limit, LogIndex(log_.base().value() + (held + 1) / 2));
-  }
+  LogIndex limit = std::max(floor_, log_.surplus(applied, config_.held_executed_max));
   limit = std::min(limit, applied);
   if (limit > log_.base())
     log_.drop_through(std::max(std::min(floor_, applied), records_.forgettable(limit, turn)));
@@ -191,7 +183,7 @@ void RaftCore::end_superseded(const OriginTable& executed, Effects& out) {
 void RaftCore::wish_for_image(Effects& out) {
   const std::uint64_t missing =
       leader_commit_.value() - std::min(leader_commit_, commit_index_).value();
-  if (!must_have_image_ && missing < config_.image_lag_instances) {
+  if (!must_have_image_ && missing < image_lag(config_, executor_.executed_up_to())) {
     image_wishes_ = 0;
     return;
   }

@@ -41,7 +41,7 @@ std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
   look_for_unreached(status, now, out);
   look_at_leader(status, now, out);
   look_at_members(status, out);
-  look_at_timers(status, out);
+  look_at_timers(status, now, out);
   look_at_catch_up(status, out);
   look_at_refusals(status, now, out);
   look_at_progress(status, now, out);
@@ -155,17 +155,25 @@ void Watch::look_at_members(const NodeStatus& status, std::vector<Remark>& out) 
   }
 }
 
-/// Said once: how long a round trip is changes all the time.
-void Watch::look_at_timers(const NodeStatus& status, std::vector<Remark>& out) {
-  if (!timers_fit_ || status.counter("core", "timeouts_raised") == 0) return;
-  timers_fit_ = false;
+/// Said once, and not because of a single moment: how long a round trip is changes all the time.
+void Watch::look_at_timers(const NodeStatus& status, Tick now, std::vector<Remark>& out) {
+  const std::uint64_t configured = status.counter("core", "election_configured_us");
+  const std::uint64_t needed = kRoundTripsOfElection * status.counter("core", "round_trip_us");
+  if (needed <= configured) {
+    timers_short_since_.reset();
+    return;
+  }
+  if (!timers_short_since_) timers_short_since_ = now;
+  if (timers_told_ || now - *timers_short_since_ < kTimersUs) return;
+  timers_told_ = true;
+  const std::uint64_t advised = (needed + kAdviceUs - 1) / kAdviceUs * kAdviceUs;
   out.push_back(
       {Severity::kWarning,
-       "timers.election_us is too short for this network, where an answer of a peer takes "
-       "up to " +
-           grouped(status.counter("core", "round_trip_us")) + " us: an election waits for " +
-           grouped(status.counter("core", "election_timeout_us")) +
-           " us now; raise it in the cluster file"});
+       "timers.election_us = " + grouped(configured) +
+           " is too short for this network: an answer of a peer takes up to " +
+           grouped(status.counter("core", "round_trip_us")) + " us, and an election waits for " +
+           grouped(status.counter("core", "election_timeout_us")) + " us therefore; set it to " +
+           grouped(advised) + " or more in the cluster file"});
 }
 
 void Watch::look_at_catch_up(const NodeStatus& status, std::vector<Remark>& out) {

@@ -36,6 +36,11 @@ class Watch {
   static constexpr Tick kUnreachedAgainUs = 60'000'000;
   /// After its start; until then gossip has told how far the others are.
   static constexpr Tick kHeardUs = 1'000'000;
+  /// Round trips have been too long for the timers all this time before that is told; the advice is
+  /// so many of them, rounded up.
+  static constexpr Tick kTimersUs = 2'000'000;
+  static constexpr std::uint64_t kRoundTripsOfElection = 4;
+  static constexpr std::uint64_t kAdviceUs = 10'000;
   /// Instances that it knows of and has not executed; under load there are always some.
   static constexpr std::uint64_t kFarBehind = 10'000;
 
@@ -62,7 +67,7 @@ class Watch {
   void look_for_unreached(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_leader(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_members(const NodeStatus& status, std::vector<Remark>& out);
-  void look_at_timers(const NodeStatus& status, std::vector<Remark>& out);
+  void look_at_timers(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_catch_up(const NodeStatus& status, std::vector<Remark>& out);
   void look_at_refusals(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_progress(const NodeStatus& status, Tick now, std::vector<Remark>& out);
@@ -81,7 +86,8 @@ class Watch {
   std::vector<Peer> peers_;
   Subject leader_;
   std::optional<MemberStatus> members_;  // At the last look.
-  bool timers_fit_ = true;
+  std::optional<Tick> timers_short_since_;
+  bool timers_told_ = false;
   std::uint64_t images_installed_ = 0;
   bool joined_ = false;              // It has caught up once since its start.
   bool far_ = false;                 // It has been far behind since it began to catch up.

@@ -88,6 +88,7 @@ class EpaxosCore final : public Core {
     }
     std::vector<std::byte> payload;
     Proposal proposal;
+    unsigned times = 0;  ///< That it waited for an own instance.
   };
   struct FenceState {
     ReplicaId from;
@@ -274,6 +275,7 @@ class EpaxosCore final : public Core {
   [[nodiscard]] std::optional<Slot> hot_behind(const Dependencies& dependencies) const;
   [[nodiscard]] bool fenced(const Footprint& footprint) const;
   bool delay(const Proposal& proposal, const Dependencies& dependencies);
+  bool delay_again(Delayed& delayed);
   void release_behind(Slot slot);
   void propose_released(Effects& out);
   [[nodiscard]] std::optional<InstanceId> stalled(Tick now) const;

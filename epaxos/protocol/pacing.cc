@@ -19,6 +19,8 @@ constexpr std::size_t kClosureSlots = 8192;
 /// Slots of each row that are looked at to find out what waits.
 constexpr std::size_t kStalledSlots = 64;
 constexpr unsigned kFenceBackoff = 5;
+/// How often a command that had its turn waits once more on a hot key.
+constexpr unsigned kDelaysMax = 1;
 
 }  // namespace
 
@@ -60,6 +62,23 @@ bool EpaxosCore::delay(const Proposal& proposal, const Dependencies& dependencie
   return true;
 }
 
+/// A write that waits for its turn on a key does not keep reads of it away, as these wait for no
+/// read. So it would find a younger read of its own replica undecided for ever.
+bool EpaxosCore::delay_again(Delayed& delayed) {
+  if (fenced(delayed.proposal.footprint)) {
+    fenced_.push_back(std::move(delayed));
+    counters_.add(Count::kDelayedByFence);
+    return true;
+  }
+  if (delayed.times >= kDelaysMax) return false;
+  const auto behind = hot_behind(dependencies_of(delayed.proposal.footprint));
+  if (!behind) return false;
+  ++delayed.times;
+  behind_[*behind].push_back(std::move(delayed));
+  counters_.add(Count::kDelayedOnHotKey);
+  return true;
+}
+
 /// What was put aside while a round ran is proposed as one instance.
 void EpaxosCore::release_behind(Slot slot) {
   const auto found = behind_.find(slot);
@@ -76,8 +95,8 @@ void EpaxosCore::propose_released(Effects& out) {
     while (!released_.empty() && batch.size() < kBlockCommandsMax) {
       Delayed next = std::move(released_.front());
       released_.pop_front();
+      if (voting_ && delay_again(next)) continue;
       --delayed_;
-      if (voting_ && delay(next.proposal, dependencies_of(next.proposal.footprint))) continue;
       proposals.push_back(next.proposal);
       batch.push_back(std::move(next));
     }

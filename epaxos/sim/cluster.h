@@ -126,6 +126,7 @@ class Cluster {
 
   [[nodiscard]] int size() const { return config_.replica_count; }
   [[nodiscard]] ReplicaSet spares() const { return config_.core.spares; }
+  [[nodiscard]] bool thrifty() const { return config_.core.thrifty; }
   [[nodiscard]] std::vector<ReplicaId> replicas() const;
   [[nodiscard]] bool alive(ReplicaId replica) const { return replicas_[replica.value()]->alive(); }
   [[nodiscard]] VirtualReplica& at_replica(ReplicaId replica);

@@ -9,6 +9,7 @@
 
 #include "bench/report/clock.h"
 #include "bench/throughput/protocols.h"
+#include "bench/wan/arrivals.h"
 #include "bench/wan/timer_thread.h"
 #include "bench/wan/wan.h"
 #include "tests/bench/bench_program.h"
@@ -129,6 +130,110 @@ TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
   }
 }
 
+/// Commands of the open loop of a site that are due in the measured time.
+std::uint64_t due(std::size_t site, const RunOptions& options) {
+  Arrivals arrivals(site, options, 0);
+  std::uint64_t count = 0;
+  for (Tick at = arrivals.next(); at < options.warm_up_us + options.measured_us;
+       at = arrivals.next()) {
+    if (at >= options.warm_up_us) ++count;
+  }
+  return count;
+}
+
+// However busy the machine is, every command of the schedule is sent once, and none before its
+// time.
+TEST(Emulation, AnOpenLoopSendsItsScheduleAsInVirtualTime) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  RunOptions options = short_run();
+  options.open = {.rate = 100};
+  for (const char* name : {"epaxos", "raft"}) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(1)) : std::nullopt;
+
+    const MeasuredRun real = must(emulate(placement, protocol, leader, options));
+    const MeasuredRun simulated = must(simulate(placement, protocol, leader, options));
+
+    const Bounds bound = bound_of(placement, name, leader);
+    for (std::size_t site = 0; site < real.sites.size(); ++site) {
+      const SiteLatency& seen = real.sites[site];
+      expect_nothing_below(seen, bound.by_site_us[site], name);
+      EXPECT_EQ(seen.execution_us.count(), due(site, options)) << name << ", " << site;
+      EXPECT_EQ(seen.execution_us.count(), simulated.sites[site].execution_us.count());
+      EXPECT_EQ(seen.late_us.count(), seen.execution_us.count());
+    }
+  }
+}
+
+// A command takes 4 ms at least, so that two of three find another one under way.
+TEST(Emulation, WhatAnOpenLoopMayNotSendIsCounted) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  RunOptions options = short_run();
+  options.open = {.rate = 500, .poisson = false, .in_flight_max = 1};
+
+  const MeasuredRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
+
+  const Bounds bound = bound_of(placement, "epaxos", {});
+  for (std::size_t site = 0; site < run.sites.size(); ++site) {
+    const SiteLatency& seen = run.sites[site];
+    EXPECT_EQ(seen.execution_us.count() + seen.unsent, due(site, options)) << site;
+    EXPECT_GT(seen.unsent, 0u) << site;
+    EXPECT_LE(seen.execution_us.count(), kSecond / bound.by_site_us[site] + 1) << site;
+  }
+}
+
+// Whoever takes a site over goes on where the replica that was killed left its schedule. At the
+// moment of the kill one command a site may be counted twice or not at all.
+TEST(Emulation, TheScheduleOfAnOpenLoopGoesOnElsewhere) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  RunOptions options = short_run();
+  options.measured_us = 2 * kSecond;
+  options.open = {.rate = 200};
+  options.faults = must(faults_from({"at 0.5s kill C"}, placement, options.measured_us));
+
+  const MeasuredRun run = must(emulate(placement, protocol_named("epaxos"), {}, options));
+
+  for (std::size_t site = 0; site < run.sites.size(); ++site) {
+    const SiteLatency& seen = run.sites[site];
+    EXPECT_NEAR(static_cast<double>(seen.execution_us.count() + seen.failed),
+                static_cast<double>(due(site, options)), 1)
+        << site;
+    EXPECT_EQ(seen.unsent, 0u);
+  }
+  EXPECT_GE(run.sites[2].execution_us.max(), 18'000u) << "from C to B and back, at least";
+}
+
+TEST(Emulation, EveryMixRunsAndReadsStandApart) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  RunOptions options = short_run();
+  const std::pair<const char*, const char*> all[] = {
+      {"B", "multipaxos"}, {"D", "epaxos"}, {"F", "epaxos"}};
+  for (const auto& [workload, name] : all) {
+    options.mix = must(ycsb_mix(workload));
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(1)) : std::nullopt;
+
+    const MeasuredRun run = must(emulate(placement, protocol, leader, options));
+
+    const Bounds reads = read_bound_of(placement, name, leader, reads_of(protocol, options));
+    for (std::size_t site = 0; site < run.sites.size(); ++site) {
+      const std::string where = std::string(workload) + ", " + name + ", " + topology.site(site);
+      const SiteLatency& seen = run.sites[site];
+      ASSERT_GT(seen.reads.execution_us.count(), 0u) << where;
+      EXPECT_GE(seen.reads.execution_us.percentile(0), reads.by_site_us[site]) << where;
+      EXPECT_EQ(seen.reads.execution_us.count() + seen.writes.execution_us.count(),
+                seen.execution_us.count())
+          << where;
+      EXPECT_EQ(seen.late_us.count(), seen.execution_us.count() + seen.failed) << where;
+    }
+    EXPECT_TRUE(run.digest.has_value()) << workload << ", " << name;
+  }
+}
+
 TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {
   const Scratch scratch;
   const std::string csv = scratch.path() / "out.csv";
@@ -149,6 +254,8 @@ TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {
   EXPECT_EQ(json["runs"].size(), 2u);
   EXPECT_FALSE(json["runs"][0].contains("trace_hash"));
   EXPECT_TRUE(json["runs"][0].contains("digest"));
+  const auto& site = json["runs"][0]["sites"][0];
+  EXPECT_EQ(site["late"]["count"], site["execution"]["count"]);
   EXPECT_THAT(text_of(csv), HasSubstr("\nsosp13-3,emulated,raft,EU,VA,VA,2,"));
 }
 

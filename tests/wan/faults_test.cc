@@ -143,6 +143,28 @@ TEST(Simulation, AKilledReplicaStopsNobodyElseAndAKilledLeaderEverybody) {
   EXPECT_EQ(epaxos, must(simulate(placement, protocol_named("epaxos"), {}, options)));
 }
 
+TEST(Simulation, LatenciesMayBeThoseBeforeTheFirstFault) {
+  const Topology topology = shipped("nsdi21-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  RunOptions options = short_run();
+  options.measured_us = 5 * kSecond;
+  options.faults = faults(placement, {"at 2s kill OR", "at 3s heal"}, options.measured_us);
+  const MeasuredRun all = must(simulate(placement, protocol_named("raft"), kOR, options));
+  options.latency_before_faults = true;
+
+  const MeasuredRun before = must(simulate(placement, protocol_named("raft"), kOR, options));
+
+  EXPECT_EQ(before.timeline, all.timeline) << "which has everything";
+  EXPECT_EQ(before.trace_hash, all.trace_hash);
+  for (const ReplicaId site : {kVA, kCA, kOR, kJP, kEU}) {
+    const SiteLatency& seen = before.sites[site.value()];
+    EXPECT_LT(seen.execution_us.percentile(1.0), 200'000u) << placement.name_of(site);
+    EXPECT_GT(all.sites[site.value()].execution_us.percentile(1.0), 600'000u);
+    EXPECT_EQ(seen.failed, all.sites[site.value()].failed) << "nothing that failed is hidden";
+    EXPECT_GT(seen.execution_us.count(), 2u * 3u * 4u);
+  }
+}
+
 TEST(Simulation, WhoIsCutOffWaitsUntilItIsHealed) {
   const Topology topology = shipped("nsdi21-5");
   const Placement placement = must(Placement::at(topology, {}));
@@ -159,6 +181,8 @@ TEST(Simulation, WhoIsCutOffWaitsUntilItIsHealed) {
     EXPECT_GE(run.timeline->gap_us[0][kEU.value()], 1'700'000u) << name;
     EXPECT_LT(run.timeline->gap_us[0][kCA.value()], 1'000'000u) << name;
     EXPECT_GT(run.timeline->by_site[kEU.value()].back().executed, 0u) << name;
+    EXPECT_LT(run.sites[kEU.value()].execution_us.percentile(1.0), 3'500'000u)
+        << name << ": what was under way for two seconds does not wait for long after them";
   }
 }
 

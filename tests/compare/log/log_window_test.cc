@@ -96,5 +96,31 @@ TEST(LogWindow, KeepsEntriesThatAreLargerThanAPage) {
   EXPECT_EQ(log.entry(Slot(3)).origin.sequence, 2u);
 }
 
+TEST(LogWindow, WhatIsAppliedIsSurplusBeyondSoManyEntries) {
+  LogWindow log;
+  fill(log, 1, 100, 1);
+
+  EXPECT_EQ(log.surplus(Slot(60), 60), Slot(0));
+  EXPECT_EQ(log.surplus(Slot(60), 50), Slot(10));
+  log.drop_through(Slot(10));
+  EXPECT_EQ(log.surplus(Slot(60), 50), Slot(10)) << "it has left already";
+  EXPECT_EQ(log.surplus(Slot(5), 0), Slot(10)) << "an image lies above what was applied";
+}
+
+TEST(LogWindow, WhatIsAppliedIsSurplusBeyondSoManyBytesHowFewItIs) {
+  LogWindow log;
+  const std::vector<std::byte> block = block_of("k", 1, std::string(500'000, 'x'));
+  std::uint64_t last = 0;
+  while (log.memory_bytes() <= LogWindow::kHeldBytesMax) {
+    EXPECT_EQ(log.surplus(Slot(last), 1'000), Slot(0));
+    ++last;
+    log.set(Slot(last), encoded({1, {ReplicaId(0), 1, last}, block}));
+  }
+  ASSERT_LT(last, 200u);
+
+  EXPECT_EQ(log.surplus(Slot(last), 1'000), Slot((last + 1) / 2));
+  EXPECT_EQ(log.surplus(Slot(2), 1'000), Slot(1)) << "what is not applied never is";
+}
+
 }  // namespace
 }  // namespace epaxos::compare

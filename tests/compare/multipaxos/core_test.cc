@@ -221,9 +221,10 @@ TEST(MultiPaxos, ALeaderThatNeedsAnImageLetsOthersLead) {
   group.deliver_all();
   group[2].boot();
   group[2].sent.clear();  // Its first question gets lost.
+  group[0].lose_power();
 
   StagedCore& behind = group[2];
-  behind.now += 20 * CoreConfig{}.election_us;
+  for (int i = 0; i < 3; ++i) group[i].now += 20 * CoreConfig{}.election_us;
   behind.turn([&](Effects& out) { behind.core->tick(behind.now, out); });
   group.collect();
   group.deliver_all();
@@ -256,6 +257,29 @@ TEST(MultiPaxos, WhenWhoeverHasTheImageIsGoneForGoodTheVotesOfOthersTell) {
 
   EXPECT_EQ(group[1].executed, commands(1, 5));
   EXPECT_EQ(group[2].executed, commands(1, 5));
+}
+
+// Entries may be large, and few of them fill the memory; what is away finds them on the disks.
+TEST(MultiPaxos, WhatIsExecutedTakesNoMoreMemoryThanItMayAndCanBeReadBack) {
+  constexpr std::uint64_t kCommands = 200;
+  constexpr std::size_t kBytes = 400'000;
+  static_assert(kCommands * kBytes > LogWindow::kHeldBytesMax + 10 * kBytes);
+  Group group(3);
+  group.make_leader(0);
+  group[2].lose_power();
+  for (std::uint64_t number = 1; number <= kCommands; ++number) {
+    group.propose(0, number, kBytes);
+    group.deliver_all();
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_LT(group[i].core->held_memory().bytes, LogWindow::kHeldBytesMax + 10 * kBytes);
+  }
+
+  group[2].boot();
+  group.settle(5 * kSecond);
+
+  EXPECT_EQ(group[2].executed, commands(1, kCommands));
+  EXPECT_EQ(group[2].count("images_installed"), 0u);
 }
 
 // Found by the simulator: the record of the vote at the highest ballot may be the only one that

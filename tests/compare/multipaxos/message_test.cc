@@ -7,29 +7,8 @@
 namespace epaxos::compare::multipaxos {
 namespace {
 
-constexpr ReplicaId kA{0};
-constexpr ReplicaId kB{1};
-constexpr Ballot kBallot{3, kB};
-
-std::vector<std::byte> nop_at(Ballot ballot) {
-  std::vector<std::byte> encoded(kEntryHeaderBytes);
-  encode_entry({ballot.packed(), {}, {}}, encoded);
-  return encoded;
-}
-
 Bytes view(const std::vector<std::uint64_t>& words) {
   return std::as_bytes(std::span(words));
-}
-
-/// What one core says when it gets this.
-template <class Message>
-std::deque<Letter> answers(Group& group, ReplicaId from, ReplicaId to, const Message& message) {
-  group.letters.clear();
-  const auto words = words_of(message);
-  group.letters.push_back(
-      {from, to, static_cast<net::FrameType>(Message::kType), words, words.size() * 8});
-  group.deliver(0);
-  return group.letters;
 }
 
 TEST(MultiPaxosMessages, APromiseComesBackAsItWas) {
@@ -72,6 +51,12 @@ TEST(MultiPaxosMessages, WhatIsOutOfRangeIsRefused) {
   EXPECT_FALSE(decode(view(words_of(Accept{{4, kA}, {}, Slot(1), entry})), 3, accept))
       << "the entry is one of another ballot";
   EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), {}})), 3, accept));
+  EXPECT_TRUE(decode(view(words_of(Accept{kBallot, Slot(1), Slot(2), entry})), 3, accept));
+  EXPECT_FALSE(decode(view(words_of(Accept{kBallot, Slot(2), Slot(2), entry})), 3, accept))
+      << "what is decided is not proposed";
+  Promise earlier{{2, kB}, Slot(1), Slot(9), {}, {}, {}};
+  earlier.votes.push_back({Slot(2), {}, entry});
+  EXPECT_FALSE(decode(view(words_of(earlier)), 3, promise)) << "a vote above the promise";
   EXPECT_FALSE(decode(view(words_of(Accept{kBallot, {}, Slot(1), entry})), 1, accept))
       << "there is no such replica";
   std::vector<std::byte> members(kEntryHeaderBytes + kMembersBytes);
@@ -89,6 +74,36 @@ TEST(MultiPaxosMessages, WhatIsOutOfRangeIsRefused) {
   EXPECT_FALSE(decode(view(words_of(Nack{kBallot, kBallot})), 3, nack));
 }
 
+// What lies beyond is closer to 2^64 than any log or ballot comes.
+TEST(MultiPaxosMessages, BallotsAndSlotsAreBounded) {
+  const auto entry = nop_at(kBallot);
+  const auto refused = [](auto message) {
+    const auto words = words_of(message);
+    return !decode(view(words), 3, message);
+  };
+  EXPECT_TRUE(refused(Prepare{{kBallotRoundMax + 1, kB}, Slot(1)}));
+  EXPECT_TRUE(refused(Nack{kBallot, {kBallotRoundMax + 1, kB}}));
+  EXPECT_FALSE(refused(Nack{kBallot, {kBallotRoundMax, kB}}));
+  for (const std::uint64_t beyond : {kLogSlotMax + 1, ~std::uint64_t{0}}) {
+    const Slot far(beyond);
+    EXPECT_TRUE(refused(Prepare{kBallot, far}));
+    EXPECT_TRUE(refused(Promise{kBallot, Slot(1), far, {}, {}, {}}));
+    EXPECT_TRUE(refused(Promise{kBallot, Slot(1), Slot(1), far, {}, {}}));
+    EXPECT_TRUE(refused(Accept{kBallot, {}, far, entry}));
+    EXPECT_TRUE(refused(Accepted{kBallot, Slot(1), far}));
+    EXPECT_TRUE(refused(Heartbeat{kBallot, {}, far}));
+    EXPECT_TRUE(refused(Fetch{Slot(1), far}));
+    EXPECT_TRUE(refused(Learn{far, entry}));
+    EXPECT_TRUE(refused(Truncated{far}));
+  }
+  for (const bool slot_zero :
+       {refused(Prepare{kBallot, {}}), refused(Accept{kBallot, {}, {}, entry}),
+        refused(Accepted{kBallot, {}, Slot(1)}), refused(Fetch{{}, Slot(1)}),
+        refused(Learn{{}, entry}), refused(Truncated{{}})}) {
+    EXPECT_TRUE(slot_zero);
+  }
+}
+
 // Every message with any of its bytes changed decodes to something in range, or not at all; and a
 // core that gets it goes on.
 TEST(MultiPaxosMessages, NoByteThatIsAnotherOneBreaksACore) {
@@ -104,6 +119,8 @@ TEST(MultiPaxosMessages, NoByteThatIsAnotherOneBreaksACore) {
       {MessageType::kNack, words_of(Nack{{1, kA}, kBallot})},
       {MessageType::kHeartbeat, words_of(Heartbeat{kBallot, Slot(1), Slot(2), 7})},
       {MessageType::kHeartbeatOk, words_of(HeartbeatOk{kBallot, 7, 9})},
+      {MessageType::kPreVote, words_of(PreVote{7})},
+      {MessageType::kPreVoteOk, words_of(PreVoteOk{7})},
       {MessageType::kFetch, words_of(Fetch{Slot(1), Slot(9)})},
       {MessageType::kLearn, words_of(Learn{Slot(1), entry})},
       {MessageType::kTruncated, words_of(Truncated{Slot(3)})}};

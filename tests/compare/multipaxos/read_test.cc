@@ -105,7 +105,7 @@ TEST(MultiPaxosReads, ALeaderThatWasReplacedAnswersNothing) {
   lead(group);
   group.propose_read(0, 5);
   group.letters.clear();
-  group[1].now += 20 * kElection;
+  for (int i = 1; i < 3; ++i) group[i].now += 20 * kElection;
   group[1].turn([&](Effects& out) { group[1].core->tick(group[1].now, out); });
   group.collect();
   group.lose([](const Letter& letter) {
@@ -132,7 +132,7 @@ TEST(MultiPaxosReads, ANewLeaderWaitsUntilItKnowsWhatWasDecidedBefore) {
     return letter.to == ReplicaId(0);  // It is chosen, and nobody is told.
   });
   group[0].lose_power();
-  group[1].now += 20 * kElection;
+  for (int i = 1; i < 3; ++i) group[i].now += 20 * kElection;
   group[1].turn([&](Effects& out) { group[1].core->tick(group[1].now, out); });
   group.collect();
   group.lose([](const Letter& letter) { return is(letter, MessageType::kAccepted); });

@@ -9,6 +9,8 @@
 
 namespace epaxos::compare::multipaxos {
 
+inline constexpr Ballot kBallot{3, kB};
+
 constexpr CommandId command(std::uint64_t number) {
   return {7, number};
 }
@@ -32,15 +34,23 @@ std::vector<std::uint64_t> words_of(const Message& message) {
   return words;
 }
 
+/// An entry without commands, proposed at this ballot.
+inline std::vector<std::byte> nop_at(Ballot ballot) {
+  std::vector<std::byte> encoded(kEntryHeaderBytes);
+  encode_entry({ballot.packed(), {}, {}}, encoded);
+  return encoded;
+}
+
 class Group : public StagedCores {
  public:
   explicit Group(int n, const Options& options = {}, const CoreConfig& config = {})
       : StagedCores(multipaxos(options), n, config) {}
 
-  /// Time passes for one replica, and then letters travel, until it leads.
+  /// Time passes in which nobody is heard, of which one replica takes notice first; and then
+  /// letters travel, until it leads.
   void make_leader(int replica) {
     StagedCore& one = (*this)[replica];
-    one.now += 20 * CoreConfig{}.election_us;
+    for (int i = 0; i < size(); ++i) (*this)[i].now += 20 * CoreConfig{}.election_us;
     one.turn([&](Effects& out) { one.core->tick(one.now, out); });
     collect();
     deliver_all();
@@ -81,5 +91,16 @@ class Group : public StagedCores {
     }
   }
 };
+
+/// What one core says when it gets this.
+template <class Message>
+std::deque<Letter> answers(Group& group, ReplicaId from, ReplicaId to, const Message& message) {
+  group.letters.clear();
+  const auto words = words_of(message);
+  group.letters.push_back(
+      {from, to, static_cast<net::FrameType>(Message::kType), words, words.size() * 8});
+  group.deliver(0);
+  return group.letters;
+}
 
 }  // namespace epaxos::compare::multipaxos

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/compare/log/support.h"
 #include "tests/compare/paxos/staged_cores.h"
 
 namespace epaxos::compare::paxos {
@@ -253,6 +254,121 @@ TEST(Paxos, BytesThatAreNoMessageAreCounted) {
   group.deliver_all();
 
   EXPECT_EQ(group[0].count("refused_malformed_frame"), 12u);
+}
+
+// --- What no honest peer says. docs/multipaxos.md has the table.
+
+constexpr Ballot kBallot{3, kB};
+
+class PaxosRefusal : public ::testing::Test {
+ protected:
+  template <class Message>
+  std::deque<Letter> tell(ReplicaId from, const Message& message) {
+    Effects out;
+    const Bytes body = out.view(encode(message, out));
+    Letter letter{from, kA, static_cast<net::FrameType>(Message::kType), {}, body.size()};
+    letter.words.resize(body.size() / 8);
+    copy_bytes(body, letter.words.data());
+    group.letters.assign(1, letter);
+    group.deliver(0);
+    return group.letters;
+  }
+  /// What A says when its clients want something.
+  template <class Message>
+  std::optional<Message> said_to_all() {
+    group.letters.clear();
+    group.propose(0, 1);
+    for (const Letter& each : group.letters) {
+      Message message;
+      if (each.type != static_cast<net::FrameType>(Message::kType)) continue;
+      EXPECT_TRUE(decode(each.body(), 3, message));
+      return message;
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] std::uint64_t count(std::string_view counter) { return group[0].count(counter); }
+
+  const std::vector<std::byte> block = block_of("k", 1);
+  const std::vector<std::byte> other_block = block_of("k", 2);
+  const ValueView value{kB, block};
+  const ValueView other{kB, other_block};
+  StagedCores group{paxos(), 3};
+};
+
+TEST_F(PaxosRefusal, AnotherValueAtABallotThatWasVotedAt) {
+  EXPECT_EQ(tell(kB, Accept{kBallot, value}).size(), 1u);
+  EXPECT_EQ(tell(kB, Accept{kBallot, other}).size(), 0u);
+  EXPECT_EQ(count("refused_contradicts_vote"), 1u);
+  EXPECT_EQ(tell(kB, Accept{kBallot, value}).size(), 1u) << "a repetition";
+}
+
+TEST_F(PaxosRefusal, AnotherDecision) {
+  tell(kB, Chosen{value});
+  tell(kC, Chosen{value});
+  EXPECT_EQ(count("refused_contradicts_decision"), 0u);
+  tell(kC, Chosen{other});
+  EXPECT_EQ(count("refused_contradicts_decision"), 1u);
+  EXPECT_EQ(group[0].executed, std::vector{command(1)});
+}
+
+// Whoever claims a high ballot of somebody else must not drive this replica's ballots up.
+TEST_F(PaxosRefusal, WordsAtTheBallotOfAnother) {
+  const Ballot high{1'000'000, kB};
+  tell(kC, Prepare{high});
+  tell(kC, Accept{high, value});
+  tell(kC, Promise{kBallot, kInitialBallot, {}});
+  tell(kC, Accepted{kBallot});
+  tell(kC, Nack{kBallot, high});
+  EXPECT_EQ(count("refused_not_the_ballots_owner"), 5u);
+
+  EXPECT_EQ(said_to_all<Prepare>()->ballot, (Ballot{1, kA}));
+}
+
+TEST_F(PaxosRefusal, AVoteForWhatIsNotProposed) {
+  const Ballot ballot = said_to_all<Prepare>()->ballot;
+  tell(kB, Accepted{ballot});
+  tell(kC, Accepted{ballot});
+  EXPECT_EQ(count("refused_never_asked"), 2u);
+  EXPECT_TRUE(group[0].executed.empty());
+
+  tell(kC, Accepted{{ballot.round + 1, kA}});
+  EXPECT_EQ(count("ignored_stale"), 1u) << "an earlier life may have proposed there";
+}
+
+TEST_F(PaxosRefusal, ABallotWhenNoneIsLeft) {
+  tell(kC, Prepare{{kBallotRoundMax, kC}});
+  EXPECT_FALSE(said_to_all<Prepare>());
+  EXPECT_EQ(count("refused_last_ballot"), 1u);
+  group[0].lose_power();
+  group[0].boot();
+  EXPECT_EQ(group[0].status().role, "voting") << "its disk makes sense";
+}
+
+TEST_F(PaxosRefusal, EverythingThatAFullDiskCannotKeep) {
+  group[0].core->storage_full(true);
+  EXPECT_EQ(tell(kB, Prepare{kBallot}).size(), 0u);
+  EXPECT_EQ(tell(kB, Accept{kBallot, value}).size(), 0u);
+  tell(kB, Chosen{value});
+  EXPECT_EQ(count("refused_storage_full"), 3u);
+}
+
+TEST_F(PaxosRefusal, FramesThatAreNotForIt) {
+  group[0].turn([&](Effects& out) {
+    group[0].core->receive(kB, {GroupId(4), {}, 1, {}}, out);
+    group[0].core->receive(kB, {{}, Epoch(4), 1, {}}, out);
+    group[0].core->receive(kB, {{}, {}, 99, {}}, out);
+  });
+  EXPECT_EQ(count("refused_wrong_group"), 1u);
+  EXPECT_EQ(count("refused_wrong_epoch"), 1u);
+  EXPECT_EQ(count("refused_unknown_type"), 1u);
+}
+
+TEST_F(PaxosRefusal, BallotsThatAreOutOfRange) {
+  EXPECT_EQ(tell(kB, Prepare{{kBallotRoundMax + 1, kB}}).size(), 0u);
+  EXPECT_EQ(tell(kB, Promise{kBallot, {4, kC}, value}).size(), 0u) << "a vote above the promise";
+  EXPECT_EQ(tell(kB, Nack{kBallot, kBallot}).size(), 0u);
+  EXPECT_EQ(tell(kB, Accept{kBallot, {ReplicaId(3), block}}).size(), 0u) << "of nobody";
+  EXPECT_EQ(count("refused_malformed_frame"), 4u);
 }
 
 TEST(Paxos, ARecordThatMakesNoSenseStopsTheStart) {

@@ -18,6 +18,10 @@
 
 namespace epaxos::compare {
 
+inline constexpr ReplicaId kA{0};
+inline constexpr ReplicaId kB{1};
+inline constexpr ReplicaId kC{2};
+
 /// A message on its way.
 struct Letter {
   ReplicaId from;

@@ -67,18 +67,61 @@ TEST(Codec, NonsenseIsRefused) {
   EXPECT_TRUE(refused(RequestVote{Term(2), LogIndex(5), Term(3), false, false}));
   EXPECT_TRUE(refused(HardState{Term(2), kE})) << "nobody of this group";
   EXPECT_TRUE(refused(Truncated{Term(2), LogIndex(0), LogIndex(0), 0}));
+  EXPECT_TRUE(refused(Truncated{Term(2), LogIndex(8), LogIndex(5), 0})) << "it is not committed";
+  EXPECT_FALSE(refused(Truncated{Term(2), LogIndex(7), LogIndex(5), 0}));
   AppendEntriesReply promise{Term(9), true, true, LogIndex(5), LogIndex(5), {}, {}, 0};
   promise.promised_us = 300'000;
   EXPECT_TRUE(refused(promise)) << "a promise from no time on";
   promise.sent_at = 77;
   EXPECT_FALSE(refused(promise));
+  promise.conflict_index = LogIndex(3);
+  EXPECT_TRUE(refused(promise)) << "agreement and conflict";
+  promise.conflict_index = LogIndex();
+  promise.match_index = LogIndex(6);
+  EXPECT_TRUE(refused(promise)) << "more than was asked about";
+  promise.match_index = LogIndex(5);
   promise.voting = false;
   EXPECT_TRUE(refused(promise)) << "a promise that is worth nothing";
   EXPECT_TRUE(refused(ReadIndex{0, 9}));
   EXPECT_TRUE(refused(ReadIndex{3, 0}));
   EXPECT_TRUE(refused(ReadIndexReply{3, 0, LogIndex(1)}));
   EXPECT_TRUE(refused(ReadIndexReply{3, 9, LogIndex(kLogSlotMax + 1)}));
+  EXPECT_TRUE(refused(AppendEntriesReply{Term(9), false, true, LogIndex(5), LogIndex(1), {}, {}}))
+      << "a conflict that has something";
+  AppendEntries floor = append(4, 5, 2, {}, 3);
+  floor.floor = LogIndex(4);
+  EXPECT_TRUE(refused(floor)) << "all have what is not committed";
   EXPECT_FALSE(refused(append(4, 5, 2, entries(6, {2}))));
+}
+
+// What lies beyond is closer to 2^64 than any log or term comes.
+TEST(Codec, TermsAndIndexesAreBounded) {
+  const auto refused = [](const auto& message) {
+    auto heard = message;
+    return !decode(AlignedBytes(bytes_of_message(message)).bytes(), 3, heard);
+  };
+  for (const std::uint64_t beyond : {kTermMax + 1, ~std::uint64_t{0}}) {
+    const LogIndex far(beyond);
+    const Term late(beyond);
+    EXPECT_TRUE(refused(RequestVote{late, {}, {}, false, false}));
+    EXPECT_TRUE(refused(RequestVote{Term(2), far, Term(1), false, false}));
+    EXPECT_TRUE(refused(RequestVote{Term(2), {}, {}, false, false, 1, late}));
+    EXPECT_TRUE(refused(RequestVoteReply{late, true, false}));
+    EXPECT_TRUE(refused(RequestVoteReply{Term(2), true, false, 1, late}));
+    EXPECT_TRUE(refused(append(beyond, 0, 0)));
+    EXPECT_TRUE(refused(append(2, beyond, 1)));
+    EXPECT_TRUE(refused(append(2, 1, 1, {}, beyond)));
+    EXPECT_TRUE(refused(AppendEntriesReply{late, true, true, {}, {}, {}, {}}));
+    EXPECT_TRUE(refused(AppendEntriesReply{Term(2), true, true, far, {}, {}, {}}));
+    EXPECT_TRUE(refused(AppendEntriesReply{Term(2), false, true, {}, {}, {}, far}));
+    EXPECT_TRUE(refused(Truncated{late, LogIndex(1), LogIndex(1), 0}));
+    EXPECT_TRUE(refused(Truncated{Term(2), far, far, 0}));
+    EXPECT_TRUE(refused(TimeoutNow{late}));
+    EXPECT_TRUE(refused(Hello{late, 1, Term(1)}));
+    EXPECT_TRUE(refused(Hello{Term(1), 1, late}));
+    EXPECT_TRUE(refused(Forgot{late}));
+    EXPECT_TRUE(refused(HardState{late, {}}));
+  }
 }
 
 TEST(Receive, CountsWhatItDoesNotUnderstand) {

@@ -69,8 +69,7 @@ TEST(PaperFigure8, TheEntryCanStillBeOverwritten) {
 TEST(Commit, ARefusalSaysNothingAboutWhatAFollowerHas) {
   Subject a(config(kA, 3), disk_of({1, 1, 1}, 1));
   a.lead();
-  AppendEntriesReply refusal{Term(2),     false,  true,        LogIndex(3),
-                             LogIndex(4), Term(), LogIndex(2), 0};
+  AppendEntriesReply refusal{Term(2), false, true, LogIndex(3), {}, Term(), LogIndex(2), 0};
 
   a.deliver(kB, refusal);
 
@@ -91,6 +90,8 @@ TEST(Commit, WhoSaysToHaveMoreThanThereIsIsNotBelieved) {
   a.lead();
   a.acknowledge(kB, 50);
   EXPECT_EQ(a.commit(), 0u);
+  EXPECT_EQ(a.core.peer(kB).match_index, LogIndex(0));
+  EXPECT_EQ(a.count(Count::kNeverAsked), 1u);
 }
 
 TEST(Commit, IsToldAtOnceThoughThereIsNothingElseToSay) {
@@ -130,6 +131,20 @@ TEST(Replication, KeepsWithinItsWindow) {
   EXPECT_FALSE(Subject::has<AppendEntries>(a.effects));
   a.acknowledge(kB, 100);
   EXPECT_TRUE(Subject::has<AppendEntries>(a.effects));
+}
+
+TEST(Replication, SmallEntriesFillTheWindowToo) {
+  PeerProgress peer;
+  peer.begin(LogIndex(1), 0);
+  const LogIndex half(PeerProgress::kInFlightEntriesMax / 2);
+  const LogIndex full(PeerProgress::kInFlightEntriesMax);
+
+  peer.sent(half, 8, 0);
+  EXPECT_TRUE(peer.may_stream());
+  peer.sent(full, 8, 0);
+  EXPECT_FALSE(peer.may_stream());
+  peer.matches(half);
+  EXPECT_TRUE(peer.may_stream());
 }
 
 }  // namespace

@@ -316,6 +316,39 @@ TEST(Timeouts, FollowWhatIsMeasured) {
   EXPECT_EQ(b.count(Count::kTimeoutsRaised), 1u);
 }
 
+AppendEntriesReply answer_to(const Subject& leader, Tick sent_at) {
+  AppendEntriesReply reply;
+  reply.term = leader.core.current_term();
+  reply.success = true;
+  reply.sent_at = sent_at;
+  return reply;
+}
+
+// What stands in line behind a bulk transfer says how much that is, and not how far away one is.
+TEST(Timeouts, FollowNoAnswerToWhatStoodInLine) {
+  Subject a(config(kA, 3), disk_of(Terms(5'000, 1), 1));
+  a.lead();
+  a.advance(100'000);
+  a.deliver(kB, answer_to(a, a.now - 10'000));
+  a.deliver(kC, answer_to(a, a.now - 10'000));
+  a.deliver(kB, AppendEntriesReply{Term(2), false, true, LogIndex(5'000), {}, {}, LogIndex(1), 0});
+  ASSERT_GT(a.effects.bytes(), PeerProgress::kBulkBytes);
+  const Tick sent_at = a.now;
+  a.advance(200'000);
+
+  for (int i = 0; i < 30; ++i) a.deliver(kB, answer_to(a, sent_at));
+  EXPECT_EQ(a.core.patience_us(), CoreConfig{}.election_us);
+
+  a.acknowledge(kB, 5'001);
+  const Tick alone = a.now;
+  a.advance(200'000);
+  for (int i = 0; i < 30; ++i) a.deliver(kB, answer_to(a, alone));
+  EXPECT_EQ(a.core.patience_us(), CoreConfig{}.election_us) << "sent before the line was empty";
+  a.advance(200'000);
+  for (int i = 0; i < 30; ++i) a.deliver(kB, answer_to(a, a.now - 200'000 + 1));
+  EXPECT_GT(a.core.patience_us(), 2 * CoreConfig{}.election_us);
+}
+
 TEST(Timeouts, ElectionsInVainComeEverMoreRarely) {
   Subject a(kA, 3);
   Tick last = 0;

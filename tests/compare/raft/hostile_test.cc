@@ -65,7 +65,7 @@ class Storm {
     message.prev_log_index = index();
     message.prev_log_term = term_of(message.prev_log_index, message.term);
     message.leader_commit = index();
-    message.floor = index();
+    message.floor = LogIndex(below(message.leader_commit.value() + 1));
     message.answer = below(2) == 0;
     message.round_trip_us = static_cast<std::uint32_t>(below(2) * below(1'000'000));
     Terms terms;
@@ -83,6 +83,25 @@ class Storm {
     return message;
   }
 
+  AppendEntriesReply append_entries_reply() {
+    AppendEntriesReply message;
+    message.term = term();
+    message.success = below(2) == 0;
+    message.voting = below(8) != 0;
+    message.prev_log_index = index();
+    message.sent_at = below(3);
+    if (message.success) {
+      message.match_index = LogIndex(below(message.prev_log_index.value() + 1));
+    } else {
+      message.conflict_index = index();
+    }
+    return message;
+  }
+  Truncated truncated() {
+    const LogIndex committed = index();
+    return {term(), LogIndex(1 + below(committed.value() + 2)), committed, 0};
+  }
+
   void step() {
     switch (below(23)) {
       case 0:
@@ -93,10 +112,7 @@ class Storm {
         return;
       case 4:
       case 5:
-        subject_.deliver(
-            peer(),
-            AppendEntriesReply{
-                term(), below(2) == 0, below(8) != 0, index(), index(), {}, index(), below(3)});
+        subject_.deliver(peer(), append_entries_reply());
         return;
       case 6: {
         const Term asked = term();
@@ -110,7 +126,7 @@ class Storm {
         subject_.deliver(peer(), RequestVoteReply{term(), below(4) != 0, below(2) == 0});
         return;
       case 9:
-        subject_.deliver(peer(), Truncated{term(), index().next(), index(), 0});
+        subject_.deliver(peer(), truncated());
         return;
       case 10:
         subject_.deliver(peer(), TimeoutNow{term()});
@@ -220,7 +236,8 @@ TEST(Hostile, WhateverIsSaidTheCoreGoesOnAndTakesNothingBack) {
       Count::kElectionsWon,     Count::kSteppedDown,       Count::kEntriesOverwritten,
       Count::kCommittedEntries, Count::kContradictsCommit, Count::kSecondLeader,
       Count::kImagesInstalled,  Count::kDroppedEntries,    Count::kTruncatedSent,
-      Count::kForwardsTaken,    Count::kMembersAppended,   Count::kMemberChangesRefused};
+      Count::kForwardsTaken,    Count::kMembersAppended,   Count::kMemberChangesRefused,
+      Count::kNeverAsked,       Count::kContradictsLog,    Count::kImpossibleMembers};
   std::map<Count, std::uint64_t> reached;
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -122,6 +122,49 @@ TEST(Truncation, WhatIsOnDiskOnlyIsReadBackForALaggard) {
   EXPECT_EQ(a.count(Count::kReadBack), 2u);
 }
 
+// A leader that reads for long is not heard meanwhile, and hears nobody.
+TEST(Truncation, WhatMustBeReadBackIsSentInPortionsOfATurnEach) {
+  constexpr std::uint64_t kOnDisk = 2'000;
+  constexpr std::uint64_t kPortion = 512;
+  Subject a(config(kA, 3), disk_of(Terms(kOnDisk, 1), 1), coded(covers(kOnDisk - 10, 1)));
+  a.lead();
+  a.acknowledge(kC, kOnDisk + 1);
+  a.deliver(kB,
+            AppendEntriesReply{Term(2), false, true, LogIndex(kOnDisk), {}, {}, LogIndex(1), 0});
+
+  EXPECT_EQ(a.count(Count::kReadBack), kPortion);
+  EXPECT_EQ(only<AppendEntries>(a).prev_log_index, LogIndex(0));
+  for (std::uint64_t sent = kPortion; sent < kOnDisk - 10; sent += kPortion) {
+    EXPECT_EQ(a.core.next_deadline(), 0u) << "it goes on in the next turn";
+    const std::uint64_t before = a.count(Count::kReadBack);
+    a.advance(1'000);
+    EXPECT_LE(a.count(Count::kReadBack) - before, kPortion);
+    EXPECT_EQ(only<AppendEntries>(a).prev_log_index, LogIndex(sent));
+  }
+
+  EXPECT_EQ(a.count(Count::kReadBack), kOnDisk - 10) << "each once";
+  EXPECT_GT(a.core.next_deadline(), a.now) << "and then there is nothing more to send";
+}
+
+TEST(ImageWish, ComesSoonerFromWhoHasExecutedNothing) {
+  CoreConfig far = config(kB, 3);
+  far.image_lag_instances = 1'600;
+  Subject b(far);
+  b.deliver(kA, append(1, 0, 0, {}, 99));
+  EXPECT_FALSE(b.effects.image_wish);
+  b.deliver(kA, append(1, 0, 0, {}, 100));
+  ASSERT_TRUE(b.effects.image_wish);
+  EXPECT_EQ(b.effects.image_wish->bytes_max, 100u * 256) << "a larger one is not worth it";
+
+  Subject c(far);
+  c.deliver(kA, append(1, 0, 0, entries(1, {1}), 1));
+  c.apply();
+  c.deliver(kA, append(1, 1, 1, {}, 1'600));
+  EXPECT_FALSE(c.effects.image_wish);
+  c.deliver(kA, append(1, 1, 1, {}, 1'601));
+  EXPECT_TRUE(c.effects.image_wish);
+}
+
 TEST(Truncated, MakesAFollowerWishForTheLeadersImage) {
   Subject b(kB, 3);
   b.deliver(kA, append(1, 0, 0));

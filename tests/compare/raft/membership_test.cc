@@ -429,6 +429,32 @@ TEST(Spare, IsGivenTheLogAndForwardsButNeverStands) {
   EXPECT_EQ(d.commit(), 1u);
 }
 
+TEST(Spare, NobodyWaitsLongerForALeaderBecauseOfItNorOfALearner) {
+  Led a;
+  const auto answers_late = [&](ReplicaId from) {
+    AppendEntriesReply reply;
+    reply.term = a.core.current_term();
+    reply.success = true;
+    a.advance(200'000);
+    for (int i = 0; i < 30; ++i) {
+      reply.sent_at = a.now - 200'000;
+      a.deliver(from, reply);
+    }
+  };
+  has_all(a, set_of(kB, kC));
+  answers_late(kSpare);
+  has_all(a, set_of(kB, kC));
+  EXPECT_EQ(a.core.patience_us(), CoreConfig{}.election_us);
+
+  ASSERT_TRUE(change(a, MemberChange::kAdd, kSpare));
+  has_all(a, set_of(kB, kC));
+  ASSERT_EQ(members_of(a).learners, set_of(kSpare));
+  answers_late(kSpare);
+  EXPECT_EQ(a.core.patience_us(), CoreConfig{}.election_us);
+  answers_late(kB);
+  EXPECT_GT(a.core.patience_us(), 2 * CoreConfig{}.election_us);
+}
+
 TEST(Spare, NobodyWaitsForItBeforeWhatAllHaveIsDropped) {
   Led a;
   a.propose(1);

@@ -2,6 +2,8 @@
 
 #include "epaxos/programs/watch.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include <gtest/gtest.h>
@@ -107,23 +109,32 @@ TEST(Watch, WhoWasNeverReachedIsToldWithItsAddressOnceAMinute) {
 TEST(Watch, AnElectionTimeThatIsTooShortForTheNetworkIsToldOnce) {
   Watch watch;
   NodeStatus status = quiet();
-  const auto raised = [&](std::uint64_t times) {
+  const auto takes = [&](std::uint64_t round_trip_us) {
     std::erase_if(status.counters, [](const CounterGroup& each) { return each.name == "core"; });
-    status.counters.push_back({"core",
-                               {{"timeouts_raised", times},
-                                {"round_trip_us", 120'000},
-                                {"election_timeout_us", 480'000}}});
+    status.counters.push_back(
+        {"core",
+         {{"timeouts_raised", 1},
+          {"round_trip_us", round_trip_us},
+          {"election_configured_us", 300'000},
+          {"election_timeout_us", std::max<std::uint64_t>(300'000, 4 * round_trip_us)}}});
   };
-  raised(0);
+  takes(10'568);
   EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
-  raised(1);
-  EXPECT_THAT(
-      texts(watch.look(status, 2 * kSecond)),
-      ElementsAre("timers.election_us is too short for this network, where an answer of a "
-                  "peer takes up to 120,000 us: an election waits for 480,000 us now; raise "
-                  "it in the cluster file"));
-  raised(2);
+  takes(157'069);
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)), IsEmpty());
+  takes(10'568);
+  EXPECT_THAT(texts(watch.look(status, 5 * kSecond)), IsEmpty()) << "it was so for a moment";
+  takes(121'000);
+  EXPECT_THAT(texts(watch.look(status, 6 * kSecond)), IsEmpty());
+  EXPECT_THAT(texts(watch.look(status, 8 * kSecond)),
+              ElementsAre("timers.election_us = 300,000 is too short for this network: an answer "
+                          "of a peer takes up to 121,000 us, and an election waits for 484,000 us "
+                          "therefore; set it to 490,000 or more in the cluster file"));
+  takes(10'568);
+  EXPECT_THAT(texts(watch.look(status, 9 * kSecond)), IsEmpty());
+  takes(121'000);
   EXPECT_THAT(texts(watch.look(status, 200 * kSecond)), IsEmpty());
+  EXPECT_THAT(texts(watch.look(status, 210 * kSecond)), IsEmpty());
 }
 
 TEST(Watch, WhoLeadsIsToldWhenItChangesAndNotWhenNobodyDoesForAWhile) {

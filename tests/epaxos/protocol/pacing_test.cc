@@ -35,6 +35,28 @@ TEST(HotKey, WhoHasWaitedGoesBeforeWhoComesLater) {
   EXPECT_EQ(proposed(a.end_turn()), (std::vector<std::uint64_t>{200}));
 }
 
+// Reads of a key wait for none of its reads, so that there may always be a younger one under way
+// when a write could go at last.
+TEST(HotKey, AWriteIsNotKeptAwayForEverByReadsThatComeLater) {
+  Subject a(kA, 3);
+  a.propose({read("x", 1)});
+  a.durable();
+  a.deliver(kB, PreAccept{id(kB, 1), {0, 0, 0}, kBlock});
+  a.propose({write("x", 100)});
+  ASSERT_EQ(a.count(Count::kDelayedOnHotKey), 1u);
+  for (std::uint64_t slot = 1; slot <= 10; ++slot) {
+    EXPECT_EQ(proposed(a.propose({read("x", 100 + slot)})), (std::vector{100 + slot}));
+    a.durable();
+    a.deliver(kB, Commit{id(kA, slot), CommitKind::kInitial, {}, {}});
+    const Effects& effects = a.end_turn();
+    if (!any<PreAccept>(effects)) continue;
+    EXPECT_EQ(proposed(effects), (std::vector<std::uint64_t>{100}));
+    EXPECT_GT(a.count(Count::kDelayedOnHotKey), 1u) << "it did wait for its turn";
+    return;
+  }
+  ADD_FAILURE() << "the write still waits";
+}
+
 /// Writes of this many keys from `first` on, and of one that all share.
 Footprint many_keys(std::uint64_t first, std::uint64_t count) {
   std::vector<Access> accesses{Access::write(std::uint64_t{1} << 40)};

@@ -51,7 +51,9 @@ TEST(Mutants, EachIsStillNoticedByItsCheckerAndTheSeedHoldsWithoutIt) {
     EXPECT_TRUE(std::ranges::any_of(violations, [&](const sim::Violation& violation) {
       return violation.checker == row.checker;
     })) << (violations.empty() ? "nothing was noticed" : violations.front().checker);
-    EXPECT_TRUE(run(Mutant::kNone, *row.seed).empty());
+    for (const sim::Violation& violation : run(Mutant::kNone, *row.seed)) {
+      ADD_FAILURE() << "without the bug: " << violation.checker << ": " << violation.what;
+    }
   }
 }
 

@@ -1,0 +1,30 @@
+#pragma once
+
+// A span of time on the command line of `wan`.
+
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "deps/types/ids.h"
+#include "epaxos/programs/duration.h"
+
+namespace epaxos::bench {
+
+/// Accepts what duration_from() does, within these limits, and leaves microseconds.
+inline CLI::Validator duration(Tick least_us, Tick most_us, const std::string& sentence) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        if (text == "0" && least_us == 0) return std::string();
+        const Result<Tick> us = duration_from(text);
+        if (!us) return us.error().message;
+        if (*us < least_us || *us > most_us) {
+          return "\"" + text + "\" is not accepted: " + sentence;
+        }
+        text = std::to_string(*us);
+        return std::string();
+      },
+      "");
+}
+
+}  // namespace epaxos::bench

@@ -1,0 +1,136 @@
+// `epaxos-bench wan-merge`: the command line.
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <tuple>
+
+#include <CLI/CLI.hpp>
+
+#include "bench/report/arguments.h"
+#include "bench/report/result_file.h"
+#include "bench/subcommands.h"
+#include "bench/wan/gate_argument.h"
+#include "bench/wan/report_directory.h"
+#include "bench/wan/site_merge.h"
+#include "bench/wan/timeline_report.h"
+#include "bench/wan/wan_report.h"
+#include "epaxos/programs/every_program.h"
+
+namespace epaxos::bench {
+namespace {
+
+struct MergeCommand {
+  std::vector<std::string> paths;
+  MergeOptions merge;
+  std::vector<std::string> gates;
+  std::string csv;
+  std::string json;
+  std::string series;
+  std::string out;
+  std::string measured_topology;
+};
+
+Result<SiteFile> site_file_at(const std::string& path) {
+  std::error_code ignored;
+  const bool is_file = !std::filesystem::is_directory(path, ignored);
+  std::ifstream file(path);
+  if (!is_file || !file) {
+    return fail(ErrorCode::kIo, path + " cannot be read. Name the files of all sites.");
+  }
+  auto result = read_site_result(std::string{std::istreambuf_iterator<char>(file), {}});
+  if (result) return SiteFile{path, *std::move(result)};
+  return fail(ErrorCode::kInvalidArgument,
+              path + " " + result.error().message +
+                  ". Write one with: epaxos-bench client --site NAME --out " + path);
+}
+
+Result<Merged> merged_from(const MergeCommand& command) {
+  std::vector<SiteFile> files;
+  for (const std::string& path : command.paths) {
+    Result<SiteFile> file = site_file_at(path);
+    if (!file) return fail(file.error());
+    files.push_back(*std::move(file));
+  }
+  return merge_sites(std::move(files), command.merge);
+}
+
+int run(const MergeCommand& command) {
+  Result<Merged> merged = merged_from(command);
+  if (!merged) return complain("wan-merge", merged.error().message);
+  for (const std::string& text : command.gates) merged->options.gates.push_back(*Gate::parse(text));
+  const WanOptions& options = merged->options;
+  const WanResult& result = merged->result;
+  for (const auto& [option, path, text] :
+       {std::tuple("--csv", command.csv, to_csv(options, result)),
+        {"--json", command.json, to_json(options, result)},
+        {"--series", command.series, to_series(merged->plan, result)},
+        {"--write-topology", command.measured_topology, to_toml(result.placement.topology())}}) {
+    ResultFile file(option);
+    const auto opened = file.open(path);
+    if (!opened) return complain("wan-merge", opened.error().message);
+    if (const auto written = file.write(text); !written) {
+      return complain("wan-merge", written.error().message);
+    }
+  }
+  ReportDirectory report;
+  if (const auto opened = report.open(command.out); !opened) {
+    return complain("wan-merge", opened.error().message);
+  }
+  std::fputs(to_text(options, result).c_str(), stdout);
+  std::fflush(stdout);
+  for (const std::string& sentence : merged->remarks) complain("wan-merge", sentence);
+  const Result<std::string> missing = report.write(options, merged->plan, result);
+  if (!missing) return complain("wan-merge", missing.error().message);
+  if (!missing->empty()) complain("wan-merge", *missing);
+  const std::vector<std::string> broken = broken_gates(options, result);
+  for (const std::string& sentence : broken) complain("wan-merge", sentence);
+  return broken.empty() ? 0 : kGateBroken;
+}
+
+constexpr const char* kMergeFooter = R"(
+Files are those that epaxos-bench client --site has written on the machines of one experiment. They
+have to agree in everything but the site. Histograms are added; the slow path is that of the site's
+replica in the measured time, whoever's commands they were. docs/wan.md 8 has the steps.
+
+Without --topology, bounds come from the round trips that the clients have measured before the load;
+where the cluster file has an emulated network, from that.
+
+Exit status: 0 all went well, 1 the files do not belong together or something cannot be read or
+written, 3 what was asserted does not hold.)";
+
+}  // namespace
+
+void add_wan_merge(CLI::App& app, int& status) {
+  auto command = std::make_shared<MergeCommand>();
+  auto* const sub = app.add_subcommand("wan-merge", "Results of several sites as one of wan");
+  sub->add_option("FILES", command->paths, "Files that client --site wrote, of all sites")
+      ->required()
+      ->check(refuse_empty);
+  auto* const topology =
+      sub->add_option("--topology", command->merge.topology,
+                      "Where the sites are, a file or a name as for wan; else as measured")
+          ->check(refuse_empty);
+  sub->add_flag("--add-clients", command->merge.add_clients,
+                "Several files may be of one site: their clients add up");
+  sub->add_flag("--by-protocol", command->merge.by_protocol,
+                "Files of several protocols, each at the same sites");
+  sub->add_option("--assert", command->gates, "What every site must hold, as 'p50<=1.1*bound+2ms'")
+      ->check(gate_argument());
+  sub->add_option("--csv", command->csv, "A file for the figures as CSV")->check(refuse_empty);
+  sub->add_option("--json", command->json, "A file for everything as JSON")->check(refuse_empty);
+  sub->add_option("--series", command->series, "A file for commands and latency second by second")
+      ->check(refuse_empty);
+  sub->add_option("--out", command->out, "A directory for a report with figures")
+      ->check(refuse_empty);
+  sub->add_option("--write-topology", command->measured_topology,
+                  "A file for the measured topology, for --topology here and elsewhere")
+      ->check(refuse_empty)
+      ->excludes(topology);
+  sub->footer(kMergeFooter);
+  sub->callback([command, &status] { status = run(*command); });
+}
+
+}  // namespace epaxos::bench
