@@ -108,12 +108,19 @@ BundleReader::BundleReader(const BundleIdentity& identity, int replica_count)
 std::optional<Refusal> BundleReader::open(Bytes bundle) {
   rest_ = {};
   header_ = {};
+  stranger_.reset();
   // Sizes come before the copy: nobody makes this replica copy more than it would accept.
   if (bundle.size() > kBundleBytesMax) return Refusal::kTooLarge;
   if (bundle.size() < kBundleHeaderBytes) return Refusal::kTooShort;
   const std::span<std::byte> copy = buffer_.assign(bundle);
-  const auto refusal = unseal(copy, kBundleMagic, identity_.cluster, kBundleBytesMax);
-  return refusal ? refusal : accept(copy);
+  auto refusal = unseal(copy, kBundleMagic, identity_.cluster, kBundleBytesMax);
+  if (!refusal) refusal = accept(copy);
+  if (refusal == Refusal::kWrongCluster || refusal == Refusal::kWrongConfiguration) {
+    const auto preamble = read_at<Preamble>(copy, sizeof(Envelope));
+    const bool is_peer = preamble.from < replica_count_ && preamble.from != identity_.self.value();
+    if (is_peer && preamble.to == identity_.self.value()) stranger_ = ReplicaId(preamble.from);
+  }
+  return refusal;
 }
 
 std::optional<Refusal> BundleReader::accept(Bytes bundle) {

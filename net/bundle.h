@@ -84,6 +84,10 @@ class BundleReader {
   /// Takes a copy of a bundle, of any alignment, or says why it is refused. What was there is gone.
   std::optional<Refusal> open(Bytes bundle);
 
+  /// After open() has refused a bundle of another cluster or configuration that was meant for this
+  /// replica: who sent it, by its own word. Else nobody.
+  [[nodiscard]] std::optional<ReplicaId> stranger() const { return stranger_; }
+
   /// Precondition: open() accepted.
   [[nodiscard]] const BundleHeader& header() const { return header_; }
 
@@ -97,6 +101,7 @@ class BundleReader {
   int replica_count_;
   AlignedBuffer buffer_;
   BundleHeader header_;
+  std::optional<ReplicaId> stranger_;
   Bytes rest_;  // The frames that next() has not given yet.
 };
 

@@ -6,8 +6,9 @@
 //
 // Another replica is tried when that cannot do harm: the request has certainly not left, or was
 // refused before it was proposed, or only reads; or it is in a session, so that replicas recognise
-// it (ClientOptions::exactly_once). Otherwise a broken connection or a passed timeout ends the
-// request as unknown.
+// it (ClientOptions::exactly_once). Those that have not answered yet are waited for when one stops,
+// or may not propose. Otherwise a broken connection or a passed timeout ends the request as
+// unknown.
 
 #include <cstdint>
 #include <functional>

@@ -51,6 +51,13 @@ struct Client::Impl {
     kSent,    ///< Left for Request::replica.
   };
 
+  /// What a replica said that cannot take a request, which another one may.
+  struct PassingRefusal {
+    ReplicaId replica;
+    ErrorCode code = ErrorCode::kUnavailable;
+    std::string reason;
+  };
+
   struct Request {
     Stage stage = Stage::kFree;
     std::uint32_t generation = 0;
@@ -61,6 +68,7 @@ struct Client::Impl {
     std::uint16_t tried = 0;  // One bit a replica that it was sent to.
     int unanswered = 0;       // Times that it was sent and not refused.
     std::optional<ReplicaId> replica;
+    std::optional<PassingRefusal> refusal;  // While somebody is waited for who has not had it.
 
     // Of those that take effect once.
     bool wants_session = false;  // It gets a number in a session of this client.
@@ -122,6 +130,7 @@ struct Client::Impl {
   void send_to(ReplicaId to, std::span<const std::uint32_t> slots);
   bool send_batch(Replica& replica, std::span<const ClientRequest> batch);
   std::optional<ReplicaId> target_of(const Request& request) const;
+  std::optional<ReplicaId> nearest_untried(const Request& request) const;
   ClientRequest on_the_wire(std::uint32_t slot) const;
   void ping_those_due();
 
@@ -138,7 +147,7 @@ struct Client::Impl {
   bool waits_for_session(const Request& request) const;
   void forget_session(std::uint64_t id);
   void close_sessions();
-  bool someone_is_untried(const Request& request) const;
+  bool someone_is_untried(const Request& request) const { return !!nearest_untried(request); }
   void repeat(std::uint32_t slot);
   void repeat_if_slow(std::uint32_t slot);
   void take_in_session(ReplicaId from, std::uint32_t slot, const ClientReply& reply);
@@ -150,6 +159,7 @@ struct Client::Impl {
   void sweep();
   void lost(ReplicaId replica, std::string_view why);
   bool retry_elsewhere(std::uint32_t slot);
+  bool wait_for_another(std::uint32_t slot, ReplicaId from, const ClientOutcome& refusal);
   void finish(std::uint32_t slot, const ClientOutcome& outcome);
   void give_up(std::uint32_t slot, std::string_view why);
   bool hopeless(const Request& request) const;

@@ -68,12 +68,9 @@ void Client::Impl::take(ReplicaId from, const ClientReply& reply) {
   }
   const bool rejected = reply.kind == OutcomeKind::kRejected;
   if (rejected) --requests[slot].unanswered;
-  const bool elsewhere =
-      rejected && (reply.code == ErrorCode::kStopped || reply.code == ErrorCode::kNotVoting ||
-                   reply.code == ErrorCode::kOutOfSpace);
-  if (elsewhere && retry_elsewhere(slot)) return;
-
-  finish(slot, outcome_of(reply));
+  const ClientOutcome outcome = outcome_of(reply);
+  if (rejected && wait_for_another(slot, from, outcome)) return;
+  finish(slot, outcome);
 }
 
 /// Puts a request back into the queue when another replica may answer it. Whether that is harmless
@@ -82,6 +79,25 @@ bool Client::Impl::retry_elsewhere(std::uint32_t slot) {
   Request& request = requests[slot];
   if (request.options.replica) return false;
   if (!someone_is_untried(request)) return false;
+  request.stage = Stage::kQueued;
+  queued.push_back(token_of(slot));
+  ++counters.retried_elsewhere;
+  return true;
+}
+
+/// The same for a request that `from` cannot take, and has not proposed. Who has not answered yet
+/// may have only just been connected to, so there is time until the deadline.
+bool Client::Impl::wait_for_another(std::uint32_t slot, ReplicaId from,
+                                    const ClientOutcome& refusal) {
+  Request& request = requests[slot];
+  const bool elsewhere = refusal.code == ErrorCode::kStopped ||
+                         refusal.code == ErrorCode::kNotVoting ||
+                         refusal.code == ErrorCode::kOutOfSpace;
+  if (!elsewhere) return false;
+  const bool all_tried = request.tried == (1U << replicas.size()) - 1;
+  if (request.options.replica || all_tried) return false;
+  request.refusal = {from, refusal.code, std::string(refusal.reason)};
+  if (request.stage == Stage::kQueued) return true;
   request.stage = Stage::kQueued;
   queued.push_back(token_of(slot));
   ++counters.retried_elsewhere;
@@ -137,7 +153,11 @@ void Client::Impl::notice_broken_connections() {
 
 void Client::Impl::lost(ReplicaId replica, std::string_view why) {
   for (std::uint32_t slot = 0; slot < requests.size(); ++slot) {
-    const Request& request = requests[slot];
+    Request& request = requests[slot];
+    if (request.stage == Stage::kQueued && request.refusal) {
+      // What it refused it may take in its next life.
+      request.tried = static_cast<std::uint16_t>(request.tried & ~(1U << replica.value()));
+    }
     if (request.stage != Stage::kSent || request.replica != replica) continue;
     if (request.repeatable() && retry_elsewhere(slot)) continue;
     if (request.exactly_once() && !request.internal) {
@@ -165,7 +185,7 @@ std::string Client::Impl::why_no_session() const {
     return "Replica " + std::to_string(i) + " at " + replicas[i].address + " answered: " + said +
            (said.ends_with('.') ? "" : ".");
   }
-  return "Sessions and commands need more than half of the replicas. Check that they run, and try "
+  return "Sessions and commands need more than half of the members. Check that they run, and try "
          "again.";
 }
 
@@ -178,6 +198,17 @@ void Client::Impl::give_up(std::uint32_t slot, std::string_view why) {
   if (request.unanswered == 0) {
     const auto& only = request.options.replica;
     outcome.kind = OutcomeKind::kRejected;
+    if (request.refusal) {
+      outcome.code = request.refusal->code;
+      reason = request.refusal->reason;
+      reason += reason.ends_with('.') ? "" : ".";
+      reason += " No other replica took the request within " +
+                milliseconds(now - request.submitted) +
+                ", and it was not executed. Check that the others run.";
+      outcome.reason = reason;
+      requests[slot].replica = request.refusal->replica;
+      return finish(slot, outcome);
+    }
     if (waits_for_session(request)) {
       reason = "No session could be opened within " + milliseconds(now - request.submitted) +
                ", so the request was not sent, and it was not executed. " + why_no_session();

@@ -13,12 +13,17 @@ std::optional<ReplicaId> Client::Impl::target_of(const Request& request) const {
     return answers ? request.options.replica : std::nullopt;
   }
   if (request.tried == 0) return nearest();
+  const auto untried = nearest_untried(request);
+  return untried || request.refusal ? untried : nearest();
+}
+
+std::optional<ReplicaId> Client::Impl::nearest_untried(const Request& request) const {
   std::optional<ReplicaId> best;
   for (std::uint16_t i = 0; i < replicas.size(); ++i) {
     if (replicas[i].round_trip == kNever || (request.tried >> i & 1) != 0) continue;
     if (!best || replicas[i].round_trip < at(*best).round_trip) best = ReplicaId(i);
   }
-  return best ? best : nearest();
+  return best;
 }
 
 void Client::Impl::send_queued() {

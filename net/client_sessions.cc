@@ -97,6 +97,8 @@ void Client::Impl::on_opened(ReplicaId at_replica, std::uint64_t id, const Clien
     if (target && target != at_replica) continue;
     request.tried = static_cast<std::uint16_t>(request.tried | 1U << at_replica.value());
     if (!request.options.replica && someone_is_untried(request)) continue;
+    const bool certain = outcome.kind == OutcomeKind::kRejected;
+    if (certain && wait_for_another(slot, at_replica, outcome)) continue;
     request.tried = 0;
     // As long as there is time it is tried again.
     if (!outcome.answered || outcome.kind == OutcomeKind::kUnknown) continue;
@@ -137,18 +139,12 @@ void Client::Impl::close_sessions() {
 
 // --- Repeating ---------------------------------------------------------------------------------
 
-bool Client::Impl::someone_is_untried(const Request& request) const {
-  for (std::uint16_t i = 0; i < replicas.size(); ++i) {
-    if (replicas[i].round_trip != kNever && (request.tried >> i & 1) == 0) return true;
-  }
-  return false;
-}
-
 /// Puts a request that may be repeated back into the queue: for a replica that has not had it, else
 /// for any, after a pause.
 void Client::Impl::repeat(std::uint32_t slot) {
   Request& request = requests[slot];
   if (retry_elsewhere(slot)) return;
+  request.refusal.reset();
   request.tried = static_cast<std::uint16_t>(1U << request.replica->value());
   request.not_before = now + kPauseUs;
   request.stage = Stage::kQueued;
@@ -188,6 +184,7 @@ void Client::Impl::take_in_session(ReplicaId from, std::uint32_t slot, const Cli
   if (!request.internal && may_pass(reply)) {
     if (rejected && retry_elsewhere(slot)) return;
     if (request.unanswered > 0) return repeat(slot);
+    if (rejected && wait_for_another(slot, from, outcome)) return;
   }
   if (rejected && request.unanswered > 0) outcome.kind = OutcomeKind::kUnknown;
   finish(slot, outcome);

@@ -14,7 +14,8 @@ constexpr const char* kOtherUnderway =
     "this replica is deciding about other commands already, and there is one decision only; the "
     "command was not executed";
 constexpr const char* kOtherChosen =
-    "other commands were chosen, and there is one decision only; the command was not executed";
+    "other commands were chosen, perhaps the opening of a session, and there is one decision only; "
+    "the command was not executed";
 
 }  // namespace
 

@@ -281,7 +281,7 @@ Result<void> RaftCore::transfer_leadership(ReplicaId to, Effects& out) {
                 "The lead goes to another member of the group; " + to_string(to) + " is none.");
   }
   if (!peers_[to.value()].counts()) {
-    return fail(ErrorCode::kUnavailable, to_string(to) + " may not vote now, so it cannot lead.");
+    return fail(ErrorCode::kNotVoting, to_string(to) + " may not vote now, so it cannot lead.");
   }
   transfer_to_ = to;
   transfer_asked_ = false;

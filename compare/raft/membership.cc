@@ -160,12 +160,17 @@ Result<void> RaftCore::may_change(MemberChange change, ReplicaId replica, Tick n
     return fail(ErrorCode::kInvalidArgument,
                 who + " is the only member; without it nobody would be left. Add another first.");
   }
+  if (adds && !peers_[replica.value()].counts()) {
+    return fail(ErrorCode::kNotVoting,
+                "The disk of " + who +
+                    " has forgotten what it had promised, so it never votes again under this "
+                    "number; add another replica.");
+  }
   const ReplicaSet heard = answering(now, false);
   if (adds && !heard.contains(replica)) {
     return fail(ErrorCode::kUnavailable,
-                who +
-                    " does not answer, or its disk has forgotten what it had promised; start it, "
-                    "or add another replica.");
+                who + " does not answer " + to_string(self_) +
+                    ", which leads; start it, or check its peer address, and try again.");
   }
   Members next = latest;
   if (adds) {

@@ -252,7 +252,7 @@ class Core {
                                       Effects& /*out*/) {
     return fail(ErrorCode::kUnsupported,
                 "The members cannot change in this protocol: they are the replicas of the cluster "
-                "file. Of those that epaxosd runs, raft can change them.");
+                "file. In raft and raft-all they can.");
   }
 
   /// Cheap: it is asked about with every proposal.

@@ -46,12 +46,16 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-std::string text_of(const net::EmulatedNetwork& network) {
+/// Commented out when it is not `used`: the table is there for who wants to begin with it.
+std::string text_of(const net::EmulatedNetwork& network, bool used) {
   const auto milliseconds = [](Tick us) { return static_cast<double>(us) / 1000; };
+  const char* const mark = used ? "" : "# ";
   std::ostringstream out;
-  out << "\n# What replicas say to each other is slowed down, for experiments. The delays are from "
-         "the row's\n# replica to the column's.\n[emulation]\n"
-      << config::kOneWay << " = [";
+  out << "\n# What replicas say to each other is slowed down, for experiments; without the table "
+         "it "
+         "is not.\n"
+      << mark << "[emulation]\n# Milliseconds from the row's replica to the column's, a row each.\n"
+      << mark << config::kOneWay << " = [";
   for (std::size_t from = 0; from < network.one_way_us.size(); ++from) {
     out << (from == 0 ? "\n  [" : ",\n  [");
     for (std::size_t to = 0; to < network.one_way_us[from].size(); ++to) {
@@ -59,12 +63,15 @@ std::string text_of(const net::EmulatedNetwork& network) {
     }
     out << "]";
   }
-  out << "\n]\n"
-      << config::kJitter << " = " << milliseconds(network.all.jitter_us) << "\n"
-      << config::kLoss << " = " << network.all.loss * 100 << "\n"
-      << config::kLossDelay << " = " << milliseconds(network.all.loss_delay_us) << "\n"
-      << config::kBandwidth << " = " << static_cast<double>(network.all.bytes_per_second) * 8 / 1e6
-      << "\n";
+  out << (used ? "\n]\n" : "[0, 40, 85], [40, 0, 60], [85, 60, 0]]\n")
+      << "# Up to so many more; nothing overtakes.\n"
+      << mark << config::kJitter << " = " << milliseconds(network.all.jitter_us) << "\n"
+      << "# Messages that come later, by so many milliseconds, as after a loss.\n"
+      << mark << config::kLoss << " = " << network.all.loss * 100 << "\n"
+      << mark << config::kLossDelay << " = " << milliseconds(network.all.loss_delay_us) << "\n"
+      << "# Megabits a second of each directed link; 0: no limit.\n"
+      << mark << config::kBandwidth << " = "
+      << static_cast<double>(network.all.bytes_per_second) * 8 / 1e6 << "\n";
   return out.str();
 }
 
@@ -131,6 +138,31 @@ Result<void> ClusterConfig::complete() {
   return {};
 }
 
+Result<void> ClusterConfig::check_for(const Protocol& protocol) const {
+  if (const auto spare = spares().first(); spare && !protocol.changes_members) {
+    return fail(ErrorCode::kInvalidArgument,
+                "Replica " + std::to_string(spare->value()) +
+                    " has \"member = false\", but the members cannot change in protocol \"" +
+                    protocol.name +
+                    "\". Take that out of the cluster file, or choose a protocol in which they "
+                    "can: raft or raft-all.");
+  }
+  const Reads wished = reads.value_or(Reads::kLog);
+  if (wished != Reads::kLog && protocol.reads == Reads::kLog) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The cluster file wishes for reads = \"" + std::string(epaxos::to_string(wished)) +
+                    "\", which a protocol with a leader can do, and " + protocol.name +
+                    " has none. Remove the line, write reads = \"log\", or choose raft, raft-all, "
+                    "multipaxos or multipaxos-all.");
+  }
+  if (core.thrifty && !protocol.can_be_thrifty) {
+    return fail(ErrorCode::kInvalidArgument,
+                "The cluster file says thrifty = true, which only epaxos can be, and not " +
+                    protocol.name + ". Remove the line, or write thrifty = false.");
+  }
+  return {};
+}
+
 ReplicaSet ClusterConfig::spares() const {
   ReplicaSet spares;
   for (std::size_t i = 0; i < replicas.size(); ++i) {
@@ -174,13 +206,15 @@ std::string ClusterConfig::to_toml() const {
   }
   out << "# Wait out fast_wait_us even when a fast quorum has answered.\n"
       << config::kWaitForFastPath << " = " << (core.wait_for_fast_path ? "true" : "false") << "\n";
-  if (emulation) out << text_of(*emulation);
+  out << text_of(emulation.value_or(net::EmulatedNetwork{}), emulation.has_value());
+  out << "\n# peer: where replicas reach it; client: where clients do. site: a word for people.\n"
+         "# member = false: a spare, which joins the members by \"epaxosctl member add\" (raft, "
+         "raft-all).\n";
   for (const ReplicaSettings& replica : replicas) {
-    out << "\n[[replicas]]\npeer = " << quoted(replica.peer)
-        << "\nclient = " << quoted(replica.client) << "\nsite = " << quoted(replica.site) << "\n";
-    if (!replica.member) {
-      out << "# A spare: it joins the members by \"epaxosctl member add\".\nmember = false\n";
-    }
+    out << "[[replicas]]\npeer = " << quoted(replica.peer)
+        << "\nclient = " << quoted(replica.client) << "\nsite = " << quoted(replica.site)
+        << "\nmember = " << (replica.member ? "true" : "false") << "\n"
+        << (&replica == &replicas.back() ? "" : "\n");
   }
   return out.str();
 }

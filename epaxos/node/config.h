@@ -63,6 +63,9 @@ struct ClusterConfig {
   /// an id that is all zero, and the notes. Errors: invalid argument.
   Result<void> complete();
 
+  /// Whether the protocol can do what the configuration wishes for. Errors: invalid argument.
+  [[nodiscard]] Result<void> check_for(const Protocol& protocol) const;
+
   [[nodiscard]] int replica_count() const { return static_cast<int>(replicas.size()); }
   /// Those that say "member = false".
   [[nodiscard]] ReplicaSet spares() const;

@@ -32,6 +32,8 @@ struct Node::Parts {
   std::string client_address;
   std::uint64_t incarnation = 0;
   Tick started_at = 0;
+  std::unique_ptr<net::PeerPlane> peers;      // Until the loop has it.
+  std::unique_ptr<net::ClientPlane> clients;  // As above.
   std::unique_ptr<net::LinkTable> emulation;  // That the cluster asks for, if it does.
   std::unique_ptr<runtime::EventLoop> loop;
 
@@ -41,6 +43,7 @@ struct Node::Parts {
 
   Result<void> open(std::unique_ptr<StateMachine> machine);
   void give_up();
+  Result<void> open_addresses();
   Result<void> open_disk();
   Result<void> open_loop(std::unique_ptr<StateMachine> machine);
   [[nodiscard]] CoreConfig core_config() const;
@@ -52,17 +55,6 @@ struct Node::Parts {
 };
 
 namespace {
-
-Result<void> check_spares(const ClusterConfig& cluster, const Protocol& protocol) {
-  const auto spare = cluster.spares().first();
-  if (!spare || protocol.changes_members) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "Replica " + std::to_string(spare->value()) +
-                  " has \"member = false\", but the members cannot change in protocol \"" +
-                  protocol.name +
-                  "\". Take that out of the cluster file, or choose a protocol in which they can: "
-                  "raft.");
-}
 
 Result<void> check_config(NodeConfig& config) {
   if (Result<void> complete = config.cluster.complete(); !complete) return complete;
@@ -106,7 +98,17 @@ Result<void> Node::Parts::open(std::unique_ptr<StateMachine> machine) {
   auto opened = runtime::WakeUp::open();
   if (!opened) return fail(opened.error());
   wake_up = *std::move(opened);
+  // A directory belongs to whoever opens it first, for good: not to a start that fails at once
+  // because its port is in use. At a later start nobody is to reach this one while it reads.
+  const bool is_new =
+      config.data_directory.empty() || storage::DataDirectory::is_new(config.data_directory);
+  if (is_new) {
+    if (const Result<void> bound = open_addresses(); !bound) return bound;
+  }
   if (const Result<void> disk_opened = open_disk(); !disk_opened) return disk_opened;
+  if (!is_new) {
+    if (const Result<void> bound = open_addresses(); !bound) return bound;
+  }
   return open_loop(std::move(machine));
 }
 
@@ -187,30 +189,34 @@ runtime::EventLoopOptions Node::Parts::loop_options() {
   return options;
 }
 
-Result<void> Node::Parts::open_loop(std::unique_ptr<StateMachine> machine) {
+Result<void> Node::Parts::open_addresses() {
   net::PeerPlaneOptions peer_options;
   peer_options.self = config.self;
   peer_options.bind_address = config.peer_bind_address;
   for (const ReplicaSettings& replica : config.cluster.replicas) {
     peer_options.addresses.push_back(replica.peer);
   }
-  auto peers = net::PeerPlane::open(context, peer_options);
-  if (!peers) return fail(peers.error());
-  peer_address = (*peers)->bound_address();
-
-  runtime::EventLoopParts parts;
-  parts.peers = *std::move(peers);
+  auto opened = net::PeerPlane::open(context, peer_options);
+  if (!opened) return fail(opened.error());
+  peers = *std::move(opened);
+  peer_address = peers->bound_address();
   std::string address = config.client_bind_address;
   if (address.empty()) address = config.cluster.replicas[config.self.value()].client;
-  if (!address.empty()) {
-    net::ClientPlaneOptions client_options;
-    client_options.address = address;
-    client_options.cluster = config.cluster.id;
-    auto clients = net::ClientPlane::open(context, client_options);
-    if (!clients) return fail(clients.error());
-    client_address = (*clients)->bound_address();
-    parts.clients = *std::move(clients);
-  }
+  if (address.empty()) return {};
+  net::ClientPlaneOptions client_options;
+  client_options.address = address;
+  client_options.cluster = config.cluster.id;
+  auto served = net::ClientPlane::open(context, client_options);
+  if (!served) return fail(served.error());
+  clients = *std::move(served);
+  client_address = clients->bound_address();
+  return {};
+}
+
+Result<void> Node::Parts::open_loop(std::unique_ptr<StateMachine> machine) {
+  runtime::EventLoopParts parts;
+  parts.peers = std::move(peers);
+  parts.clients = std::move(clients);
   if (config.cluster.emulation) emulation = config.cluster.emulation->table();
   const net::LinkTable* const links = config.links != nullptr ? config.links : emulation.get();
   if (links != nullptr) {
@@ -231,20 +237,8 @@ Result<std::unique_ptr<Node>> Node::open(NodeConfig config, std::unique_ptr<Stat
   if (const Result<void> checked = check_config(config); !checked) return fail(checked.error());
   auto parts = std::make_unique<Parts>();
   parts->protocol = config.protocol.value_or(protocol::epaxos());
-  if (const Result<void> spares = check_spares(config.cluster, parts->protocol); !spares) {
-    return fail(spares.error());
-  }
-  const Reads reads = config.cluster.reads.value_or(Reads::kLog);
-  if (reads != Reads::kLog && parts->protocol.reads == Reads::kLog) {
-    return fail(ErrorCode::kInvalidArgument,
-                "The cluster file wishes for reads = \"" + std::string(to_string(reads)) +
-                    "\", which a protocol with a leader can do, and " + parts->protocol.name +
-                    " has none. Remove the line, or write reads = \"log\".");
-  }
-  if (config.cluster.core.thrifty && !parts->protocol.can_be_thrifty) {
-    return fail(ErrorCode::kInvalidArgument,
-                "The cluster file says thrifty = true, which only epaxos can be, and not " +
-                    parts->protocol.name + ". Remove the line, or write thrifty = false.");
+  if (const Result<void> suits = config.cluster.check_for(parts->protocol); !suits) {
+    return fail(suits.error());
   }
   parts->config = std::move(config);
   if (const Result<void> opened = parts->open(std::move(machine)); !opened) {

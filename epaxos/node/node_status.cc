@@ -164,12 +164,15 @@ MemoryStatus memory_status(const HeldMemory& held) {
   return out;
 }
 
-void describe_peers(net::PeerPlane& peers, const CoreStatus& core, NodeStatus& out) {
+void describe_peers(net::PeerPlane& peers, const runtime::HostStatus& host, NodeStatus& out) {
+  const CoreStatus& core = host.core;
   for (std::uint16_t r = 0; r < out.replica_count; ++r) {
     if (ReplicaId(r) == out.self) continue;
     const net::PeerCounters c = peers.counters(ReplicaId(r));
+    const bool is_stranger = host.strangers.contains(ReplicaId(r));
     out.peers.push_back({ReplicaId(r),
-                         peers.connected(ReplicaId(r)),
+                         peers.connected(ReplicaId(r)) && !is_stranger,
+                         is_stranger,
                          core.lacking.empty() ? 0 : core.lacking[r],
                          {{"messages_out", c.messages_out},
                           {"bytes_out", c.bytes_out},
@@ -219,7 +222,8 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   if (on_disk) out.store.state = store_state(host.store);
   out.store.durable_batch = host.durable_batch;
   out.image = {host.image.number, host.image.bytes,    host.image.log_bytes,
-               host.image.making, host.image.fetching, host.image.trouble};
+               host.image.making, host.image.fetching, host.image.waits_for_peer,
+               host.image.trouble};
   out.queues = {loop.submitted().count, loop.submitted().bytes, host.pending};
   out.counters.push_back({"core", host.core.counters});
   out.counters.push_back(host_counters(host));
@@ -229,7 +233,7 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
     out.counters.push_back(client_plane_counters(loop.clients()->counters()));
   }
   if (loop.links() != nullptr) out.counters.push_back(link_counters(loop.links()->counters()));
-  if (net::PeerPlane* const peers = loop.peers()) describe_peers(*peers, host.core, out);
+  if (net::PeerPlane* const peers = loop.peers()) describe_peers(*peers, host, out);
 }
 
 }  // namespace epaxos

@@ -48,7 +48,9 @@ struct StateImageStatus {
   std::uint64_t log_bytes = 0;  ///< Of records since then.
   bool making = false;
   bool fetching = false;  ///< That of a peer.
-  std::string trouble;    ///< Why the last one could not be made or installed; empty: it could.
+  /// The next one was asked for, and is made some seconds after a peer has the last one.
+  bool waits_for_peer = false;
+  std::string trouble;  ///< Why the last one could not be made or installed; empty: it could.
 };
 
 struct QueueStatus {
@@ -60,6 +62,8 @@ struct QueueStatus {
 struct PeerStatus {
   ReplicaId replica;
   bool connected = false;
+  /// What it says is refused, as it runs with another cluster file or protocol. Not connected then.
+  bool is_stranger = false;
   /// Executed here and, as far as is known, not there. The largest one holds back the floor.
   std::uint64_t lacks_instances = 0;
   std::vector<Counter> counters;

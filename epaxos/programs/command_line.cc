@@ -11,10 +11,20 @@
 namespace epaxos {
 namespace {
 
-/// The subcommand that was chosen, or the program.
+/// The subcommand that was chosen, however deep it lies, or the program. `path`: its whole name.
+const CLI::App& chosen(const CLI::App& app, std::string& path) {
+  const CLI::App* to = &app;
+  path = app.get_name();
+  while (!to->get_subcommands().empty()) {
+    to = to->get_subcommands().front();
+    path += " " + to->get_name();
+  }
+  return *to;
+}
+
 const CLI::App& chosen(const CLI::App& app) {
-  const auto subcommands = app.get_subcommands();
-  return subcommands.empty() ? app : *subcommands.front();
+  std::string path;
+  return chosen(app, path);
 }
 
 std::vector<std::string> options_of(const CLI::App& app) {
@@ -52,8 +62,8 @@ std::string about_word(const CLI::App& app, const std::string& word) {
   if (word.starts_with("-")) {
     return quoted + " is no option. What begins with \"-\" and is none needs \"--\" before it.";
   }
-  if (&to == &app && !subcommands_of(app).empty()) {
-    return quoted + " is no subcommand." + hint(word, subcommands_of(app));
+  if (!subcommands_of(to).empty()) {
+    return quoted + " is no subcommand." + hint(word, subcommands_of(to));
   }
   std::string options;
   for (const std::string& name : &to == &app ? std::vector<std::string>() : options_of(to)) {
@@ -63,23 +73,44 @@ std::string about_word(const CLI::App& app, const std::string& word) {
          (options.empty() ? "" : " What else it takes comes after its option: " + options + ".");
 }
 
+/// Of an option that came too often, or without what belongs to it.
+std::string about_count(const std::string& text) {
+  constexpr std::string_view kTooOften = ": At Most 1 required but received ";
+  if (const std::size_t at = text.find(kTooOften); at != text.npos) {
+    return text.substr(0, at) + " is given " + text.substr(at + kTooOften.size()) +
+           " times; give it once.";
+  }
+  if (text.find("flag override") != text.npos) {
+    return text.substr(0, text.find(' ')) + " takes no value.";
+  }
+  return text.substr(0, text.find(':')) + " needs a value after it.";
+}
+
 std::string about_error(const CLI::App& app, const CLI::Error& error) {
   constexpr std::string_view kNoConversion = "Could not convert: ";
+  constexpr std::string_view kExcludes = " excludes ";
   const std::string text = error.what();
   if (text.starts_with(kNoConversion)) {
     return text.substr(kNoConversion.size()) + " is not accepted: it takes a whole number.";
   }
-  if (error.get_name() == "RequiredError" && app.get_subcommands().empty() &&
-      !subcommands_of(app).empty() && text.find("subcommand") != text.npos) {
-    return "a subcommand is required." + hint("", subcommands_of(app));
+  const CLI::App& to = chosen(app);
+  if (error.get_name() == "RequiredError" && !subcommands_of(to).empty() &&
+      text.find("subcommand") != text.npos) {
+    return "a subcommand is required." + hint("", subcommands_of(to));
+  }
+  if (error.get_name() == "ArgumentMismatch") return about_count(text);
+  if (const std::size_t at = text.find(kExcludes); at != text.npos) {
+    return text.substr(0, at) + " and " + text.substr(at + kExcludes.size()) +
+           " exclude each other; give one of them.";
   }
   return text.ends_with('.') || text.ends_with('?') ? text : text + ".";
 }
 
 std::string explanation(const CLI::App* app, const CLI::Error& error) {
   const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
-  const CLI::App& to = chosen(*app);
-  const std::string help = app->get_name() + (&to == app ? "" : " " + to.get_name()) + " --help";
+  std::string help;
+  chosen(*app, help);
+  help += " --help";
   return app->get_name() + ": " +
          (unknown.empty() ? about_error(*app, error) : about_word(*app, unknown.front())) +
          "\nRun \"" + help + "\" for what there is.\n";

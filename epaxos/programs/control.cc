@@ -27,6 +27,9 @@ What changes something does so once, although it is sent again, to whoever answe
 breaks off; only after --timeout is it unknown. With --no-session it is sent once.
 A VALUE of "-" is read from the standard input.
 
+With --protocol paxos, which decides once, write with --no-session: else the opening of the session
+takes the one decision.
+
 Reads go through consensus, except with --stale. What begins with "-" and is no option needs "--"
 before it; a negative DELTA does not.
 
@@ -231,7 +234,7 @@ void add_explain(CLI::App& app, ControlOptions& o, Action& action) {
 void add_snapshot(CLI::App& app, ControlOptions& o, Action& action) {
   auto* const snapshot = app.add_subcommand(
       "snapshot", "Make an image of every replica's state, so that it starts fast");
-  snapshot->add_flag("--wait", o.wait, "Until it is durable, for --timeout at most");
+  snapshot->add_flag("--wait", o.wait, "Until it is there, for --timeout at most");
   snapshot->callback([&] { action = [](Control& c) { return c.snapshot(); }; });
 }
 
@@ -262,9 +265,19 @@ void add_member(CLI::App& app, ControlOptions& o, Action& action) {
     command->callback(
         [&action, how] { action = [how](Control& c) { return c.change_members(how); }; });
   };
-  change("add", "Let a spare join once it has caught up, and wait for that (raft)",
+  change("add", "Let a spare join once it has caught up, and wait for that (raft, raft-all)",
          MemberChange::kAdd);
-  change("remove", "Let a member leave, and wait for that (raft)", MemberChange::kRemove);
+  change("remove", "Let a member leave, and wait for that (raft, raft-all)", MemberChange::kRemove);
+}
+
+/// --config and the like belong to the program, whose help alone lists them.
+void name_the_common_help(CLI::App& app) {
+  for (CLI::App* const each : app.get_subcommands([](CLI::App*) { return true; })) {
+    const std::string own = each->get_footer();
+    each->footer(own + (own.empty() ? "\n" : "\n\n") +
+                 "--config and what else every subcommand takes: \"epaxosctl --help\".");
+    name_the_common_help(*each);
+  }
 }
 
 void describe(CLI::App& app, ControlOptions& o, Action& action) {
@@ -292,6 +305,7 @@ void describe(CLI::App& app, ControlOptions& o, Action& action) {
   add_snapshot(app, o, action);
   add_leader(app, o, action);
   add_member(app, o, action);
+  name_the_common_help(app);
 }
 
 int run_control(int argc, char** argv) {

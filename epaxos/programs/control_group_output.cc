@@ -18,16 +18,6 @@ std::string leader_word(const Json& status) {
   return leader.is_null() ? "nobody" : "R" + std::to_string(leader.get<int>());
 }
 
-std::string sentence_about(const Lead& lead) {
-  if (lead.protocol.empty()) return "No replica has answered, so it is not known who leads.";
-  if (!lead.has_leader) {
-    return "There is no leader in " + lead.protocol +
-           ": every replica proposes the commands of its own clients.";
-  }
-  if (lead.leader) return name_of(lead.leader) + " leads.";
-  return "Nobody who answered leads at the moment. Ask again after an election.";
-}
-
 /// How many slots each row has executed; null: its status is none.
 Json executed_of(const ReplicaReport& digest, const std::vector<ReplicaReport>& statuses) {
   const auto found = std::ranges::find(statuses, digest.replica, &ReplicaReport::replica);
@@ -59,10 +49,18 @@ std::vector<ReplicaId> replicas_of(const Json& members, const char* key) {
   return out;
 }
 
-/// Of one that does not vote.
-std::string member_word(const MemberFacts& facts, ReplicaId replica) {
-  if (facts.is_member(replica)) return "non-voting";
-  return std::ranges::find(facts.learners, replica) != facts.learners.end() ? "learning" : "spare";
+/// Whether a replica belongs to the group, whoever says so, and what it says of its own vote.
+std::string member_word(const MemberFacts& facts, bool somebody_answered, ReplicaId replica,
+                        const Json& status) {
+  const bool has_forgotten =
+      !status.is_null() && status.value("role", "").find("non-voting") != std::string::npos;
+  if (facts.is_known && !facts.is_member(replica)) {
+    const bool learns = std::ranges::find(facts.learners, replica) != facts.learners.end();
+    return std::string(learns ? "learning" : "spare") +
+           (has_forgotten ? ", never votes: it has lost its promises" : "");
+  }
+  if (!status.is_null()) return has_forgotten ? "non-voting" : "voting";
+  return somebody_answered ? "member" : "unknown";
 }
 
 std::string hexadecimal(std::string_view eight_bytes) {
@@ -75,9 +73,24 @@ std::string hexadecimal(std::string_view eight_bytes) {
 
 }  // namespace
 
+std::string sentence_about(const Lead& lead, const std::vector<ReplicaReport>& reports) {
+  if (lead.protocol.empty()) return "No replica has answered, so it is not known who leads.";
+  if (!lead.has_leader) {
+    return "There is no leader in " + lead.protocol +
+           ": every replica proposes the commands of its own clients.";
+  }
+  if (lead.leader) return name_of(lead.leader) + " leads.";
+  if (lead.named && reports.size() == 1) {
+    return name_of(reports.front().replica) + " says that " + name_of(lead.named) +
+           " leads; ask it, or leave out --replica.";
+  }
+  return "Nobody who answered leads at the moment. Ask again after an election.";
+}
+
 Lead lead_of(const std::vector<ReplicaReport>& reports) {
   Lead lead;
   std::uint64_t latest = 0;
+  std::uint64_t latest_named = 0;
   for (const ReplicaReport& report : reports) {
     const Json status = parsed_status(report);
     if (status.is_null()) continue;
@@ -85,6 +98,11 @@ Lead lead_of(const std::vector<ReplicaReport>& reports) {
     lead.has_leader |= status.value("has_leader", false);
     // One that has not heard of its successor yet has an earlier term.
     const std::uint64_t term = counter(status, "core", "current_term");
+    const Json named = status.value("leader", Json(nullptr));
+    if (named.is_number() && named != report.replica.value() && term >= latest_named) {
+      lead.named = ReplicaId(named.get<std::uint16_t>());
+      latest_named = term;
+    }
     if (status.value("role", "") != "leader" || (lead.leader && term < latest)) continue;
     lead.leader = report.replica;
     latest = term;
@@ -123,8 +141,13 @@ int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format) {
                      {"has_leader", lead.has_leader},
                      {"leader", lead.leader ? Json(lead.leader->value()) : Json(nullptr)},
                      {"replicas", list}};
-  print_as(format, json, table.text(), notes + sentence_about(lead) + "\n");
+  print_as(format, json, table.text(), notes + sentence_about(lead, reports) + "\n");
   return complete ? kControlExecuted : kControlUnreachable;
+}
+
+int print_new_leader(ReplicaId leader, OutputFormat format) {
+  print_as(format, {{"leader", leader.value()}}, name_of(leader) + " leads.\n");
+  return kControlExecuted;
 }
 
 bool MemberFacts::is_member(ReplicaId replica) const {
@@ -165,30 +188,32 @@ int print_member(ReplicaId replica, bool belongs, OutputFormat format) {
 
 int print_members(const std::vector<ReplicaReport>& reports, OutputFormat format) {
   const MemberFacts facts = member_facts(reports);
-  bool complete = true;
+  const auto answered = [](const ReplicaReport& each) { return !parsed_status(each).is_null(); };
+  const bool somebody_answered = std::ranges::any_of(reports, answered);
   Json list = Json::array();
   TextTable table({"replica", "site", "clients at", "peers at", "member", "connected"});
+  std::string notes;
   for (const ReplicaReport& report : reports) {
     const Json status = parsed_status(report);
-    complete = complete && !status.is_null();
-    const bool votes = !status.is_null() && status.value("voting", false);
-    const std::string member = status.is_null()  ? "no answer"
-                               : votes           ? "voting"
-                               : !facts.is_known ? "non-voting"
-                                                 : member_word(facts, report.replica);
-    const std::string peers = status.is_null() ? "-" : status.value("peer_address", "-");
+    const bool is_there = !status.is_null();
+    const std::string member = member_word(facts, somebody_answered, report.replica, status);
+    const std::string peers = is_there ? status.value("peer_address", "-") : "-";
     table.add({name_of(report.replica), report.site, report.address, peers, member,
-               status.is_null() ? "-" : peers_connected(status)});
+               is_there ? peers_connected(status) : "no answer"});
+    if (!is_there) notes += name_of(report.replica) + ": " + report.reason + "\n";
     list.push_back({{"replica", report.replica.value()},
                     {"site", report.site},
                     {"client_address", report.address},
-                    {"peer_address", status.is_null() ? Json(nullptr) : Json(peers)},
-                    {"member", member}});
+                    {"peer_address", is_there ? Json(peers) : Json(nullptr)},
+                    {"member", member},
+                    {"answered", is_there},
+                    {"connected", is_there ? Json(peers_connected(status)) : Json(nullptr)}});
   }
-  const std::string change =
-      facts.change.empty() ? "" : "A change is under way: " + facts.change + ".\n";
-  print_as(format, list, table.text(), change);
-  return complete ? kControlExecuted : kControlUnreachable;
+  if (!facts.change.empty()) notes += "A change is under way: " + facts.change + ".\n";
+  if (!facts.given_up.empty()) notes += "The last change was given up: " + facts.given_up + "\n";
+  const Json json = {{"change", facts.change}, {"given_up", facts.given_up}, {"replicas", list}};
+  print_as(format, json, table.text(), notes);
+  return std::ranges::all_of(reports, answered) ? kControlExecuted : kControlUnreachable;
 }
 
 int print_digests(const std::vector<ReplicaReport>& digests,

@@ -330,7 +330,11 @@ std::optional<ImageFacts> image_facts(const std::string& status) {
   const Json json = Json::parse(status, nullptr, /*allow_exceptions=*/false);
   try {
     const Json& image = json.at("image");
-    return ImageFacts{image.at("number"), image.at("bytes"), counter(json, "images", "failed"),
+    return ImageFacts{image.at("number"),
+                      image.at("bytes"),
+                      counter(json, "images", "failed"),
+                      json.at("durability") != "none",
+                      image.at("waits_for_peer"),
                       image.at("trouble")};
   } catch (const Json::exception&) {
     return std::nullopt;

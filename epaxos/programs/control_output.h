@@ -58,6 +58,8 @@ struct ImageFacts {
   std::uint64_t number = 0;
   std::uint64_t bytes = 0;
   std::uint64_t failed = 0;  ///< How many could not be made.
+  bool on_disk = true;
+  bool waits_for_peer = false;  ///< That fetches the last one.
   std::string trouble;
 };
 /// Nothing: it is no status, or one of another version.
@@ -68,6 +70,7 @@ struct Lead {
   std::string protocol;             ///< Empty: nobody has answered.
   bool has_leader = false;          ///< Whether one replica of the protocol leads the others.
   std::optional<ReplicaId> leader;  ///< Who says of itself that it leads.
+  std::optional<ReplicaId> named;   ///< Who leads by the word of another one.
 };
 Lead lead_of(const std::vector<ReplicaReport>& reports);
 /// One that may take the lead over, by its own word; none: nobody else has answered.
@@ -75,6 +78,10 @@ std::optional<ReplicaId> successor_of(ReplicaId leader, const std::vector<Replic
 
 /// Prints who leads and what each replica knows of that; returns the exit status of epaxosctl.
 int print_lead(const std::vector<ReplicaReport>& reports, OutputFormat format);
+/// Who leads, or why that is not known. `reports`: what `lead` is from.
+std::string sentence_about(const Lead& lead, const std::vector<ReplicaReport>& reports);
+/// Prints who leads after the lead was given away; the exit status likewise.
+int print_new_leader(ReplicaId leader, OutputFormat format);
 /// Who belongs to the group, by what the leader says, or whoever has got furthest.
 struct MemberFacts {
   bool is_known = false;    ///< Somebody has answered, and the members can change.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <span>
 #include <thread>
 #include <utility>
 
@@ -45,6 +44,17 @@ void note_image(const ReplicaReport& before, const ReplicaReport& now, SnapshotR
     report.state = SnapshotReport::State::kFailed;
     report.reason = facts->trouble;
   }
+}
+
+std::string why_not_yet(const std::string& status, const std::string& timeout) {
+  const std::optional<ImageFacts> facts = image_facts(status);
+  const std::string made = facts && !facts->on_disk ? "made" : "on disk";
+  const std::string why =
+      facts && facts->waits_for_peer
+          ? ", as another replica fetches the last one, which is kept for 10 s after that"
+          : "";
+  return "its image was not " + made + " within " + timeout + why +
+         "; it is made all the same: \"epaxosctl status\" shows when, and --timeout waits longer";
 }
 
 Tick left_until(std::chrono::steady_clock::time_point deadline) {
@@ -92,8 +102,9 @@ int Control::run(const kv::Payload& payload, bool reads_only,
   net::CallOutcome outcome = client_->call(kind, payload, how);
   if (outcome.replica) outcome.replica = id_of(*outcome.replica);
   if (outcome.kind == OutcomeKind::kUnknown && !options_.stale) {
-    outcome.reason += reads_only ? " Reads, but with --stale, need more than half of the replicas"
-                                 : " Commands need more than half of the replicas";
+    if (!outcome.reason.ends_with('.')) outcome.reason += '.';
+    outcome.reason += reads_only ? " Reads, but with --stale, need more than half of the members"
+                                 : " Commands need more than half of the members";
     outcome.reason += ": check that they run with \"epaxosctl status\".";
   }
   return print_outcome(outcome, options_.format(), keys);
@@ -155,110 +166,12 @@ int Control::snapshot() {
   return print_snapshots(reports, options_.format());
 }
 
-int Control::transfer_leadership() {
-  std::vector<ReplicaReport> reports = all_asked();
-  if (reports.empty()) return no_such_replica();
-  ask(net::RequestKind::kStatus, reports, half_way());
-  const Lead lead = lead_of(reports);
-  if (!lead.leader) {
-    const int exit_status = print_lead(reports, options_.format());
-    return exit_status == kControlExecuted ? kControlRejected : exit_status;
-  }
-  const auto to = options_.to ? ReplicaId(static_cast<std::uint16_t>(*options_.to))
-                              : successor_of(*lead.leader, reports);
-  if (!to) return refused("no other replica has answered that may vote, so nobody can lead.");
-  if (to == lead.leader) return refused(to_string(*to) + " leads already.");
-  const std::uint16_t number = to->value();
-  net::SubmitOptions how;
-  how.replica = place_of(lead.leader->value());
-  how.deadline_us = left_until(deadline());
-  const net::CallOutcome outcome = client_->call(net::RequestKind::kTransferLeadership,
-                                                 std::as_bytes(std::span(&number, 1)), how);
-  if (outcome.kind == OutcomeKind::kRejected) return refused(outcome.reason);
-  return wait_for_leader(*to, std::move(reports));
-}
-
-int Control::change_members(MemberChange change) {
-  std::vector<ReplicaReport> reports = all_asked();
-  if (reports.empty()) return no_such_replica();
-  ask(net::RequestKind::kStatus, reports, half_way());
-  const Lead lead = lead_of(reports);
-  if (!lead.leader && !lead.has_leader && !lead.protocol.empty()) {
-    return refused("the members cannot change in " + lead.protocol +
-                   ": they are the replicas of the cluster file. A replica whose machine is lost "
-                   "comes back under its own number with an empty directory; for another number of "
-                   "replicas start a new cluster.");
-  }
-  if (!lead.leader) {
-    const int exit_status = print_lead(reports, options_.format());
-    return exit_status == kControlExecuted ? kControlRejected : exit_status;
-  }
-  const ReplicaId replica(static_cast<std::uint16_t>(options_.member));
-  const std::uint32_t wish = static_cast<std::uint32_t>(change) << 16 | replica.value();
-  net::SubmitOptions how;
-  how.replica = place_of(lead.leader->value());
-  how.deadline_us = left_until(deadline());
-  const net::CallOutcome outcome =
-      client_->call(net::RequestKind::kChangeMembers, std::as_bytes(std::span(&wish, 1)), how);
-  if (outcome.kind == OutcomeKind::kRejected) return refused(outcome.reason);
-  return wait_for_members(change, replica, std::move(reports));
-}
-
 Control::Deadline Control::deadline() const {
   return begin_ + std::chrono::microseconds(*duration_from(options_.timeout));
 }
 
 Control::Deadline Control::half_way() const {
   return begin_ + std::chrono::microseconds(*duration_from(options_.timeout) / 2);
-}
-
-void Control::ask_again(std::vector<ReplicaReport>& reports) {
-  std::vector<ReplicaReport> now = again(reports);
-  ask(net::RequestKind::kStatus, now, deadline());
-  for (ReplicaReport& report : reports) {
-    const auto same = std::ranges::find(now, report.replica, &ReplicaReport::replica);
-    if (same != now.end() && same->answered) report = *same;
-  }
-}
-
-int Control::wait_for_leader(ReplicaId to, std::vector<ReplicaReport> reports) {
-  while (true) {
-    ask_again(reports);
-    if (lead_of(reports).leader == to) return print_lead(reports, options_.format());
-    if (Clock::now() >= deadline()) {
-      std::fprintf(stderr,
-                   "epaxosctl: %s does not lead yet. The leader gives up after an election "
-                   "timeout; see \"epaxosctl leader show\" and try again.\n",
-                   to_string(to).c_str());
-      return kControlUnknown;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-}
-
-int Control::wait_for_members(MemberChange change, ReplicaId replica,
-                              std::vector<ReplicaReport> reports) {
-  const bool adds = change == MemberChange::kAdd;
-  while (true) {
-    ask_again(reports);
-    const MemberFacts facts = member_facts(reports);
-    if (facts.is_settled && facts.is_member(replica) == adds) {
-      return print_member(replica, adds, options_.format());
-    }
-    if (facts.is_settled) {
-      return refused(!facts.given_up.empty() ? facts.given_up
-                                             : "the replica that led is gone, and the change that "
-                                               "it had begun with it; try again.");
-    }
-    if (Clock::now() >= deadline()) {
-      std::fprintf(stderr,
-                   "epaxosctl: %s is not %s yet. The change goes on; \"epaxosctl member list\" "
-                   "shows how far it is, and --timeout waits longer.\n",
-                   to_string(replica).c_str(), adds ? "a member" : "removed");
-      return kControlUnknown;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
 }
 
 void Control::wait_for_images(const std::vector<ReplicaReport>& before,
@@ -281,9 +194,7 @@ void Control::wait_for_images(const std::vector<ReplicaReport>& before,
       if (!over || report.state != State::kRequested) continue;
       report.state = State::kNotYet;
       if (!report.reason.empty()) continue;
-      report.reason = "its image was not on disk within " + options_.timeout +
-                      "; it is made all the same: \"epaxosctl status\" shows when, and --timeout "
-                      "waits longer";
+      report.reason = why_not_yet(now[i].status, options_.timeout);
     }
     if (!over) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }

@@ -12,6 +12,7 @@
 
 #include "epaxos/node/config.h"
 #include "epaxos/programs/control_output.h"
+#include "epaxos/programs/control_statuses.h"
 
 namespace epaxos {
 
@@ -74,10 +75,12 @@ class Control {
   /// For the first of several questions: who is down leaves half of --timeout to the others.
   [[nodiscard]] Deadline half_way() const;
   int explain_slowest();
-  int wait_for_leader(ReplicaId to, std::vector<ReplicaReport> reports);
-  int wait_for_members(MemberChange change, ReplicaId replica, std::vector<ReplicaReport> reports);
-  /// What those who have answered say now.
-  void ask_again(std::vector<ReplicaReport>& reports);
+  /// The statuses of all that are asked.
+  [[nodiscard]] Statuses statuses();
+  /// Who leads, once that is known; nobody: `why_none` says why.
+  static std::optional<ReplicaId> leader_for(Statuses& statuses, std::string& why_none);
+  net::CallOutcome wish_of(ReplicaId leader, net::RequestKind kind, Bytes payload,
+                           const Statuses& statuses);
   void wait_for_images(const std::vector<ReplicaReport>& before,
                        std::vector<SnapshotReport>& reports);
 

@@ -140,6 +140,10 @@ Result<NodeConfig> node_config(std::span<const Protocol> protocols, const ServeO
   config.peer_bind_address = options.bind_peer;
   config.client_bind_address = options.bind_client;
   config.protocol = *std::ranges::find(protocols, options.protocol, &Protocol::name);
+  if (options.print_config) return config;
+  if (const auto suits = config.cluster.check_for(*config.protocol); !suits) {
+    return fail(suits.error().code, options.config_path + ": " + suits.error().message);
+  }
   return config;
 }
 

@@ -31,7 +31,8 @@ std::optional<ServeOptions> read_serve_options(std::span<const Protocol> protoco
                                                const char* const* argv, int& exit_status);
 
 /// The node that the options and their cluster file describe.
-/// Errors: invalid argument - the file, or a replica that it does not list.
+/// Errors: invalid argument - the file, a replica that it does not list, or a protocol that cannot
+/// do what it wishes for.
 Result<NodeConfig> node_config(std::span<const Protocol> protocols, const ServeOptions& options);
 
 }  // namespace epaxos

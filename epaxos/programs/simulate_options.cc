@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "deps/types/nearest_name.h"
+#include "epaxos/programs/command_line.h"
 #include "epaxos/programs/every_program.h"
 
 namespace epaxos {
@@ -125,6 +126,7 @@ void describe_runs(CLI::App& app, SimulateOptions& options) {
 
 void describe(CLI::App& app, SimulateOptions& options,
               std::span<const SimulatedProtocol> protocols) {
+  explain_mistakes(app);
   app.set_version_flag("--version", version_line("epaxos-sim"), "Print the version");
   std::vector<std::string> names;
   for (const SimulatedProtocol& each : protocols) names.push_back(each.swarm.protocol.name);
@@ -155,8 +157,9 @@ void describe(CLI::App& app, SimulateOptions& options,
                  "A file for the lives of the commands of the run that is replayed, as a trace for "
                  "ui.perfetto.dev")
       ->check(refuse_empty);
-  app.add_flag("!--no-permanent-faults", options.permanent_faults,
-               "No replica is gone for good, and no disk forgets");
+  app.add_flag_callback(
+      "--no-permanent-faults", [&options] { options.permanent_faults = false; },
+      "No replica is gone for good, and no disk forgets");
   app.add_flag("--images", options.always_images,
                "Every run, not every second one, makes images and drops what all have executed");
   app.add_option("--jobs", options.jobs, "Processes at a time")
@@ -213,7 +216,8 @@ std::optional<SimulateOptions> read_simulate_options(std::span<const SimulatedPr
     return std::nullopt;
   }
   if (!options.chronicle.empty() && !options.shrink && !options.replay) {
-    std::fputs("--chronicle tells of one run: it needs --replay, --plan or --shrink.\n", stderr);
+    std::fputs("epaxos-sim: --chronicle tells of one run: it needs --replay, --plan or --shrink.\n",
+               stderr);
     exit_status = kSimulateBadUsage;
     return std::nullopt;
   }

@@ -76,9 +76,11 @@ std::string status_json(const NodeStatus& status) {
   out["memory"] = {{"held_bytes", status.memory.held_bytes},
                    {"limit_bytes", status.memory.limit_bytes},
                    {"warning", status.memory.warning}};
-  out["image"] = {{"number", status.image.number},       {"bytes", status.image.bytes},
-                  {"log_bytes", status.image.log_bytes}, {"making", status.image.making},
-                  {"fetching", status.image.fetching},   {"trouble", status.image.trouble}};
+  out["image"] = {
+      {"number", status.image.number},       {"bytes", status.image.bytes},
+      {"log_bytes", status.image.log_bytes}, {"making", status.image.making},
+      {"fetching", status.image.fetching},   {"waits_for_peer", status.image.waits_for_peer},
+      {"trouble", status.image.trouble}};
   out["queues"] = {{"submitted", status.queues.submitted},
                    {"submitted_bytes", status.queues.submitted_bytes},
                    {"pending", status.queues.pending}};
@@ -86,6 +88,7 @@ std::string status_json(const NodeStatus& status) {
   for (const PeerStatus& peer : status.peers) {
     out["peers"].push_back({{"replica", peer.replica.value()},
                             {"connected", peer.connected},
+                            {"is_stranger", peer.is_stranger},
                             {"lacks_instances", peer.lacks_instances},
                             {"counters", counters_json(peer.counters)}});
   }

@@ -40,6 +40,7 @@ std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
   look_at_peers(status, now, out);
   look_for_unreached(status, now, out);
   look_at_leader(status, now, out);
+  look_at_members(status, out);
   look_at_timers(status, now, out);
   look_at_catch_up(status, out);
   look_at_refusals(status, now, out);
@@ -87,7 +88,16 @@ void Watch::look_at_peers(const NodeStatus& status, Tick now, std::vector<Remark
   for (const PeerStatus& peer : status.peers) {
     const std::size_t at = peer.replica.value();
     if (at >= peers_.size()) peers_.resize(at + 1);
-    peers_[at].reached |= peer.connected;
+    peers_[at].reached |= peer.connected || peer.is_stranger;
+    if (peer.is_stranger && !peers_[at].is_stranger) {
+      out.push_back({Severity::kWarning,
+                     to_string(peer.replica) +
+                         " runs with another cluster file or protocol, so nothing that it says is "
+                         "taken: its file must have the same name or id, the same number of "
+                         "replicas and the same spares, and its --protocol must be " +
+                         status.protocol + " too"});
+    }
+    peers_[at].is_stranger = peer.is_stranger;
     const std::string state = peer.connected ? "connected" : "not connected";
     std::string suffix;
     if (!changed(peers_[at].connection, state, now, suffix)) continue;
@@ -120,6 +130,29 @@ void Watch::look_at_leader(const NodeStatus& status, Tick now, std::vector<Remar
   std::string suffix;
   if (!changed(leader_, leader, now, suffix)) return;
   out.push_back({Severity::kInfo, leader + " leads now" + suffix});
+}
+
+/// Told by whoever leads, one line a step; the others would only repeat it.
+void Watch::look_at_members(const NodeStatus& status, std::vector<Remark>& out) {
+  if (!status.members) return;
+  const MemberStatus& members = *status.members;
+  const MemberStatus before = members_.value_or(members);
+  members_ = members;
+  if (status.leader != status.self) return;
+  const auto tell = [&out](ReplicaSet replicas, const char* what) {
+    for (; replicas.first(); replicas = replicas.without(*replicas.first())) {
+      out.push_back({Severity::kInfo, to_string(*replicas.first()) + what});
+    }
+  };
+  tell(members.learners.without(before.learners), " learns, and then becomes a member");
+  if (members.old_voters.size() == 0) {
+    const ReplicaSet old = before.old_voters.size() > 0 ? before.old_voters : before.voters;
+    tell(members.voters.without(old), " is a member now");
+    tell(old.without(members.voters), " is no member any more");
+  }
+  if (!members.given_up.empty() && members.given_up != before.given_up) {
+    out.push_back({Severity::kWarning, "gave up a change of the members: " + members.given_up});
+  }
 }
 
 /// Said once, and not because of a single moment: how long a round trip is changes all the time.

@@ -66,6 +66,7 @@ class Watch {
   void look_at_peers(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_for_unreached(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_leader(const NodeStatus& status, Tick now, std::vector<Remark>& out);
+  void look_at_members(const NodeStatus& status, std::vector<Remark>& out);
   void look_at_timers(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_catch_up(const NodeStatus& status, std::vector<Remark>& out);
   void look_at_refusals(const NodeStatus& status, Tick now, std::vector<Remark>& out);
@@ -77,12 +78,14 @@ class Watch {
   struct Peer {
     Subject connection{.state = "not connected"};
     bool reached = false;
+    bool is_stranger = false;  // Told.
     Tick unreached_told_at = 0;
   };
 
   std::vector<std::string> peer_addresses_;
   std::vector<Peer> peers_;
   Subject leader_;
+  std::optional<MemberStatus> members_;  // At the last look.
   std::optional<Tick> timers_short_since_;
   bool timers_told_ = false;
   std::uint64_t images_installed_ = 0;

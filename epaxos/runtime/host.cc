@@ -107,13 +107,14 @@ void Host::begin_turn(Tick now) {
 void Host::receive_bundle(Bytes bundle) {
   check(in_turn_, "a bundle was given to a host between two turns");
   if (stopped_) return;
-  if (const auto refusal = reader_.open(bundle)) return refusals_.count(*refusal);
+  if (const auto refusal = reader_.open(bundle)) return note_stranger(*refusal);
   const net::BundleHeader& header = reader_.header();
   const bool is_old = header.incarnation < lives_[header.from.value()].incarnation;
   if (is_old && !mutant(Mutant::kOldLifeHeard)) {
     return refusals_.count(net::Refusal::kOldIncarnation);
   }
   note_life(header);
+  strangers_ = strangers_.without(header.from);
   ++counters_.bundles_in;
   counters_.bytes_in += bundle.size();
   net::Frame frame;
@@ -125,6 +126,15 @@ void Host::receive_bundle(Bytes bundle) {
       core_.receive(header.from, frame, *effects_);
     }
   }
+}
+
+/// One of another cluster may only have a wrong address: who was heard before is not taken for it.
+void Host::note_stranger(net::Refusal refusal) {
+  refusals_.count(refusal);
+  const auto stranger = reader_.stranger();
+  if (!stranger) return;
+  const bool was_heard = lives_[stranger->value()].incarnation > 0;
+  if (refusal == net::Refusal::kWrongConfiguration || !was_heard) strangers_.add(*stranger);
 }
 
 void Host::note_life(const net::BundleHeader& header) {
@@ -322,6 +332,7 @@ Result<std::vector<InstanceHistory>> Host::slowest(std::size_t most) const {
 void Host::status(HostStatus& out) const {
   out.counters = counters_;
   out.refusals = refusals_;
+  out.strangers = strangers_;
   out.core = {};
   core_.status(out.core);
   out.store = store_.state();

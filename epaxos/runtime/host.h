@@ -108,6 +108,7 @@ struct HostCounters {
 struct HostStatus {
   HostCounters counters;
   net::RefusalCounters refusals;  ///< Of bundles, by reason.
+  ReplicaSet strangers;           ///< Peers that run with another cluster file or protocol.
   CoreStatus core;
   storage::StoreState store = storage::StoreState::kReady;
   bool stopped = false;
@@ -324,11 +325,13 @@ class Host {
     std::uint64_t durable_before = 0;  // The most, in earlier lives.
     bool forgot = false;
   };
+  void note_stranger(net::Refusal refusal);
   void note_life(const net::BundleHeader& header);
   std::vector<PeerLife> lives_;
   std::uint64_t durable_before_ = 0;                 // Batches of this replica's own earlier lives.
   net::BundleIdentity identity_ = config_.identity;  // With that number, from the start on.
   net::RefusalCounters refusals_;
+  ReplicaSet strangers_;
 
   // Proposals that the next end_turn() gives to the core; payloads lie in `payloads_`.
   std::vector<Proposal> proposals_;

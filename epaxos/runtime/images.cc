@@ -383,6 +383,7 @@ ImageStatus Images::status() const {
   status.log_bytes = log_bytes_;
   status.making = maker_ != nullptr || kept_.under_way();
   status.fetching = fetch_ != nullptr;
+  status.waits_for_peer = asked_ && is_pinned();
   status.trouble = trouble_;
   return status;
 }

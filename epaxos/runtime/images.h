@@ -55,7 +55,8 @@ struct ImageStatus {
   std::uint64_t log_bytes = 0;  ///< Of records since then.
   bool making = false;
   bool fetching = false;
-  std::string trouble;  ///< Why the last image could not be made; empty: it could.
+  bool waits_for_peer = false;  ///< The next one is asked for; a peer still fetches the last one.
+  std::string trouble;          ///< Why the last image could not be made; empty: it could.
 };
 
 class Images {

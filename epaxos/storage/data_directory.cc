@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <charconv>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -170,6 +172,23 @@ Result<int> lock_directory(const std::string& directory) {
   return file;
 }
 
+/// A path that was mistyped must not become a replica's directory with somebody's files in it.
+Result<void> check_no_foreign_files(const std::string& directory) {
+  std::error_code failed;
+  for (std::filesystem::directory_iterator entry(directory, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const std::string name = entry->path().filename().string();
+    // What an earlier start may have left that did not get far, and a new file system.
+    if (name.starts_with(kLockName) || name.starts_with(kStampName)) continue;
+    if (name == "lost+found") continue;
+    return fail(ErrorCode::kInvalidArgument,
+                directory + ": holds other files (\"" + name +
+                    "\") and no data of a replica; name an empty directory, or one that does not "
+                    "exist yet");
+  }
+  return {};
+}
+
 /// Nothing when the directory is new.
 Result<std::optional<Stamp>> read_stamp(const std::string& directory) {
   const std::string path = directory + "/" + std::string(kStampName);
@@ -249,12 +268,20 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const DataDirectoryOp
   if (!options.any_filesystem) {
     if (Result<void> fine = check_filesystem(options.path); !fine) return fail(fine.error());
   }
+  const bool has_store = ::access((options.path + "/data.mdb").c_str(), F_OK) == 0;
+  if (is_new(options.path) && !has_store) {
+    if (Result<void> ours = check_no_foreign_files(options.path); !ours) return fail(ours.error());
+  }
   const Result<int> lock_file = lock_directory(options.path);
   if (!lock_file) return fail(lock_file.error());
 
   std::unique_ptr<DataDirectory> directory(new DataDirectory(options, *lock_file));
   if (Result<void> begun = directory->begin_run(); !begun) return fail(begun.error());
   return directory;
+}
+
+bool DataDirectory::is_new(const std::string& path) {
+  return ::access((path + "/" + std::string(kStampName)).c_str(), F_OK) != 0;
 }
 
 DataDirectory::DataDirectory(const DataDirectoryOptions& options, int lock_file)

@@ -78,9 +78,13 @@ class DataDirectory {
   ///
   /// Errors: busy - another process holds it; wrong_identity - another cluster's, replica's or
   ///         protocol's; invalid_argument - a run at none would not read what it holds;
-  ///         corrupted - the stamp is damaged or missing; invalid_argument - the path cannot serve;
+  ///         corrupted - the stamp is damaged or missing; invalid_argument - the path cannot serve,
+  ///         or is new and holds files of somebody else;
   ///         out_of_space, io - the disk refused.
   static Result<std::unique_ptr<DataDirectory>> open(const DataDirectoryOptions& options);
+
+  /// Whether no run has ever begun in it, so that whoever opens it will own it from then on.
+  [[nodiscard]] static bool is_new(const std::string& path);
 
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;

@@ -158,6 +158,26 @@ TEST(Bundle, AnotherClusterReceiverSenderOrConfigurationIsNamed) {
   EXPECT_EQ(verdict(bundle({body(8)}, other_configuration)), Refusal::kWrongConfiguration);
 }
 
+TEST(Bundle, WhoRunsWithAnotherFileIsKnownAndNobodyElse) {
+  BundleIdentity other_cluster = identity(1);
+  other_cluster.cluster[3] = std::byte{0};
+  BundleIdentity other_configuration = identity(2);
+  other_configuration.configuration_hash = 1;
+  BundleReader reader(identity(0), 3);
+  const auto stranger = [&](const std::vector<std::byte>& bytes) {
+    [[maybe_unused]] const auto refusal = reader.open(bytes);
+    return reader.stranger();
+  };
+  EXPECT_EQ(stranger(bundle({body(8)}, other_cluster)), ReplicaId(1));
+  EXPECT_EQ(stranger(bundle({body(8)}, other_configuration)), ReplicaId(2));
+
+  EXPECT_EQ(stranger(bundle({body(8)})), std::nullopt) << "it belongs here";
+  EXPECT_EQ(stranger(bundle({body(8)}, other_cluster, ReplicaId(2))), std::nullopt);
+  other_cluster.self = ReplicaId(7);
+  EXPECT_EQ(stranger(bundle({body(8)}, other_cluster)), std::nullopt) << "n = 3";
+  EXPECT_EQ(stranger(body(8)), std::nullopt);
+}
+
 TEST(Bundle, AnotherVersionIsNamedBeforeItsChecksumIsJudged) {
   auto bytes = bundle({body(8)});
   overwrite<std::uint16_t>(bytes, offsetof(Envelope, version), kWireVersion + 1);

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -76,6 +77,7 @@ class SessionReplica {
   ClientPlane::Handler on_request;
   std::optional<ErrorCode> refuses_to_open;
   bool opens_nothing = false;
+  int refused_to_open = 0;
   std::vector<std::uint64_t> opened, closed;
   std::vector<Seen> seen;
 
@@ -86,6 +88,7 @@ class SessionReplica {
     if (opens && opens_nothing) return;
     EXPECT_TRUE(opens || request.payload[0] == kCloseByte);
     if (opens && refuses_to_open) {
+      ++refused_to_open;
       return answer(client, request.token, OutcomeKind::kRejected, *refuses_to_open);
     }
     (opens ? opened : closed).push_back(request.id.session);
@@ -391,6 +394,29 @@ TEST_F(ClientSessions, AReplicaThatOpensNoSessionIsPassedOver) {
   EXPECT_EQ(outcomes[0].kind, OutcomeKind::kExecuted);
   EXPECT_EQ(outcomes[0].replica, ReplicaId(1));
   EXPECT_TRUE(replica[0]->seen.empty());
+}
+
+TEST_F(ClientSessions, AReplicaThatHasNotAnsweredYetIsWaitedForWhenTheFirstOpensNoSession) {
+  for (int i = 0; i < 2; ++i) {
+    replica.push_back(std::make_unique<SessionReplica>());
+    options.addresses.push_back(replica.back()->address());
+  }
+  replica[0]->refuses_to_open = ErrorCode::kNotVoting;
+  options.cluster = cluster();
+  options.exactly_once = true;
+  client = std::move(*Client::open(options));
+  std::unique_ptr<SessionReplica> late = std::exchange(replica[1], nullptr);
+  submit();
+  ASSERT_TRUE(run_until([&] { return replica[0]->refused_to_open > 0; }));
+  for (int i = 0; i < 100; ++i) run_until([] { return true; });
+  EXPECT_TRUE(outcomes.empty());
+  replica[1] = std::move(late);
+
+  ASSERT_TRUE(run_until_outcomes(1));
+
+  EXPECT_EQ(outcomes[0].kind, OutcomeKind::kExecuted);
+  EXPECT_EQ(outcomes[0].replica, ReplicaId(1));
+  EXPECT_EQ(replica[0]->refused_to_open, 1);
 }
 
 TEST_F(ClientSessions, WhenNobodyOpensASessionTheReasonIsTold) {

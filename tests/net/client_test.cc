@@ -268,6 +268,70 @@ TEST_F(Clients, AReplicaThatStopsSendsItsClientsElsewhere) {
   EXPECT_EQ(outcomes[0].replica, ReplicaId(1));
 }
 
+/// A replica that has lost its vote is there first; the other one is about to answer.
+class ClientsOfWhoMayNotPropose : public Clients, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    start(2);
+    replica[0]->handler = [&](ClientId id, const ClientRequest& r) {
+      replica[0]->plane().reply(
+          id, {r.token, OutcomeKind::kRejected, ErrorCode::kNotVoting, "Lost its vote.", {}, 0});
+    };
+    open();
+    how.reads_only = GetParam();
+  }
+  bool run_the_first_until(const std::function<bool()>& done) {
+    return eventually([&] {
+      replica[0]->step();
+      client->poll(0);
+      return done();
+    });
+  }
+  SubmitOptions how;
+};
+
+TEST_P(ClientsOfWhoMayNotPropose, AnotherIsWaitedForThatHasNotAnsweredYet) {
+  submit(how);
+  ASSERT_TRUE(run_the_first_until([&] { return client->counters().retried_elsewhere == 1; }));
+  EXPECT_TRUE(outcomes.empty());
+
+  ASSERT_TRUE(run_until_outcomes(1));
+
+  EXPECT_EQ(outcomes[0].kind, OutcomeKind::kExecuted);
+  EXPECT_EQ(outcomes[0].replica, ReplicaId(1));
+  EXPECT_EQ(replica[0]->requests, 1U);
+}
+
+TEST_P(ClientsOfWhoMayNotPropose, WhenNobodyElseComesItIsCertainlyNotExecuted) {
+  how.deadline_us = 50'000;
+  submit(how);
+
+  ASSERT_TRUE(run_the_first_until([&] { return !outcomes.empty(); }));
+
+  EXPECT_EQ(outcomes[0].kind, OutcomeKind::kRejected);
+  EXPECT_EQ(outcomes[0].code, ErrorCode::kNotVoting);
+  EXPECT_EQ(outcomes[0].replica, ReplicaId(0));
+  EXPECT_EQ(outcomes[0].reason.find("Lost its vote. No other replica took the request"), 0U)
+      << outcomes[0].reason;
+  EXPECT_EQ(replica[0]->requests, 1U);
+}
+
+TEST_P(ClientsOfWhoMayNotPropose, WhenEverybodyRefusesTheCallerIsToldAtOnce) {
+  replica[1]->handler = [&](ClientId id, const ClientRequest& r) {
+    replica[1]->plane().reply(
+        id, {r.token, OutcomeKind::kRejected, ErrorCode::kNotVoting, "Lost it too.", {}, 0});
+  };
+  how.deadline_us = 3'600'000'000;
+  submit(how);
+
+  ASSERT_TRUE(run_until_outcomes(1));
+
+  EXPECT_EQ(outcomes[0].kind, OutcomeKind::kRejected);
+  EXPECT_EQ(outcomes[0].code, ErrorCode::kNotVoting);
+}
+
+INSTANTIATE_TEST_SUITE_P(WritesAndReads, ClientsOfWhoMayNotPropose, ::testing::Bool());
+
 TEST_F(Clients, AnAnswerOfAReplicaThatWasNotAskedIsIgnored) {
   start(2);
   options.preferred = ReplicaId(0);

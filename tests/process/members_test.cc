@@ -1,7 +1,9 @@
 // The members of a running group change through epaxosctl, while clients write: a spare joins, the
 // machine of a member is lost and its place given up, and the leader leaves.
 
+#include <future>
 #include <gmock/gmock.h>
+#include <optional>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -39,15 +41,23 @@ int leader_of(const ClusterProcesses& cluster) {
   return 0;
 }
 
-Ran change(const ClusterProcesses& cluster, const std::string& how, int replica) {
-  Ran ran;
-  for (int i = 0; i < kTries; ++i) {
-    ran = cluster.control({"--timeout", "10s", "member", how, "--id", std::to_string(replica)});
-    const bool is_for_now = ran.err.find("try again") != std::string::npos ||
-                            ran.out.find("Ask again") != std::string::npos;
-    if (!is_for_now) break;
-  }
-  return ran;
+/// A refusal that may pass is asked for again until `timeout`.
+Ran change(const ClusterProcesses& cluster, const std::string& how, int replica,
+           const std::string& timeout = "60s") {
+  return cluster.control({"--timeout", timeout, "member", how, "--id", std::to_string(replica)});
+}
+
+/// Who leads takes a replica for one that answers until an election timeout after its last word.
+/// Waits for that by the clock of `replica`.
+void wait_until_silence_shows(ClusterProcesses& cluster, int replica) {
+  std::optional<std::uint64_t> until;
+  EXPECT_TRUE(cluster.wait_for(replica, [&](const std::string& json) {
+    const auto status = nlohmann::json::parse(json);
+    const auto uptime = status.at("uptime_us").get<std::uint64_t>();
+    const nlohmann::json& core = status.at("counters").at("core");
+    if (!until) until = uptime + 4 * core.at("election_timeout_us").get<std::uint64_t>();
+    return uptime > *until;
+  }));
 }
 
 TEST(Members, ASpareTakesThePlaceOfALostMemberWhileClientsWrite) {
@@ -75,12 +85,49 @@ TEST(Members, ASpareTakesThePlaceOfALostMemberWhileClientsWrite) {
   // Of the three members that there are now one may go, though two of the four replicas are down.
   cluster.kill(0);
   ASSERT_TRUE(clients.wait_for_progress(50)) << clients.summary();
-  const Ran refused = change(cluster, "remove", 1);
+  for (const int r : {1, 3}) wait_until_silence_shows(cluster, r);
+  const Ran refused = change(cluster, "remove", 1, "3s");
   EXPECT_EQ(refused.status, 2);
   EXPECT_THAT(refused.err, HasSubstr("would lose the quorum"));
   clients.stop();
   EXPECT_TRUE(cluster.agree({1, 3}));
   EXPECT_EQ(clients.contradictions(cluster.client()), "");
+}
+
+// To wait half of this --timeout for who is down would take longer than the test may.
+TEST(Members, WhoIsDownHoldsUpNobodyAndALeaderThatDiedIsWaitedFor) {
+  ClusterProcesses cluster(with_spare());
+  for (int r = 0; r < 3; ++r) cluster.start(r, {"--protocol", "raft"});
+  ASSERT_EQ(cluster.control({"--timeout", "30s", "put", "a", "1"}).status, 0);
+
+  const Ran transferred = cluster.control({"--timeout", "1h", "leader", "transfer"});
+  EXPECT_EQ(transferred.status, 0) << "though the spare is off: " << transferred.err;
+  EXPECT_THAT(transferred.out, HasSubstr(" leads.\n"));
+
+  const Ran silent = change(cluster, "add", 3, "1s");
+  EXPECT_EQ(silent.status, 2);
+  EXPECT_THAT(silent.err, HasSubstr("R3 does not answer R"));
+  std::future<Ran> added =
+      std::async(std::launch::async, [&] { return change(cluster, "add", 3, "1h"); });
+  cluster.start(3, {"--protocol", "raft"});
+  EXPECT_EQ(added.get().out, "R3 is a member now.\n");
+
+  const int leader = leader_of(cluster);
+  cluster.kill(leader);
+  const Ran removed = change(cluster, "remove", leader, "1h");
+  EXPECT_EQ(removed.out, "R" + std::to_string(leader) + " is no member any more.\n");
+  EXPECT_EQ(removed.status, 0) << removed.err;
+}
+
+TEST(Members, WhereNobodyCanLeadNothingWasSent) {
+  ClusterProcesses cluster(with_spare());
+  cluster.start(0, {"--protocol", "raft"});
+  ASSERT_TRUE(cluster.wait_until_it_answers(0)) << cluster.log(0);
+  for (const Ran& refused : {change(cluster, "add", 3, "1s"),
+                             cluster.control({"--timeout", "1s", "leader", "transfer"})}) {
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.err, HasSubstr("Nobody who answered leads at the moment"));
+  }
 }
 
 TEST(Members, ALeaderThatLeavesGivesTheLeadAwayAndItsClientsGoOn) {
@@ -142,8 +189,25 @@ TEST(Members, ASpareIsRefusedWhereTheMembersCannotChange) {
   const ClusterProcesses cluster(with_spare());
   const Ran refused = run_program(
       "epaxosd", {"--config", cluster.config_path(), "--replica", "0", "--data", cluster.data(0)});
-  EXPECT_EQ(refused.status, 2) << refused.err;
+  EXPECT_EQ(refused.status, 1) << refused.err;
   EXPECT_THAT(refused.err, HasSubstr("the members cannot change in protocol \"epaxos\""));
+}
+
+TEST(Peers, OneWithAnotherProtocolIsNamedAndNotConnected) {
+  ClusterProcesses cluster(2);
+  cluster.start(0, {"--protocol", "raft"});
+  cluster.start(1, {"--protocol", "epaxos"});
+
+  ASSERT_TRUE(cluster.wait_for(0, [](const std::string& json) {
+    return nlohmann::json::parse(json).at("peers").at(0).at("is_stranger").get<bool>();
+  })) << cluster.log(0);
+
+  const Ran status = cluster.control({"--output", "json", "status"});
+  EXPECT_EQ(nlohmann::json::parse(status.out).at(0).at("peers").at(0).at("connected"), false);
+  ASSERT_TRUE(cluster.wait_for(0, [&](const std::string&) {
+    return cluster.log(0).find("R1 runs with another cluster file or protocol") !=
+           std::string::npos;
+  }));
 }
 
 }  // namespace

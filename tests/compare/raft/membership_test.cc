@@ -391,10 +391,27 @@ TEST(ChangeMembers, IsRefusedWhenNobodyWouldBeLeftOrTheNewOneIsSilent) {
   ASSERT_EQ(a.commit(), 2u);
   EXPECT_NE(change(a, MemberChange::kRemove, kA).error().message.find("nobody would be left"),
             std::string::npos);
-  EXPECT_NE(change(a, MemberChange::kAdd, kB).error().message.find("does not answer"),
-            std::string::npos);
+  const Error silent = change(a, MemberChange::kAdd, kB).error();
+  EXPECT_EQ(silent.code, ErrorCode::kUnavailable) << "it may pass";
+  EXPECT_NE(silent.message.find("R1 does not answer R0, which leads"), std::string::npos);
   a.acknowledge(kB, 1);
   EXPECT_TRUE(change(a, MemberChange::kAdd, kB));
+}
+
+TEST(ChangeMembers, OneThatHasForgottenIsRefusedForGoodWhateverItAnswers) {
+  CoreConfig alone = config(kA, 2);
+  alone.spares = set_of(kB);
+  Subject a(alone);
+  a.advance(2 * alone.election_us);
+  a.durable();
+  a.durable();
+  a.core.peer_forgot(kB);
+  a.acknowledge(kB, 1);
+
+  const Error refused = change(a, MemberChange::kAdd, kB).error();
+
+  EXPECT_EQ(refused.code, ErrorCode::kNotVoting);
+  EXPECT_NE(refused.message.find("The disk of R1 has forgotten"), std::string::npos);
 }
 
 // --- Spares ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <gmock/gmock.h>
 
+#include "epaxos/node/config_keys.h"
 #include "tests/epaxos/node/node_support.h"
 
 namespace epaxos {
@@ -147,6 +148,27 @@ TEST(ClusterConfig, WrittenAsAFileAndReadAgainItIsTheSame) {
   EXPECT_TRUE(again.core.thrifty);
 }
 
+TEST(ClusterConfig, ThePrintedFileShowsEveryKey) {
+  ClusterConfig config = must(ClusterConfig::loopback("x", 3));
+  const auto shows = [&](const std::string& before) {
+    const std::string file = config.to_toml();
+    for (const std::string_view table : {"", "replicas", "limits", "timers", "emulation"}) {
+      for (const std::string_view key : config::known_keys(table)) {
+        const bool is_table = table.empty() && (key == "replicas" || key == "limits" ||
+                                                key == "timers" || key == "emulation");
+        const std::string wanted =
+            is_table ? "[" + std::string(key) + "]" : std::string(key) + " = ";
+        EXPECT_NE(file.find(wanted), std::string::npos) << wanted << before;
+      }
+    }
+  };
+  shows(" without an emulated network");
+  config.emulation.emplace().one_way_us = {{0, 1, 2}, {3, 0, 4}, {5, 6, 0}};
+  shows(" with one");
+  const std::string file = config.to_toml();
+  EXPECT_EQ(must(ClusterConfig::parse(file, "c.toml")).to_toml(), file);
+}
+
 TEST(ClusterConfig, TheHashTellsApartWhatReplicasMustAgreeOnAndNothingElse) {
   const ClusterConfig config = must(ClusterConfig::loopback("x", 3));
   const std::uint64_t hash = config.configuration_hash("epaxos");
@@ -205,10 +227,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{"misspelt", "nam = \"x\"\n" + kReplicas,
                 "c.toml:1: nam: This key is not known. Did you mean \"name\"?"},
-        Mistake{
-            "far", "name = \"x\"\nzzzzzzzzzz = 1\n" + kReplicas,
-            "c.toml:2: zzzzzzzzzz: This key is not known. Known here: name, id, durability, reads, "
-            "replicas, limits, timers, emulation."},
+        Mistake{"far", "name = \"x\"\nzzzzzzzzzz = 1\n" + kReplicas,
+                "c.toml:2: zzzzzzzzzz: This key is not known. Known here: name, id, durability, "
+                "reads, thrifty, replicas, limits, timers, emulation."},
         Mistake{"limit", kName + "[limits]\npending_may = 7\n" + kReplicas,
                 "c.toml:3: limits.pending_may: This key is not known. Did you mean "
                 "\"pending_max\"?"},

@@ -128,6 +128,19 @@ TEST(NodeOpen, AConfigurationThatCannotServeIsRefused) {
               HasSubstr("\"here\" is no usable address"));
 }
 
+TEST(NodeOpen, AStartThatFailsForItsPortLeavesTheDirectoryToNobody) {
+  LocalCluster cluster(3, Durability::kSync);
+  cluster.open(0);
+  const std::string taken = cluster[0].client_address();
+  const Error busy = error_of(
+      cluster.try_open(1, [&](NodeConfig& config) { config.client_bind_address = taken; }));
+  EXPECT_EQ(busy.code, ErrorCode::kBusy);
+
+  EXPECT_TRUE(cluster.try_open(2, [&](NodeConfig& config) {
+    config.data_directory = cluster.directory(1);
+  })) << "another replica may have it";
+}
+
 // Below "sync", a run that ends without its mark costs the replica its vote. One that never began
 // has forgotten nothing.
 TEST(NodeOpen, ARunThatDidNotBeginCostsNoVote) {

@@ -48,7 +48,12 @@ Ran run(Program program, const char* name, std::vector<std::string> arguments) {
 }
 
 Ran run_server(const std::vector<std::string>& arguments) {
-  const Protocol protocols[] = {protocol::epaxos(), {"other", protocol::epaxos().make_core}};
+  Protocol leading = protocol::epaxos();
+  leading.name = "leading";
+  leading.reads = Reads::kIndex;
+  leading.changes_members = true;
+  const Protocol protocols[] = {
+      protocol::epaxos(), {"other", protocol::epaxos().make_core}, leading};
   return run([&](int argc, char** argv) { return serve(protocols, argc, argv); }, "epaxosd",
              arguments);
 }
@@ -207,6 +212,23 @@ TEST(CheckConfig, NamesTheLineTheKeyAndWhatToDo) {
   explains("name = x\n", "1: This is not TOML", "");
 }
 
+TEST(CheckConfig, ChecksWhatTheProtocolCanDo) {
+  const auto check = [](const std::string& text, const std::string& protocol) {
+    const File file(text);
+    return run_server({"--config", file.path(), "--check-config", "--protocol", protocol});
+  };
+  const std::string lease = "reads = \"lease\"\n" + cluster_of(3);
+  const std::string spare = cluster_of(3) + "member = false\n";
+  EXPECT_EQ(check(lease, "leading").status, 0);
+  EXPECT_EQ(check(spare, "leading").status, 0);
+  const Ran reads = check(lease, "epaxos");
+  EXPECT_EQ(reads.status, kServeBadUsage);
+  EXPECT_THAT(reads.err, HasSubstr("wishes for reads = \"lease\""));
+  const Ran members = check(spare, "other");
+  EXPECT_EQ(members.status, kServeBadUsage);
+  EXPECT_THAT(members.err, HasSubstr("choose a protocol in which they can: raft or raft-all"));
+}
+
 TEST(CheckConfig, ChecksTheReplicaToo) {
   const File file(cluster_of(3));
   EXPECT_EQ(run_server({"--config", file.path(), "--check-config", "--replica", "2"}).status, 0);
@@ -252,7 +274,8 @@ TEST(ControlCommandLine, MistakesAreExplained) {
   explains({"put", "a"}, "VALUE is required");
   explains({"cas", "a", "b"}, "cas KEY NEW --expected OLD, or --absent");
   explains({"cas", "a", "b", "c"}, "comes after its option: --expected, --absent.");
-  explains({"cas", "a", "b", "--absent", "--expected", "c"}, "excludes");
+  explains({"cas", "a", "b", "--absent", "--expected", "c"},
+           "exclude each other; give one of them.");
   explains({"mput", "a"}, "write KEY=VALUE");
   explains({"mput", "a=1", "b=1", "a=2"}, "the key \"a\" is named twice");
   explains({"mput", "a=1", "=2"}, "the key is empty");
@@ -272,6 +295,13 @@ TEST(ControlCommandLine, MistakesAreExplained) {
   explains({"--outptu", "json", "get", "a"},
            "\"--outptu\" is no option. Did you mean \"--output\"");
   explains({"get", "--stael", "a"}, "Did you mean \"--stale\"?\nRun \"epaxosctl get --help\"");
+  explains(
+      {"leader", "trasnfer"},
+      "\"trasnfer\" is no subcommand. Did you mean \"transfer\"?\nRun \"epaxosctl leader --help");
+  explains({"leader"}, "a subcommand is required. Known here: show, transfer.");
+  explains({"leader", "transfer", "--to", "1", "--to", "2"},
+           "--to is given 2 times; give it once.");
+  explains({"leader", "transfer", "--to"}, "--to needs a value after it.");
   explains({"get", "a", "b"}, "\"b\" is one argument too many");
   explains({"put", "a", "-x"}, "\"-x\" is no option. What begins with \"-\"");
   explains({"--timeout", "soon", "get", "a"}, "Write 5s, 500ms, 2m or 1h.");
@@ -365,6 +395,16 @@ TEST(ControlCommandLine, TheHelpNamesEveryExitStatus) {
   for (const auto* const part : {"0  executed", "1  the command line", "2  rejected", "3  unknown",
                                  "4  executed", "5  executed", "6  a replica", "7  the answer"}) {
     EXPECT_THAT(help.out, HasSubstr(part));
+  }
+}
+
+TEST(ControlCommandLine, EveryHelpNamesTheOneWithTheCommonOptions) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"get"}, {"digest"}, {"member"}, {"member", "add"}, {"leader", "transfer"}}) {
+    std::vector<std::string> arguments = words;
+    arguments.emplace_back("--help");
+    EXPECT_THAT(run_control(arguments).out, HasSubstr("--config and what else every"))
+        << words.back();
   }
 }
 

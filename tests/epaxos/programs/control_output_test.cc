@@ -202,7 +202,7 @@ TEST(StatusText, MemoryThatFillsUpIsARemark) {
 
 TEST(StatusText, AnImageThatCouldNotBeMadeSaysWhy) {
   NodeStatus status = status_of_replica_one();
-  status.image = {0, 0, 5, false, true, "no memory"};
+  status.image = {0, 0, 5, false, true, false, "no memory"};
   auto reports = one_that_answers_and_one_that_does_not();
   reports[0].status = status_json(status);
   const std::string text = status_text(reports, false);
@@ -275,14 +275,54 @@ TEST(Members, TheListTellsVotersLearnersAndSparesAndWhatIsUnderWay) {
   CaptureStdout();
   EXPECT_EQ(print_members(reports, OutputFormat::kTable), kControlUnreachable);
   const std::string table = GetCapturedStdout();
-  for (const char* const word :
-       {"voting", "learning", "spare", "no answer", "A change is under way: R2 catches up."}) {
+  for (const char* const word : {"voting", "learning", "spare", "no answer", "R1: it is down\n",
+                                 "A change is under way: R2 catches up."}) {
     EXPECT_THAT(table, HasSubstr(word));
   }
 
   CaptureStdout();
+  EXPECT_EQ(print_members(reports, OutputFormat::kJson), kControlUnreachable);
+  const Json json = Json::parse(GetCapturedStdout());
+  EXPECT_EQ(json.at("change"), "R2 catches up");
+  EXPECT_EQ(json.at("replicas").at(0).at("connected"), "1/2");
+  EXPECT_EQ(json.at("replicas").at(3).at("member"), "member") << "though it is down";
+  EXPECT_EQ(json.at("replicas").at(3).at("answered"), false);
+
+  CaptureStdout();
   EXPECT_EQ(print_member(ReplicaId(3), false, OutputFormat::kJson), kControlExecuted);
   EXPECT_EQ(Json::parse(GetCapturedStdout()), (Json{{"replica", 3}, {"member", false}}));
+}
+
+TEST(Members, ASpareThatIsDownIsOneAndOneThatHasForgottenSaysSo) {
+  const MemberStatus members{kFirstTwo, {}, {}, "", ""};
+  const std::vector<ReplicaReport> reports{
+      of_member(0, "leader", 9, members),
+      {ReplicaId(2), "tcp://h:1", "", false, "", "it is down"},
+      of_member(3, "non-voting: peers know more of this replica than its disk does", 9, members)};
+
+  CaptureStdout();
+  print_members(reports, OutputFormat::kJson);
+  const Json list = Json::parse(GetCapturedStdout()).at("replicas");
+
+  EXPECT_EQ(list.at(1).at("member"), "spare");
+  EXPECT_EQ(list.at(2).at("member"), "spare, never votes: it has lost its promises");
+}
+
+TEST(Leaders, OneAloneThatDoesNotLeadNamesWhoDoes) {
+  NodeStatus status = status_of_replica_one();
+  status.protocol = "raft";
+  status.role = "follower";
+  status.has_leader = true;
+  status.leader = ReplicaId(0);
+  const ReplicaReport follower{ReplicaId(1), "tcp://h:1", "", true, status_json(status), ""};
+  const auto said = [](const std::vector<ReplicaReport>& reports) {
+    return sentence_about(lead_of(reports), reports);
+  };
+
+  EXPECT_EQ(said({follower}), "R1 says that R0 leads; ask it, or leave out --replica.");
+  const ReplicaReport down{ReplicaId(0), "tcp://h:1", "", false, "", "it is down"};
+  EXPECT_EQ(said({down, follower}),
+            "Nobody who answered leads at the moment. Ask again after an election.");
 }
 
 TEST(Digests, WhoHasExecutedLessIsBehind) {
@@ -366,6 +406,13 @@ TEST(Snapshots, TheFactsComeFromTheStatus) {
   EXPECT_EQ(facts->number, 17);
   EXPECT_EQ(facts->bytes, 123'456);
   EXPECT_EQ(facts->failed, 5);
+  EXPECT_TRUE(facts->on_disk);
+  EXPECT_FALSE(facts->waits_for_peer);
+  NodeStatus in_memory = status_of_replica_one();
+  in_memory.durability = Durability::kNone;
+  in_memory.image.waits_for_peer = true;
+  EXPECT_FALSE(image_facts(status_json(in_memory))->on_disk);
+  EXPECT_TRUE(image_facts(status_json(in_memory))->waits_for_peer);
   for (const auto* const other : {"", "{}", "[]", "{\"image\":3}", "no json"}) {
     EXPECT_FALSE(image_facts(other)) << other;
   }

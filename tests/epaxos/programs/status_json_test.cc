@@ -34,8 +34,9 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
   EXPECT_THAT(
       keys_of(json.at("rows").at(0)),
       UnorderedElementsAre("row", "committed_up_to", "executed_up_to", "highest_known", "floor"));
-  EXPECT_THAT(keys_of(json.at("image")), UnorderedElementsAre("number", "bytes", "log_bytes",
-                                                              "making", "fetching", "trouble"));
+  EXPECT_THAT(keys_of(json.at("image")),
+              UnorderedElementsAre("number", "bytes", "log_bytes", "making", "fetching",
+                                   "waits_for_peer", "trouble"));
   EXPECT_THAT(keys_of(json.at("store")),
               UnorderedElementsAre("state", "error", "durable_batch", "pending_bytes",
                                    "transactions", "used_bytes", "limit_bytes", "warning"));
@@ -43,8 +44,9 @@ TEST(StatusJson, HasExactlyTheKeysThatOthersRelyOn) {
               UnorderedElementsAre("held_bytes", "limit_bytes", "warning"));
   EXPECT_THAT(keys_of(json.at("queues")),
               UnorderedElementsAre("submitted", "submitted_bytes", "pending"));
-  EXPECT_THAT(keys_of(json.at("peers").at(0)),
-              UnorderedElementsAre("replica", "connected", "lacks_instances", "counters"));
+  EXPECT_THAT(
+      keys_of(json.at("peers").at(0)),
+      UnorderedElementsAre("replica", "connected", "is_stranger", "lacks_instances", "counters"));
 }
 
 TEST(StatusJson, EveryValueIsTheOneOfTheStatus) {
@@ -67,6 +69,7 @@ TEST(StatusJson, EveryValueIsTheOneOfTheStatus) {
                                     {"log_bytes", 789},
                                     {"making", true},
                                     {"fetching", false},
+                                    {"waits_for_peer", false},
                                     {"trouble", ""}}));
   EXPECT_EQ(json.at("store").at("pending_bytes"), 4096);
   EXPECT_EQ(json.at("queues").at("pending"), 1234);

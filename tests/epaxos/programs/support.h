@@ -23,11 +23,12 @@ inline NodeStatus status_of_replica_one() {
                  {Slot(7), Slot(7), Slot(7), Slot(2)},
                  {Slot(9), Slot(8), Slot(12), Slot(1)}};
   status.store = {"ready", "", 40, 4096, 41, 1 << 20, 1 << 30, ""};
-  status.image = {17, 123'456, 789, true, false, ""};
+  status.image = {17, 123'456, 789, true, false, false, ""};
   status.memory = {654'321, 1 << 30, ""};
   status.queues = {3, 300, 1234};
-  status.peers = {{ReplicaId(0), true, 12'345, {{"messages_out", 11}, {"dropped_would_block", 2}}},
-                  {ReplicaId(2), false, 0, {{"messages_out", 12}, {"dropped_would_block", 0}}}};
+  status.peers = {
+      {ReplicaId(0), true, false, 12'345, {{"messages_out", 11}, {"dropped_would_block", 2}}},
+      {ReplicaId(2), false, false, 0, {{"messages_out", 12}, {"dropped_would_block", 0}}}};
   status.counters = {
       {"core", {{"fast_path", 75}, {"slow_path_mismatch", 20}, {"slow_path_timer", 5}}},
       {"host", {{"commands_executed", 1000}, {"rejected_overloaded", 0}}},

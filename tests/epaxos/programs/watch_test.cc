@@ -152,6 +152,49 @@ TEST(Watch, WhoLeadsIsToldWhenItChangesAndNotWhenNobodyDoesForAWhile) {
   EXPECT_THAT(texts(watch.look(status, 60 * kSecond)), ElementsAre("R0 leads now"));
 }
 
+TEST(Watch, WhoRunsWithAnotherFileIsToldOnceAndNotAsNeverReached) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.peers[0].connected = false;
+  status.peers[1].connected = true;
+  watch.look(status, kSecond);
+  status.peers[0].is_stranger = true;
+  status.uptime_us = Watch::kUnreachedUs;
+
+  const auto told = texts(watch.look(status, 20 * kSecond));
+
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_THAT(told[0], HasSubstr("R0 runs with another cluster file or protocol"));
+  EXPECT_TRUE(texts(watch.look(status, 200 * kSecond)).empty());
+}
+
+TEST(Watch, ALeaderTellsEveryStepOfAChangeOfTheMembers) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.leader = status.self;
+  const ReplicaSet three = ReplicaSet::all(3);
+  const auto look = [&](const MemberStatus& members) {
+    status.members = members;
+    return texts(watch.look(status, 20 * kSecond));
+  };
+  const auto r3 = ReplicaSet::only(ReplicaId(3));
+  const ReplicaSet four = ReplicaSet::all(4);
+  look({three, {}, {}, "", ""});
+
+  EXPECT_THAT(look({three, {}, r3, "R3 catches up", ""}),
+              ElementsAre("R3 learns, and then becomes a member"));
+  EXPECT_THAT(look({four, three, {}, "R3 joins", ""}), IsEmpty());
+  EXPECT_THAT(look({four, {}, {}, "", ""}), ElementsAre("R3 is a member now"));
+  EXPECT_THAT(look({three, four, {}, "R3 leaves", ""}), IsEmpty());
+  EXPECT_THAT(look({three, {}, {}, "", ""}), ElementsAre("R3 is no member any more"));
+  EXPECT_THAT(look({three, {}, {}, "", "R3 was not added."}),
+              ElementsAre("gave up a change of the members: R3 was not added."));
+  EXPECT_THAT(look({three, {}, {}, "", "R3 was not added."}), IsEmpty());
+
+  status.leader = ReplicaId(0);
+  EXPECT_THAT(look({three, {}, r3, "R3 catches up", ""}), IsEmpty());
+}
+
 TEST(Watch, AReplicaThatIsFarBehindTellsItAndThatItHasCaughtUp) {
   Watch watch;
   NodeStatus status = quiet();

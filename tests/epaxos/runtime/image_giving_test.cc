@@ -175,6 +175,21 @@ TEST_F(GivingImages, APeerThatIsFetchingKeepsTheImageForAWhile) {
   EXPECT_EQ(stage.images().number, 2) << "it has gone away";
 }
 
+TEST_F(GivingImages, OneThatIsAskedForMeanwhileWaitsAndSaysSo) {
+  make_image();
+  request(kB);
+  stage.host().request_image();
+  stage.turn();
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 1);
+  EXPECT_TRUE(stage.images().waits_for_peer);
+
+  stage.after(11 * kSecond);
+  stage.settle();
+  EXPECT_EQ(stage.images().number, 2);
+  EXPECT_FALSE(stage.images().waits_for_peer);
+}
+
 TEST_F(GivingImages, AFetchDoesNotHoldUpImagesForEver) {
   make_image();
   request(kB);

@@ -24,6 +24,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 using ::testing::internal::CaptureStderr;
 using ::testing::internal::CaptureStdout;
 using ::testing::internal::GetCapturedStderr;
@@ -265,8 +266,9 @@ TEST(Simulate, BadUsageSaysWhatIsWrong) {
   EXPECT_THAT(wrong({"--mutant", "slot-resue"}), HasSubstr("Did you mean \"slot-reuse\"?"));
   EXPECT_THAT(wrong({"--mutant", "raft-no-nop"}), HasSubstr("would do nothing"));
   EXPECT_THAT(wrong({"--plan", "speed=1"}), HasSubstr("speed=1"));
-  EXPECT_THAT(wrong({"--jobs", "0"}), HasSubstr("--jobs"));
-  EXPECT_THAT(wrong({"--chronicle", "x"}), HasSubstr("--replay"));
+  EXPECT_THAT(wrong({"--jobs", "0"}), StartsWith("epaxos-sim: --jobs"));
+  EXPECT_THAT(wrong({"--chronicle", "x"}),
+              HasSubstr("epaxos-sim: --chronicle tells of one run: it needs --replay"));
   EXPECT_THAT(wrong({"--trace", "x"}), HasSubstr("--replay"));
   for (const auto* const seed : {"", "-1", "+1", "7x", " 7", "18446744073709551616"}) {
     EXPECT_THAT(wrong({"--replay", seed}), HasSubstr("not \"" + std::string(seed) + "\""));
@@ -275,8 +277,8 @@ TEST(Simulate, BadUsageSaysWhatIsWrong) {
     EXPECT_THAT(wrong({option, ""}), HasSubstr(std::string(option) + ": is empty"));
     EXPECT_THAT(wrong({option, "  "}), HasSubstr(std::string(option) + ": is empty"));
   }
-  EXPECT_THAT(wrong({"--seeds", "1..2", "--replay", "7"}), HasSubstr("excludes"));
-  EXPECT_THAT(wrong({"--plan", "seed=1", "--replay", "7"}), HasSubstr("excludes"));
+  EXPECT_THAT(wrong({"--seeds", "1..2", "--replay", "7"}), HasSubstr("exclude each other"));
+  EXPECT_THAT(wrong({"--plan", "seed=1", "--replay", "7"}), HasSubstr("exclude each other"));
 }
 
 TEST(Simulate, ALedgerThatCannotBeWrittenIsSaidBeforeTheRun) {

@@ -216,6 +216,24 @@ TEST(DataDirectory, AStoreWithoutAStampIsRefused) {
   EXPECT_THAT(error.message, HasSubstr("no stamp"));
 }
 
+TEST(DataDirectory, OneWithFilesOfSomebodyElseIsRefusedAndNotTouched) {
+  const TemporaryDirectory parent;
+  std::filesystem::create_directory(parent / "lost+found");
+  write_bytes(parent / "notes.txt", "mine");
+
+  const Error error = open_error(directory_options(parent.path()));
+
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("holds other files (\"notes.txt\")"),
+                                   HasSubstr("name an empty directory")));
+  EXPECT_FALSE(std::filesystem::exists(parent / "lock"));
+  EXPECT_FALSE(std::filesystem::exists(parent / "stamp"));
+  std::filesystem::remove(parent / "notes.txt");
+  EXPECT_TRUE(DataDirectory::open(directory_options(parent.path()))) << "a file system of its own";
+  write_bytes(parent / "notes.txt", "mine");
+  EXPECT_TRUE(DataDirectory::open(directory_options(parent.path()))) << "it has the replica's data";
+}
+
 TEST(DataDirectory, AnotherFormatIsToldFromDamage) {
   const TemporaryDirectory parent;
   write_bytes(parent / "stamp", "epaxos data directory, format 1\nwhatever\n");
