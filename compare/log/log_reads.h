@@ -31,6 +31,7 @@ class LogReads {
   [[nodiscard]] Tick due() const { return queue_.due(); }
   void begin_again() { queue_.begin_again(); }
   std::size_t serve(Slot applied_up_to, Effects& out) { return queue_.serve(applied_up_to, out); }
+  void refuse_unserved(Effects& out) { queue_.refuse_unserved(out); }
 
   /// Asks the leader about new reads, or about all that got no answer for long. Whoever leads asks
   /// itself.

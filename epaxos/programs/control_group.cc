@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "epaxos/programs/control_requests.h"
+#include "epaxos/programs/control_words.h"
 #include "epaxos/programs/control_statuses.h"
 #include "epaxos/programs/programs.h"
 
@@ -20,10 +21,6 @@ constexpr std::chrono::seconds kTransferAgain{2};  // Several election timeouts.
 int ended_with(int exit_status, const std::string& why) {
   std::fprintf(stderr, "epaxosctl: %s\n", why.c_str());
   return exit_status;
-}
-
-int refused(const std::string& why) {
-  return ended_with(kControlRejected, why);
 }
 
 /// Whether the same wish may be granted later, or by the next leader.
