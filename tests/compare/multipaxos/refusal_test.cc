@@ -163,6 +163,18 @@ TEST_F(Follower, IsAskedAtAnyTimeWhetherItMissesItsLeader) {
   EXPECT_EQ(next_ballot(), (Ballot{kBallot.round + 1, kA}));
 }
 
+// Otherwise both of two that ask at once would open a ballot, the second in spite of its promise.
+TEST_F(Follower, LeavesTheTurnToWhomItHasPromised) {
+  miss_the_leader();
+  const auto said = tell(kC, Prepare{kLater, Slot(2)});
+  ASSERT_THAT(said, SizeIs(1));
+  ASSERT_TRUE(is(said[0], MessageType::kPromise));
+
+  tell(kB, PreVoteOk{group[0].now});
+  EXPECT_EQ(count("ballots_started"), 0u);
+  EXPECT_EQ(count("ignored_stale"), 1u);
+}
+
 TEST_F(Follower, GoesBackInItsBlocksForItsLeaderAlone) {
   group.propose(0, 1);
   const std::uint64_t forwarded = count("forwarded");
