@@ -121,6 +121,8 @@ class MultiPaxosCore final : public Core {
   void nack(ReplicaId to, Ballot heard, Ballot promised, Effects& out);
 
   // lead.cc: what a leader does, and who wants to become one.
+  [[nodiscard]] Ballot highest_ballot() const;
+  [[nodiscard]] bool has_next_ballot();
   void start_ballot(Effects& out);
   void on_promise(ReplicaId from, const Promise& message, Effects& out);
   void add_vote(Slot slot, Ballot ballot, Bytes encoded);

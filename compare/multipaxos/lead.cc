@@ -39,7 +39,7 @@ void MultiPaxosCore::step_down(Tick now) {
 
 void MultiPaxosCore::election_due(Effects& out) {
   election_due_ = out.now + election_patience();
-  if (!voting_ || storage_full_ || promise_.binds(out.now)) return;
+  if (!voting_ || storage_full_ || promise_.binds(out.now) || !has_next_ballot()) return;
   if (image_needed_ > decided_up_to_) {
     if (++attempts_ <= kAttemptsMax) return;
     // Whoever has the image may be gone for good. If it is not, its promise says so again.
@@ -48,12 +48,21 @@ void MultiPaxosCore::election_due(Effects& out) {
   start_pre_vote(out);
 }
 
+Ballot MultiPaxosCore::highest_ballot() const {
+  return std::max({heard_, promised_, told_.ballot});
+}
+
+/// A peer may have claimed the last one: what lies beyond it nobody would understand.
+bool MultiPaxosCore::has_next_ballot() {
+  if (highest_ballot().round < kBallotRoundMax) return true;
+  add(Count::kLastBallot);
+  return false;
+}
+
 void MultiPaxosCore::start_ballot(Effects& out) {
-  const Ballot highest = std::max({heard_, promised_, told_.ballot});
-  // A peer may have claimed the last one: what lies beyond it nobody would understand.
-  if (highest.round >= kBallotRoundMax) return add(Count::kLastBallot);
+  if (!has_next_ballot()) return;
   add(Count::kBallotsStarted);
-  ballot_ = paxos::next_ballot(highest, self_);
+  ballot_ = paxos::next_ballot(highest_ballot(), self_);
   heard_ = promised_ = ballot_;
   role_ = Role::kPreparing;
   reads_.begin();

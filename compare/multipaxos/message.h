@@ -100,7 +100,7 @@ struct HeartbeatOk {
 /// "I miss the leader: do you?" Nobody's ballot changes by it.
 struct PreVote {
   static constexpr MessageType kType = MessageType::kPreVote;
-  Tick sent_at = 0;  ///< On the sender's clock; the answer repeats it.
+  Tick sent_at = 0;  ///< On the sender's clock, never 0; the answer repeats it.
 };
 
 /// "I do." It promises nothing; whoever hears a leader does not answer.

@@ -229,7 +229,7 @@ bool decode(Bytes body, int, PreVote& out) {
   using S = schema::PreVote;
   return parse<S>(body, [&](S::Reader from, std::size_t words) {
     out.sent_at = from.getSentAt();
-    return words == words_of<S>();
+    return words == words_of<S>() && out.sent_at > 0;
   });
 }
 
@@ -242,7 +242,7 @@ bool decode(Bytes body, int, PreVoteOk& out) {
   using S = schema::PreVote;
   return parse<S>(body, [&](S::Reader from, std::size_t words) {
     out.sent_at = from.getSentAt();
-    return words == words_of<S>();
+    return words == words_of<S>() && out.sent_at > 0;
   });
 }
 

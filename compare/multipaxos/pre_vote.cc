@@ -42,6 +42,7 @@ void MultiPaxosCore::on_pre_vote(ReplicaId from, const PreVote& message, Effects
 }
 
 void MultiPaxosCore::on_pre_vote_ok(ReplicaId from, const PreVoteOk& message, Effects& out) {
+  if (message.sent_at > out.now) return add(Count::kNeverAsked);
   if (role_ != Role::kFollower || message.sent_at != asked_at_) return add(Count::kStale);
   missing_.add(from);
   const bool may_open = voting_ && !storage_full_ && !promise_.binds(out.now);

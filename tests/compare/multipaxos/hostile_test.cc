@@ -12,7 +12,10 @@ namespace {
 class Storm {
  public:
   Storm(unsigned seed, int n)
-      : random_(seed), n_(n), subject_(multipaxos({.learn_from_all = seed % 4 == 0}), small(n)) {}
+      : random_(seed),
+        n_(n),
+        subject_(multipaxos({.learn_from_all = seed % 4 == 0}), small(n)),
+        highest_(seed % 10 == 0 ? kBallotRoundMax - 8 : 1) {}
 
   [[nodiscard]] std::uint64_t count(std::string_view counter) const {
     return subject_.count(counter);
@@ -87,10 +90,25 @@ class Storm {
     tell(from, promise);
   }
 
+  /// A question at any time, and answers: to the last question, to an earlier one, to none.
+  void tell_pre_vote(ReplicaId from) {
+    const Tick any[] = {0, 1, below(subject_.now + 2), subject_.now + 1, kNever - 1, kNever};
+    const Tick time = any[below(std::size(any))];
+    if (below(2) == 0) return tell(from, PreVote{time});
+    tell(from, PreVoteOk{time});
+    if (time == asked_at_) miss_it_.add(from);
+  }
+
   void step() {
     const ReplicaId from = peer();
     const Slot at = slot();
-    switch (below(19)) {
+    if (is_asked_ && below(2) == 0) {
+      is_asked_ = below(3) > 0;
+      miss_it_.add(from);
+      return tell(from, PreVoteOk{asked_at_});
+    }
+    if (role_ == "candidate" && below(3) == 0) return tell_promise(from);
+    switch (below(20)) {
       case 0:
       case 1:
       case 2: {
@@ -133,6 +151,8 @@ class Storm {
         subject_.lags = below(3) == 0;
         if (!subject_.lags) subject_.catch_up();
         return subject_.core->storage_full(below(8) == 0);
+      case 18:
+        return tell_pre_vote(from);
       default:
         return propose();
     }
@@ -156,6 +176,12 @@ class Storm {
 
   void look() {
     const CoreStatus status = subject_.status();
+    const std::uint64_t started = count("ballots_started");
+    if (started > started_ && role_ != "leader") {
+      EXPECT_GT(2 * (miss_it_.size() + 1), n_) << "no majority misses the leader";
+    }
+    started_ = started;
+    role_ = status.role;
     EXPECT_GE(status.rows[0].committed_up_to, decided_);
     EXPECT_GE(status.rows[0].executed_up_to, executed_);
     EXPECT_LE(status.rows[0].executed_up_to, status.rows[0].committed_up_to);
@@ -163,6 +189,12 @@ class Storm {
     executed_ = status.rows[0].executed_up_to;
     for (const Letter& each : subject_.sent) {
       Prepare prepare;
+      if (PreVote asked; is(each, MessageType::kPreVote) && each.to == kB) {
+        EXPECT_TRUE(decode(each.body(), n_, asked));
+        asked_at_ = asked.sent_at;
+        is_asked_ = true;
+        miss_it_ = {};
+      }
       if (!is(each, MessageType::kPrepare)) continue;
       EXPECT_TRUE(decode(each.body(), n_, prepare));
       EXPECT_GE(prepare.ballot, last_own_) << "a ballot comes back";
@@ -177,8 +209,13 @@ class Storm {
   std::mt19937 random_;
   const int n_;
   StagedCore subject_;
-  std::uint64_t highest_ = 1;
+  std::uint64_t highest_;
   Ballot last_own_{1, kA};
+  Tick asked_at_ = 0;          // The last question whether others miss the leader,
+  bool is_asked_ = false;      // which more of them may answer,
+  ReplicaSet miss_it_;         // and these have.
+  std::uint64_t started_ = 0;  // Ballots.
+  std::string role_;
   Slot decided_;
   Slot executed_;
   std::uint64_t commands_ = 0;
@@ -192,12 +229,16 @@ TEST(Hostile, WhateverIsSaidTheCoreGoesOnAndTakesNothingBack) {
                                       "decided",
                                       "learned",
                                       "learned_by_told",
+                                      "pre_votes",
+                                      "pre_votes_with_leader",
                                       "images_installed",
                                       "truncated_received",
                                       "refused_contradicts_vote",
                                       "refused_contradicts_decision",
                                       "refused_too_far_ahead",
                                       "refused_never_asked",
+                                      "refused_last_ballot",
+                                      "refused_malformed_frame",
                                       "refused_storage_full"};
   std::map<std::string, std::uint64_t> reached;
   for (unsigned seed = 1; seed <= 300; ++seed) {

@@ -70,6 +70,13 @@ TEST(MultiPaxosMessages, WhatIsOutOfRangeIsRefused) {
   EXPECT_EQ(ok.promised_us, 9u);
   EXPECT_FALSE(decode(view(words_of(HeartbeatOk{kBallot, 0, 9})), 3, ok)) << "to no heartbeat";
   EXPECT_FALSE(decode(view(words_of(HeartbeatOk{kInitialBallot, 7, 9})), 3, ok));
+  PreVote pre_vote;
+  PreVoteOk pre_vote_ok;
+  EXPECT_TRUE(decode(view(words_of(PreVote{7})), 3, pre_vote));
+  EXPECT_FALSE(decode(view(words_of(PreVote{0})), 3, pre_vote));
+  EXPECT_TRUE(decode(view(words_of(PreVoteOk{7})), 3, pre_vote_ok));
+  EXPECT_FALSE(decode(view(words_of(PreVoteOk{0})), 3, pre_vote_ok)) << "to no question";
+  EXPECT_FALSE(decode(view(words_of(HeartbeatOk{kBallot, 7, 9})), 3, pre_vote_ok)) << "too long";
   EXPECT_FALSE(decode(view(words_of(Fetch{Slot(5), Slot(4)})), 3, fetch));
   EXPECT_FALSE(decode(view(words_of(Nack{kBallot, kBallot})), 3, nack));
 }

@@ -21,14 +21,18 @@ class Listener : public ::testing::Test {
     return answers(group, from, kA, message);
   }
   [[nodiscard]] std::uint64_t count(std::string_view counter) { return group[0].count(counter); }
-  /// What A says when its patience ends.
-  Ballot next_ballot() {
+  /// The patience of A ends.
+  void miss_the_leader() {
     group[0].now += 20 * CoreConfig{}.election_us;
     group.letters.clear();
     group[0].turn([&](Effects& out) { group[0].core->tick(group[0].now, out); });
     group.collect();
+  }
+  /// What A opens when C misses the leader too; none: the initial one.
+  Ballot next_ballot() {
+    miss_the_leader();
     Prepare prepare;
-    for (const Letter& each : group.letters) {
+    for (const Letter& each : tell(kC, PreVoteOk{group[0].now})) {
       if (!is(each, MessageType::kPrepare)) continue;
       EXPECT_TRUE(decode(each.body(), 3, prepare));
     }
@@ -101,10 +105,74 @@ TEST_F(Follower, OpensNoBallotWhenNoneIsLeft) {
   tell(kC, Prepare{{kBallotRoundMax, kC}, Slot(1)});
 
   EXPECT_EQ(next_ballot(), kInitialBallot) << "none";
-  EXPECT_GE(count("refused_last_ballot"), 1u);
+  EXPECT_EQ(count("refused_last_ballot"), 1u);
+  EXPECT_EQ(count("pre_votes"), 0u) << "what cannot follow is not asked for";
   group[0].lose_power();
   group[0].boot();
   EXPECT_EQ(group[0].status().role, "follower") << "its disk makes sense";
+}
+
+// The last one is claimed while the answers are on their way.
+TEST_F(Follower, OpensNoBallotWhenTheLastOneIsTakenAfterItsQuestion) {
+  miss_the_leader();
+  ASSERT_EQ(count("pre_votes"), 1u);
+  tell(kB, Nack{{1, kA}, {kBallotRoundMax, kB}});
+
+  tell(kC, PreVoteOk{group[0].now});
+  EXPECT_EQ(count("ballots_started"), 0u);
+  EXPECT_EQ(count("refused_last_ballot"), 1u);
+}
+
+TEST_F(Follower, BelievesNobodyThatItsLeaderIsMissedBeforeItHasAsked) {
+  const auto says_all = [&] {
+    for (const Tick time : {group[0].now + 1, kNever - 1, kNever}) {
+      for (const ReplicaId from : {kB, kC}) tell(from, PreVoteOk{time});
+    }
+  };
+  group[0].now += 1;
+
+  says_all();
+  EXPECT_EQ(count("refused_never_asked"), 6u);
+  for (const ReplicaId from : {kB, kC}) tell(from, PreVoteOk{group[0].now});
+  EXPECT_EQ(count("ignored_stale"), 2u) << "it may be from an earlier life";
+  miss_the_leader();
+  says_all();
+  EXPECT_EQ(count("refused_never_asked"), 12u);
+  tell(kB, Heartbeat{kBallot, Slot(1), Slot(1)});
+  says_all();
+  EXPECT_EQ(count("refused_never_asked"), 18u) << "the question is over";
+  EXPECT_EQ(count("ballots_started"), 0u);
+}
+
+// A question names no ballot: whatever it says, nothing is promised and nobody's ballot goes up.
+TEST_F(Follower, IsAskedAtAnyTimeWhetherItMissesItsLeader) {
+  EXPECT_THAT(tell(kC, PreVote{kNever}), IsEmpty()) << "it hears one";
+  EXPECT_EQ(count("pre_votes_with_leader"), 1u);
+  miss_the_leader();
+  const auto disk = group[0].disk;
+
+  for (const Tick time : {Tick{1}, group[0].now + 1, kNever}) {
+    const auto said = tell(kC, PreVote{time});
+    ASSERT_THAT(said, SizeIs(1));
+    PreVoteOk answer;
+    ASSERT_TRUE(is(said[0], MessageType::kPreVoteOk));
+    ASSERT_TRUE(decode(said[0].body(), 3, answer));
+    EXPECT_EQ(answer.sent_at, time);
+  }
+  EXPECT_EQ(group[0].disk, disk);
+  EXPECT_EQ(next_ballot(), (Ballot{kBallot.round + 1, kA}));
+}
+
+// Otherwise both of two that ask at once would open a ballot, the second in spite of its promise.
+TEST_F(Follower, LeavesTheTurnToWhomItHasPromised) {
+  miss_the_leader();
+  const auto said = tell(kC, Prepare{kLater, Slot(2)});
+  ASSERT_THAT(said, SizeIs(1));
+  ASSERT_TRUE(is(said[0], MessageType::kPromise));
+
+  tell(kB, PreVoteOk{group[0].now});
+  EXPECT_EQ(count("ballots_started"), 0u);
+  EXPECT_EQ(count("ignored_stale"), 1u);
 }
 
 TEST_F(Follower, GoesBackInItsBlocksForItsLeaderAlone) {
@@ -144,8 +212,9 @@ TEST_F(Follower, VotesForNothingWhileItsDiskIsFull) {
   EXPECT_THAT(tell(kB, Accept{kBallot, {}, Slot(2), entry}), IsEmpty());
   EXPECT_THAT(tell(kC, Prepare{kLater, Slot(2)}), IsEmpty());
   tell(kC, Learn{Slot(2), entry});
+  EXPECT_THAT(tell(kC, PreVote{7}), IsEmpty());
 
-  EXPECT_EQ(count("refused_storage_full"), 3u);
+  EXPECT_EQ(count("refused_storage_full"), 4u);
 }
 
 TEST_F(Follower, CountsFramesThatAreNotForIt) {
@@ -191,6 +260,20 @@ TEST_F(Leader, BelievesNoAnswerToWhatItWillSendLater) {
   EXPECT_EQ(count("refused_never_asked"), 1u);
 }
 
+// Otherwise a peer that says what nobody asked for keeps a leader in place that reaches nobody.
+TEST_F(Leader, TakesNoSuchAnswerForOneOfWhoFollowsIt) {
+  for (int i = 0; i < 20; ++i) {
+    group[0].now += CoreConfig{}.election_us / 2;
+    group.letters.clear();
+    group[0].turn([&](Effects& out) { group[0].core->tick(group[0].now, out); });
+    tell(kB, HeartbeatOk{ballot, group[0].now + 1, 9});
+    tell(kC, Accepted{ballot, Slot(2), Slot(2)});
+  }
+
+  EXPECT_GE(count("refused_never_asked"), 10u);
+  EXPECT_EQ(count("quorum_lost"), 1u);
+}
+
 TEST_F(Leader, TakesNoBlockThatMakesNoSense) {
   std::vector<std::byte> block = block_of("k");
   block[0] = std::byte{200};  // So many commands there are not.
@@ -218,6 +301,7 @@ TEST(Candidate, CountsNoPromiseWithAVoteThatIsTooFarAway) {
     Group group(3, {}, config);
     group[0].now = 20 * config.election_us;
     group[0].turn([&](Effects& out) { group[0].core->tick(group[0].now, out); });
+    answers(group, kC, kA, PreVoteOk{group[0].now});
     const Ballot ballot{1, kA};
     const auto entry = nop_at({1, kA});
     Promise promise{ballot, Slot(1), Promise::kThroughAll, Slot(decided), {}, {}};

@@ -63,15 +63,15 @@ TEST(PaxosMutants, EachOfTheTableIsStillNoticedAndTheSeedHoldsWithoutIt) {
 
 TEST(PaxosMutants, MultiPaxosWithABugOfEPaxosIsFoundOut) {
   const Bug bugs[] = {
-      {Mutant::kPromiseNotDurable, "ballots"},             // P4
-      {Mutant::kAnswersCountedTwice, "execution", 3'000},  // P6
-      {Mutant::kAcceptOkBeforeDurable, "ballots"},
-      {Mutant::kAcceptIgnoresPromise, "ballots", 5},
-      {Mutant::kGateOpensOnSubmit, "ballots"},
-      {Mutant::kImageWithoutSessions, "execution"},
+      {Mutant::kPromiseNotDurable, "ballots"},  // P4
+      {Mutant::kAcceptOkBeforeDurable, "ballots"}, {Mutant::kAcceptIgnoresPromise, "ballots", 5},
+      {Mutant::kGateOpensOnSubmit, "ballots"},     {Mutant::kImageWithoutSessions, "execution"},
   };
   const sim::SwarmOptions swarm = multipaxos::simulated_multipaxos().swarm;
   for (const Bug& each : bugs) expect_found(swarm, each);
+  // P6: two must lead at once, which is rare where each asks before it opens a ballot.
+  expect_found(multipaxos::simulated_multipaxos({.learn_from_all = true}).swarm,
+               {Mutant::kAnswersCountedTwice, "execution", 1'000});
 }
 
 TEST(PaxosMutants, PaxosWithABugOfTheOthersIsFoundOut) {
