@@ -295,7 +295,7 @@ TEST(Node, ACallbackMayQueryAndAskForTheStatus) {
 // One message of a client holds many questions with large answers: they take many turns, so that
 // others are heard between them.
 TEST(Node, ManyLargeAnswersToOneClientTakeManyTurns) {
-  constexpr int kKeys = 16, kQuestions = 64;
+  constexpr int kKeys = 16, kQuestions = 24;
   LocalCluster cluster(1);
   Node& node = cluster.open_all()[0];
   std::vector<std::string> keys;
@@ -324,7 +324,7 @@ TEST(Node, ManyLargeAnswersToOneClientTakeManyTurns) {
   }
   while (client->in_flight() > 0) client->poll(1'000'000);
 
-  EXPECT_GT(answered, 0) << "those that it read in time";
+  EXPECT_EQ(answered, kQuestions) << "less than what waits for a client at most";
   // Each turn ends with the answer that exceeds four MiB.
   EXPECT_GE(node.status().counter("host", "turns") - turns,
             static_cast<std::uint64_t>(answered / 5));
