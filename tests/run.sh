@@ -32,5 +32,5 @@ cmake --build --preset release --target tests_all
 
 enter "test"
 trap - ERR
-exec ctest --test-dir build/release --parallel 4 --output-on-failure --no-tests=error \
+exec ctest --test-dir build/release --parallel 6 --output-on-failure --no-tests=error \
   --label-exclude nightly "$@" </dev/null

@@ -276,13 +276,12 @@ class Demo {
     ChildProcess& client = clients[static_cast<std::size_t>(replica)];
     const auto end = Clock::now() + std::chrono::duration<double>(seconds + kLateSeconds);
     std::optional<std::string> line;
-    bool told = false;
     while (!line && Clock::now() < end) {
-      if (interrupted() && !told) {
+      if (interrupted() && !told_) {  // Once: a second signal ends a program without a result.
         for (ChildProcess& each : clients) {
           if (!each.ended()) ::kill(each.pid(), SIGTERM);
         }
-        told = true;
+        told_ = true;
       }
       if (!interrupted()) {
         if (const auto run = replicas_.all_run(); !run) return fail(run.error());
@@ -302,6 +301,7 @@ class Demo {
   const DemoOptions options_;
   WorkDirectory directory_;
   Progress progress_;
+  bool told_ = false;  // The clients were told to end.
   DemoResult result_;
   Replicas replicas_;
 };

@@ -33,7 +33,10 @@ CLI::Validator measured_protocol() {
 }
 
 void add_group_arguments(CLI::App& command, GroupOptions& o) {
-  command.add_option("--protocol", o.protocol, "Who decides (epaxos)")->check(measured_protocol());
+  command
+      .add_option("--protocol", o.protocol,
+                  "Who decides, of " + measured_protocols_list() + " (epaxos)")
+      ->check(measured_protocol());
   command.add_option("--in-flight", o.in_flight, "Commands without an answer, a replica (100)")
       ->check(number(1, 16'384, "1 to 16384 commands can be in flight a replica."));
   command.add_option("--batch", o.batch, "Commands that may share an instance (1)")

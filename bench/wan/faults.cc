@@ -56,7 +56,7 @@ class Reader {
     if (verb == "latency" && words.size() == 2) return latency(fault, words[0], words[1]);
     if (verb == "heal" && words.empty()) return {};
     return wrong("\"" + verb + "\" with " + std::to_string(words.size()) +
-                 " words behind it is none of the faults");
+                 (words.size() == 1 ? " word" : " words") + " behind it is none of the faults");
   }
 
   Result<void> site(const std::string& name, ReplicaId& out) const {

@@ -37,7 +37,8 @@ constexpr const char* kPredictFooter = R"(
 Nothing runs: what is printed follows from the delays and from how many answers each protocol waits
 for. docs/wan.md has the formulae and the format of topology files.
 
-Exit status: 0 all went well, 1 a file cannot be written, 2 the topology or an option is wrong.)";
+Exit status: 0 all went well, 1 the command line is wrong or a file cannot be written, 2 the
+topology or what is asked of it is wrong.)";
 
 }  // namespace
 

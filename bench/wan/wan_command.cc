@@ -86,8 +86,9 @@ bound is that of the way they take (--reads-by): log, index or lease.
   --assert 'p50<=1.01*bound+1ms' --assert 'execution p99<400ms'
 Without "commit" or "execution" it is asked about both. docs/wan.md says how to read the table.
 
-Exit status: 0 all went well, 1 something failed, 2 the topology or an option is wrong, 3 what was
-asserted does not hold, 130 interrupted; what was measured until then is printed and written.)";
+Exit status: 0 all went well, 1 the command line is wrong or something failed, 2 the topology or
+what is asked of it is wrong, 3 what was asserted does not hold, 130 interrupted; what was measured
+until then is printed and written.)";
 
 void add_contenders(CLI::App& sub, WanOptions& o) {
   sub.add_option("--protocols", o.protocols, "Of " + measured_protocols_list())
@@ -110,7 +111,8 @@ void add_scaled(CLI::App& sub, const std::string& name, Field& field, double fac
 
 void add_links(CLI::App& sub, LinkTrouble& o) {
   sub.add_option("--jitter", o.jitter_us, "Up to so much on top of each delay, as 2ms (0)")
-      ->transform(duration(0, 10 * kSecond, "messages are late by 0 to 10 seconds at most."));
+      ->transform(
+          duration(0, kSecond, "messages are late by 0 to 1 second at most; 2 ms are 2ms."));
   add_scaled(sub, "--loss", o.loss, 0.01, 50,
              "Percent of messages that come 200 ms late, and all behind them with them (0)",
              "0 to 50 percent are lost.");

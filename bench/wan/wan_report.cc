@@ -200,6 +200,21 @@ std::string judged_text(const WanResult& result) {
          " commands with those of the warm-up.\n";
 }
 
+/// " 20 of epaxos at OR, 15 of raft led from OR at OR"
+std::string where_failed(const WanResult& result) {
+  std::string out;
+  for (const WanRun& run : result.runs) {
+    for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
+      const std::uint64_t failed = run.measured.sites[site].failed;
+      if (failed == 0) continue;
+      out += (out.empty() ? " " : ", ") + grouped(failed) + " of " +
+             name_of(result.placement, run.measured.protocol, run.measured.leader) + " at " +
+             result.placement.topology().site(site);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string conditions_text(const WanOptions& options, const WanResult& result) {
@@ -291,7 +306,8 @@ SiteTable table_of(const WanOptions& options, const WanResult& result) {
 std::string left_out_text(const WanOptions& options, const WanResult& result) {
   std::string out;
   if (const std::uint64_t failed = count_of(result, &SiteLatency::failed); failed > 0) {
-    out += grouped(failed) + " commands were refused or have no known outcome.\n";
+    out += grouped(failed) +
+           " commands were refused or have no known outcome:" + where_failed(result) + ".\n";
   }
   if (const std::uint64_t unsent = count_of(result, &SiteLatency::unsent); unsent > 0) {
     out += grouped(unsent) + " commands were not sent: more than " +

@@ -19,6 +19,13 @@
 namespace epaxos::compare {
 
 class LogReads {
+  /// What tells one replica the index. Here, as its type is deduced.
+  auto answer(Effects& out) {
+    return [this, &out](ReplicaId to, const ReadRounds::Ask& ask, Slot index) {
+      tell(to, {ask.life, ask.number, index}, out);
+    };
+  }
+
  public:
   explicit LogReads(const CoreConfig& config);
 
@@ -78,12 +85,6 @@ class LogReads {
 
  private:
   [[nodiscard]] bool is_leased(Tick now) const { return uses_lease_ && lease_.runs(now); }
-  /// What tells one replica the index.
-  auto answer(Effects& out) {
-    return [this, &out](ReplicaId to, const ReadRounds::Ask& ask, Slot index) {
-      tell(to, {ask.life, ask.number, index}, out);
-    };
-  }
   void tell(ReplicaId to, const ReadIndexReply& reply, Effects& out);
   template <class Message>
   void send(ReplicaId to, const Message& message, Effects& out) const;

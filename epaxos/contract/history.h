@@ -12,6 +12,7 @@
 
 #include "deps/types/dependencies.h"
 #include "deps/types/ids.h"
+#include "deps/types/replica_set.h"
 
 namespace epaxos {
 
@@ -95,6 +96,7 @@ struct InstanceHistory {
   Tick slow_at = 0;         ///< The second round began.
   SlowReason slow_reason = SlowReason::kNone;
   Tick accept_sent_at = 0;   ///< The own vote was durable, and Accept left.
+  ReplicaSet not_asked;      ///< By a thrifty owner, while it is undecided.
   std::uint32_t resent = 0;  ///< Times that unanswered messages were sent again.
   std::optional<Recovery> recovery;
 

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "epaxos/programs/control_requests.h"
-#include "epaxos/programs/control_words.h"
 #include "epaxos/programs/control_statuses.h"
+#include "epaxos/programs/control_words.h"
 #include "epaxos/programs/programs.h"
 
 namespace epaxos {

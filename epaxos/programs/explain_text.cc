@@ -343,7 +343,8 @@ std::string missing(const Life& life) {
   const std::string awaited = second ? "AcceptOk" : "PreAcceptOk";
   std::vector<std::string> silent;
   for (std::uint64_t id = 0; id < life.number("replicas").value_or(0); ++id) {
-    if (replica(id) == life.owner()) continue;
+    const bool is_asked = ((life.number("not_asked").value_or(0) >> id) & 1) == 0;
+    if (replica(id) == life.owner() || !is_asked) continue;
     const auto answers = life.all("answers");
     const bool answered = std::ranges::any_of(answers, [&](const Life& answer) {
       return answer.number("from") == id && answer.text("message") == awaited;

@@ -127,6 +127,7 @@ Json history(const InstanceHistory& h, std::uint64_t unix_now_us) {
   out["slow_path_us"] = time(h.slow_at);
   out["slow_reason"] = word_for(h.slow_reason);
   out["accept_sent_us"] = time(h.accept_sent_at);
+  if (h.not_asked.size() > 0) out["not_asked"] = h.not_asked.bits();
   out["resent"] = h.resent;
   out["recovery"] = nullptr;
   if (h.recovery) {

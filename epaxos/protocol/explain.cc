@@ -69,6 +69,9 @@ Result<std::vector<InstanceHistory>> EpaxosCore::slowest(std::size_t most) const
 /// What the instance itself shows.
 void EpaxosCore::fill_in(const InstanceId& id, const Instance& instance,
                          InstanceHistory& out) const {
+  if (instance.progress != Instance::kNoProgress) {
+    out.not_asked = progress_[instance.progress].tally.not_asked;
+  }
   out.recorded = instance.recorded();
   if (out.recorded) out.initial = instance.initial_dependencies();
   out.executed = out.executed || (graph_.executed(id) && !instance.decided_nop());

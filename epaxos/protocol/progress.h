@@ -58,6 +58,7 @@ class ProgressPool {
   }
 
   Progress& operator[](std::uint32_t index) { return pool_[index]; }
+  const Progress& operator[](std::uint32_t index) const { return pool_[index]; }
   [[nodiscard]] std::size_t in_flight() const { return pool_.size() - free_.size(); }
   /// Of memory that the instances in flight take.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }

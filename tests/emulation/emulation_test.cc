@@ -47,7 +47,7 @@ void expect_nothing_below(const SiteLatency& seen, Tick bound, const std::string
 TEST(Emulation, NothingIsFasterThanItsBoundAndAllStatesAreEqual) {
   const Topology topology = near();
   const Placement placement(topology, {0, 1, 2});
-  for (const std::string& name : measured_protocols()) {
+  for (const char* const name : {"epaxos", "raft", "multipaxos-all"}) {
     const Protocol protocol = protocol_named(name);
     const auto leader = has_leader(protocol) ? std::optional(ReplicaId(1)) : std::nullopt;
 
@@ -56,7 +56,7 @@ TEST(Emulation, NothingIsFasterThanItsBoundAndAllStatesAreEqual) {
     const Bounds bound = bound_of(placement, name, leader);
     ASSERT_EQ(run.sites.size(), 4u);
     for (std::size_t site = 0; site < run.sites.size(); ++site) {
-      const std::string where = name + " at " + topology.site(site);
+      const std::string where = std::string(name) + " at " + topology.site(site);
       expect_nothing_below(run.sites[site], bound.by_site_us[site], where);
       // A client sends no sooner than it has its answer, so that so many fit in the second.
       EXPECT_LE(run.sites[site].execution_us.count(), 3 * (kSecond / bound.by_site_us[site] + 1))

@@ -309,7 +309,8 @@ TEST_F(ClientPlanes, AClientThatReadsNoAnswersIsHeldToABudgetOfBytes) {
 TEST_F(ClientPlanes, AMessageOfManyRequestsIsTakenInPartsWhenTheHandlerPauses) {
   BareClient client(context, plane->bound_address());
   std::vector<ClientRequest> requests;
-  for (RequestToken token = 1; token <= 100; ++token) requests.push_back(request(token, "q"));
+  const std::string question = "q";  // The requests refer to it.
+  for (RequestToken token = 1; token <= 100; ++token) requests.push_back(request(token, question));
   client.send(requests);
 
   ASSERT_TRUE(eventually([&] {
@@ -337,8 +338,9 @@ TEST_F(ClientPlanes, AQuestionOfAClientThatReadsNoAnswersIsNotAnsweredAtAll) {
   const RawPeer client(plane->bound_address());
   client.shake_hands();
   std::vector<ClientRequest> questions;
+  const std::string nothing;
   for (RequestToken token = 1; token <= 1000; ++token) {
-    questions.push_back(request(token, "", RequestKind::kQuery));
+    questions.push_back(request(token, nothing, RequestKind::kQuery));
   }
   const std::string large(900 * 1024, 'x');
   ClientMessageWriter writer(cluster());

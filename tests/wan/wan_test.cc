@@ -173,7 +173,7 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
       {"--topology sosp13-5 --reads 5 --reads-by clock", "by log, index or lease"},
       {"--topology sosp13-5 --protocols epaxos --reads 5 --reads-by index", "none of --protocols"},
       {"--topology sosp13-5 --loss 51", "0 to 50 percent are lost"},
-      {"--topology sosp13-5 --jitter 1h", "0 to 10 seconds at most"},
+      {"--topology sosp13-5 --jitter 1h", "0 to 1 second at most"},
       {"--topology sosp13-5 --clients 0", "1 to 10000 clients are at a site"},
       {"--topology sosp13-5 --conflicts 101", "from 0 to 100"},
       {"--topology sosp13-5 --duration 10ms", "0.1 seconds to an hour are measured"},

@@ -3,7 +3,6 @@
 #include "epaxos/programs/watch.h"
 
 #include <algorithm>
-
 #include <gmock/gmock.h>
 
 #include <gtest/gtest.h>

@@ -50,6 +50,7 @@ class Thrifty : public ::testing::Test {
 
 TEST_F(Thrifty, AsksTheNearestWhoCanDecide) {
   EXPECT_EQ(asked("x"), these({kC, kD}));
+  EXPECT_EQ(a.core.history(id(kA, 2))->not_asked, these({kB, kE})) << "and nobody waits for them";
 }
 
 TEST_F(Thrifty, TellsTheOthersTheProposalWithTheDecision) {

@@ -130,16 +130,16 @@ class Corruption : public testing::Test {
 
 class NightlyCorruption : public Corruption {};
 
-TEST_F(Corruption, AThousandRandomBitFlipsAreNoticedOrHarmless) {
+TEST_F(Corruption, RandomBitFlipsAreNoticedOrHarmless) {
   std::mt19937_64 random(20'260'401);
   int noticed = 0;
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 400; ++i) {
     const std::size_t bit = random() % (8 * data_.size());
     noticed += noticed_or_harmless(with_flipped_bit(data_, bit), "bit " + std::to_string(bit));
     ASSERT_FALSE(HasFailure());
   }
   RecordProperty("noticed", noticed);
-  EXPECT_GT(noticed, 100) << "most of the file is in use";
+  EXPECT_GT(noticed, 40) << "most of the file is in use";
 }
 
 // One flipped bit in a transaction number makes LMDB take the state before the last commit for the
