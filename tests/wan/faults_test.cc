@@ -211,7 +211,7 @@ TEST(WanProgram, RefusesFaultsThatCannotBeBeforeAnythingStarts) {
       {"'at 5 kill'", "\"kill\" with 0 words behind it is none of the faults"},
       {"'at soon kill JP'", "\"soon\" is no duration"},
       {"'5s kill JP'", "it begins with a time and a verb"},
-      {"'at 5s explode JP'", "\"explode\" with 1 words"},
+      {"'at 5s explode JP'", "\"explode\" with 1 word"},
       {"'at 5s slow OR 5'", "\"5\" is not 1x to 1000x"},
       {"'at 5s slow OR 0.5x'", "is not 1x to 1000x"},
       {"'at 5s slow OR nanx'", "is not 1x to 1000x"},
