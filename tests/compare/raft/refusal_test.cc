@@ -18,7 +18,7 @@ TEST(Refusal, AnotherEntryOfTheSameTermInTheSamePlace) {
   ASSERT_EQ(b.commit(), 1u);
   const auto other = entry_of(1, kC, 7);
 
-  for (const std::uint64_t place : {1, 2}) {
+  for (const std::uint64_t place : {1U, 2U}) {
     b.deliver(kA, append(1, place - 1, place - 1, other, 2));
 
     EXPECT_FALSE(Subject::has<AppendEntriesReply>(b.effects)) << "it is not acknowledged";
