@@ -1,6 +1,10 @@
 #include "compare/multipaxos/simulate_log_checker.h"
 
 #include <algorithm>
+#include <vector>
+
+#include "compare/log/log_coverage.h"
+#include "epaxos/programs/simulate_disk_view.h"
 
 namespace epaxos::compare::multipaxos {
 namespace {
@@ -68,8 +72,10 @@ Ballot LogChecker::durable_vote(Slot slot) const {
   return value == nullptr ? kInitialBallot : Ballot::from_packed(round_of(*value));
 }
 
+/// By the image on the disk: its records were erased, whatever memory still holds.
 bool LogChecker::is_covered(Slot slot) const {
-  return cluster_.alive(from_) && slot <= cluster_.status(from_).rows.front().floor;
+  const std::vector<std::byte> covered = durable_coverage_bytes(*disk_);
+  return !covered.empty() && slot <= decode_log_coverage(covered)->slot;
 }
 
 void LogChecker::check_message(const Prepare& message) {
