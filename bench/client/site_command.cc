@@ -273,7 +273,7 @@ void add_site_options(CLI::App& command, SiteOptions& options) {
   auto* const site =
       command
           .add_option("--site", options.site,
-                      "This is the part of one site in an experiment of several (docs/wan.md 8)")
+                      "This is the part of one site in an experiment of several (docs/wan.md 9)")
           ->check(refuse_empty);
   auto* const out = command.add_option("--out", options.out, "The file for it, for wan-merge")
                         ->check(refuse_empty)

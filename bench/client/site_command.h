@@ -1,7 +1,7 @@
 #pragma once
 
 // `epaxos-bench client --site NAME --out FILE`: the part of one machine in an experiment over a
-// wide-area network. docs/wan.md 8 says how the parts of all machines become one.
+// wide-area network. docs/wan.md 9 says how the parts of all machines become one.
 
 #include <optional>
 #include <string>

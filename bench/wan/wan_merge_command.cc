@@ -93,7 +93,7 @@ int run(const MergeCommand& command) {
 constexpr const char* kMergeFooter = R"(
 Files are those that epaxos-bench client --site has written on the machines of one experiment. They
 have to agree in everything but the site. Histograms are added; the slow path is that of the site's
-replica in the measured time, whoever's commands they were. docs/wan.md 8 has the steps.
+replica in the measured time, whoever's commands they were. docs/wan.md 9 has the steps.
 
 Without --topology, bounds come from the round trips that the clients have measured before the load;
 where the cluster file has an emulated network, from that.
