@@ -1,4 +1,4 @@
-// An experiment on machines as docs/wan.md 8 describes it, with all of them on loopback: replicas,
+// An experiment on machines as docs/wan.md 9 describes it, with all of them on loopback: replicas,
 // a client a site at the same time, and their files as one report.
 
 #include <csignal>
