@@ -50,14 +50,16 @@ CommandId Host::propose_in_session(Bytes payload, const Footprint& footprint, Ti
                   "63 bits and are not 0, numbers start at 1",
                   counters_.rejected_bad_session);
   }
-  // What the table says here it says everywhere, sooner or later; and it says it for ever.
+  // What the table says here it says everywhere, sooner or later; and it says it for ever, once a
+  // table that came with the image of a peer cannot be lost any more. Until then requests wait.
+  const bool may_tell = !stopped_ && images_.state_is_durable();
   const SessionTable::Admission known = sessions_.look_up(id);
-  if (known.verdict == SessionTable::Verdict::kRepeated && !stopped_) {
+  if (known.verdict == SessionTable::Verdict::kRepeated && may_tell) {
     ++counters_.session_duplicates;
     answered_.push_back({std::move(done), {known.reply.begin(), known.reply.end()}});
     return {};
   }
-  if (known.verdict == SessionTable::Verdict::kStale && !stopped_) {
+  if (known.verdict == SessionTable::Verdict::kStale && may_tell) {
     return refuse(std::move(done), ErrorCode::kInvalidArgument, kStale, counters_.session_stale);
   }
   if (refused(payload, done)) return {};

@@ -95,6 +95,8 @@ class Images {
   /// An image of a peer is about to take the place of the state: the core gets nothing but
   /// durable() and applied(), so that it executes nothing that would be lost.
   [[nodiscard]] bool paused() const { return stage_ >= Stage::kDraining; }
+  /// What the state says may be told: after a crash the replica begins with it, or with more.
+  [[nodiscard]] bool state_is_durable() const { return stage_ != Stage::kLoaded; }
   /// When the next turn is due although nothing arrives; 0: at once.
   [[nodiscard]] Tick next_deadline() const;
 

@@ -53,6 +53,18 @@ class TakingImages : public ::testing::Test {
     wish_and_offer();
     while (answer()) continue;
   }
+  /// Its image holds the reply to request 1 of session 77.
+  void let_peer_know_a_reply() {
+    executor::SessionTable sessions;
+    ASSERT_EQ(sessions.control({SessionOperation::kOpen, 77, 10'000 * kSecond, 0}),
+              executor::SessionTable::ControlVerdict::kDone);
+    const Command known{{77, 1}, 0, false, bytes_of("s1")};
+    ASSERT_EQ(sessions.admit(known).verdict, executor::SessionTable::Verdict::kRun);
+    sessions.store({77, 1}, bytes_of("the reply"));
+    TextMachine machine;
+    machine.state = "theirs";
+    image = PeerImage(sessions, machine, "peer");
+  }
   void settle() {
     const Diary more = stage->settle();
     said.insert(said.end(), more.begin(), more.end());
@@ -207,15 +219,7 @@ TEST_F(TakingImages, WhatIsHeldWhilePausedIsBounded) {
 }
 
 TEST_F(TakingImages, ThoseWhoseCommandsItCoversAreTold) {
-  executor::SessionTable sessions;
-  ASSERT_EQ(sessions.control({SessionOperation::kOpen, 77, 10'000 * kSecond, 0}),
-            executor::SessionTable::ControlVerdict::kDone);
-  const Command known{{77, 1}, 0, false, bytes_of("s1")};
-  ASSERT_EQ(sessions.admit(known).verdict, executor::SessionTable::Verdict::kRun);
-  sessions.store({77, 1}, bytes_of("the reply"));
-  TextMachine machine;
-  machine.state = "theirs";
-  image = PeerImage(sessions, machine, "peer");
+  let_peer_know_a_reply();
   start();
   CommandId anonymous;
   stage->turn([&] {
@@ -238,6 +242,27 @@ TEST_F(TakingImages, ThoseWhoseCommandsItCoversAreTold) {
   EXPECT_EQ(stage->host().counters().unknown_superseded, 2) << "the ones that were told so";
   EXPECT_EQ(stage->host().counters().commands_completed, 1);
   EXPECT_EQ(stage->host().pending(), 1) << "the opening has another number";
+}
+
+// A crash in between takes the table that came with the image away again.
+TEST_F(TakingImages, WhatOnlyTheImageKnowsIsToldWhenItIsDurable) {
+  let_peer_know_a_reply();
+  start();
+  stage->store.at_once = false;
+  fetch();
+  stage->store.complete();
+  stage->turn();
+  ASSERT_EQ(stage->machine.state, "theirs");
+  ASSERT_FALSE(stage->store.header());
+
+  stage->turn([&] { stage->propose("s1", kNever, {{77, 1}, 0}); });
+  EXPECT_THAT(stage->outcomes, IsEmpty()) << "a start would not know that";
+
+  stage->store.complete();
+  stage->turn();
+  stage->turn([&] { stage->propose("s1", kNever, {{77, 1}, 0}); });
+  EXPECT_THAT(stage->outcomes, Contains("executed: the reply"));
+  EXPECT_EQ(stage->images().counters.installed, 1);
 }
 
 // --- When it does not come to that -------------------------------------------------------------
