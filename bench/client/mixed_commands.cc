@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <vector>
 
 #include "deps/types/check.h"
 #include "deps/types/ids.h"
 
 namespace epaxos::bench {
 namespace {
+
+constexpr std::size_t kYcsbScanMax = 100;  // Its maxscanlength, uniform.
 
 std::string record(std::uint64_t number) {
   return "record" + std::to_string(number);
@@ -29,17 +32,17 @@ Result<CommandMix> ycsb_mix(std::string_view name) {
     mix.read_percent = 100;
   } else if (workload == "D") {
     mix.read_percent = 95;
-    mix.latest = true;
+    mix.inserts = mix.latest = true;
+  } else if (workload == "E") {
+    mix.read_percent = 95;
+    mix.inserts = true;
+    mix.scan_max = kYcsbScanMax;
   } else if (workload == "F") {
     mix.read_percent = 50;
     mix.modifies = true;
-  } else if (workload == "E") {
-    return fail(ErrorCode::kUnsupported,
-                "workload E of YCSB scans ranges of keys, and the key-value machine has no scans. "
-                "Choose one of A, B, C, D and F.");
   } else {
     return fail(ErrorCode::kInvalidArgument, "there is no workload \"" + std::string(name) +
-                                                 "\" of YCSB. Choose one of A, B, C, D and F.");
+                                                 "\" of YCSB. Choose one of A to F.");
   }
   return mix;
 }
@@ -61,12 +64,15 @@ MixedCommands::MixedCommands(const KeyChoice& choice, const CommandMix& mix, con
       turns_(choice),
       random_(mix64(choice.seed + 1)) {
   check(zipf != nullptr || !mix.zipf_theta, "records by Zipf's law have their generator");
-  check(!mix.latest || (mix.zipf_theta && inserted != nullptr), "the latest records are counted");
+  check(!mix.inserts || (mix.zipf_theta && inserted != nullptr), "new records are counted");
+  check(mix.inserts || !mix.latest, "the latest records are those that were inserted");
+  check(mix.scan_max == 0 || mix.zipf_theta, "scans are of records");
 }
 
 MixedCommand MixedCommands::next() {
   const bool reads = mix_.read_percent > 0 && random_() % 100 < mix_.read_percent;
-  if (mix_.latest && !reads) {
+  if (reads && mix_.scan_max > 0) return {.payload = scan(), .reads = true};
+  if (mix_.inserts && !reads) {
     const std::uint64_t number = inserted_->take();
     return {.payload = write(record(mix_.keys + number)), .inserts = number};
   }
@@ -80,14 +86,28 @@ kv::Payload MixedCommands::write(const std::string& key) const {
   return choice_.increments ? kv::increment(key, 1) : kv::put(key, value_);
 }
 
-std::string MixedCommands::next_key() {
-  if (!mix_.zipf_theta) {
-    const std::optional<std::size_t> own = turns_.next();
-    return own ? choice_.prefix + std::to_string(*own) : choice_.hot_key;
+/// Of records that are there, so one that begins near the newest may be shorter.
+kv::Payload MixedCommands::scan() {
+  const std::uint64_t first = next_record();
+  const std::uint64_t end = mix_.keys + inserted_->count();
+  const std::uint64_t wanted = 1 + random_() % mix_.scan_max;
+  std::vector<std::string> names;
+  for (std::uint64_t at = first; at < std::min(end, first + wanted); ++at) {
+    names.push_back(record(at));
   }
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  return kv::multi_get(keys);
+}
+
+std::string MixedCommands::next_key() {
+  if (mix_.zipf_theta) return record(next_record());
+  const std::optional<std::size_t> own = turns_.next();
+  return own ? choice_.prefix + std::to_string(*own) : choice_.hot_key;
+}
+
+std::uint64_t MixedCommands::next_record() {
   const std::uint64_t rank = zipf_->rank_of(static_cast<double>(random_() >> 11) * 0x1p-53);
-  if (!mix_.latest) return record(rank);
-  return record(mix_.keys + inserted_->count() - 1 - rank);
+  return mix_.latest ? mix_.keys + inserted_->count() - 1 - rank : rank;
 }
 
 }  // namespace epaxos::bench

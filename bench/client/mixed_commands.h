@@ -5,6 +5,7 @@
 // such mixes.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <random>
@@ -27,15 +28,19 @@ struct CommandMix {
   /// The records are asked for by Zipf's law with this theta; none: keys are as KeyChoice says.
   std::optional<double> zipf_theta = {};
   std::uint64_t keys = 1'000'000;  ///< Of Zipf's law: so many records.
-  bool latest = false;  ///< Writes insert records, and the newest ones are read most. Has a theta.
-  bool modifies = false;  ///< Before each write its key is read.
+  bool inserts = false;            ///< Writes insert records behind the others. Has a theta.
+  bool latest = false;             ///< The newest records are read most. They are inserted.
+  bool modifies = false;           ///< Before each write its key is read.
+  std::size_t scan_max =
+      0;  ///< A read is of 1 to so many records in a row; 0: of one. Has a theta.
 
   [[nodiscard]] bool has_reads() const { return read_percent > 0 || modifies; }
   [[nodiscard]] bool has_writes() const { return read_percent < 100; }
 };
 
-/// The mix of a workload of YCSB: "A" to "F", or in small letters.
-/// Errors: invalid argument - it is none; unsupported - it scans.
+/// The mix of a workload of YCSB: "A" to "F", or in small letters. A scan is a multi-get of the
+/// records in a row, for the key-value machine has no order of keys.
+/// Errors: invalid argument - it is none.
 Result<CommandMix> ycsb_mix(std::string_view name);
 
 /// Numbers of records, for all clients that insert some. May lie in memory that processes share.
@@ -67,8 +72,7 @@ struct MixedCommand {
 class MixedCommands {
  public:
   /// `zipf` has the mix's keys and theta, null where it has none. Both pointers outlive this.
-  /// Precondition: where the mix has a theta, `zipf` is there; and `inserted`, if it is of the
-  /// latest.
+  /// Precondition: where the mix has a theta, `zipf` is there; and `inserted`, if it inserts.
   MixedCommands(const KeyChoice& choice, const CommandMix& mix, const Zipf* zipf,
                 InsertedRecords* inserted);
 
@@ -76,7 +80,9 @@ class MixedCommands {
 
  private:
   [[nodiscard]] kv::Payload write(const std::string& key) const;
+  kv::Payload scan();
   std::string next_key();
+  std::uint64_t next_record();
 
   const KeyChoice choice_;
   const CommandMix mix_;

@@ -55,7 +55,7 @@ void add_mix(CLI::App& sub, RunOptions& o, MixOptions& mix) {
   sub.add_option("--reads", mix.reads_percent, "Percent of commands that only read (0)")
       ->check(number(0, 100, "it is a share in percent, from 0 to 100."));
   sub.add_option("--ycsb", mix.ycsb,
-                 "A workload of YCSB, A, B, C, D or F: its share of reads, by --zipf 0.99");
+                 "A workload of YCSB, A to F: its share of reads, by --zipf 0.99");
   sub.add_option_function<std::string>(
          "--reads-by", [&mix](const std::string& word) { mix.reads_by = *reads_from(word); },
          "Raft, Multi-Paxos: log, index or lease (as each is made)")
@@ -89,6 +89,17 @@ Failure refused(const std::string& sentence) {
   return fail(ErrorCode::kInvalidArgument, sentence);
 }
 
+Result<void> check_scan_size(const RunOptions& run) {
+  constexpr std::size_t kFoundBytes = 8;  // Around each value, in a reply.
+  const std::size_t bytes_max =
+      run.mix.scan_max == 0 ? kv::kValueBytesMax : kv::kReplyBytesMax / run.mix.scan_max;
+  if (run.value_bytes + kFoundBytes <= bytes_max || run.mix.scan_max == 0) return {};
+  return refused("--ycsb " + run.mix.ycsb + ": a scan of " + std::to_string(run.mix.scan_max) +
+                 " records with --value-bytes " + std::to_string(run.value_bytes) +
+                 " does not fit into one reply. Use --value-bytes of at most " +
+                 std::to_string(bytes_max - kFoundBytes) + ".");
+}
+
 }  // namespace
 
 void add_load_options(CLI::App& sub, RunOptions& run, MixOptions& mix) {
@@ -105,6 +116,7 @@ Result<void> take_mix(const MixOptions& mix, RunOptions& run) {
       return refused("--ycsb says how many commands read, and --reads too. Leave one of them out.");
     }
     run.mix = *std::move(workload);
+    if (const Result<void> fits = check_scan_size(run); !fits) return fits;
   }
   const bool by_zipf = mix.zipf_theta || !mix.ycsb.empty();
   if (mix.conflicts_percent && by_zipf) {

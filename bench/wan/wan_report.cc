@@ -107,7 +107,7 @@ std::string commands_text(const RunOptions& s) {
   const CommandMix& mix = s.mix;
   const std::string of = " of " + std::to_string(s.value_bytes) + " bytes";
   std::string writes = s.check_linearizability ? "increments of counters" : "writes" + of;
-  if (mix.latest) writes = "inserts" + (s.check_linearizability ? " of counters" : of);
+  if (mix.inserts) writes = "inserts" + (s.check_linearizability ? " of counters" : of);
   if (mix.modifies) {
     writes = "read-modify-writes: a read and then, in a command of its own, " +
              (s.check_linearizability ? "an increment" : "a write" + of) + " of the same key";
@@ -115,7 +115,11 @@ std::string commands_text(const RunOptions& s) {
   std::string out = mix.ycsb.empty() ? "" : "workload " + mix.ycsb + " of YCSB, ";
   if (mix.read_percent == 0) return out + writes;
   if (mix.read_percent == 100) return out + "reads";
-  return out + std::to_string(mix.read_percent) + " % reads and " +
+  const std::string reads =
+      mix.scan_max == 0
+          ? " % reads"
+          : " % scans (multi-gets of 1 to " + std::to_string(mix.scan_max) + " records in a row)";
+  return out + std::to_string(mix.read_percent) + reads + " and " +
          std::to_string(100 - mix.read_percent) + " % " + writes;
 }
 

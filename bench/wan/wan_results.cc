@@ -248,6 +248,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"zipf_theta", s.mix.zipf_theta ? Json(*s.mix.zipf_theta) : Json()},
             {"keys", s.mix.zipf_theta ? Json(s.mix.keys) : Json()},
             {"latest", s.mix.latest},
+            {"scan_max", s.mix.scan_max},
             {"value_bytes", s.value_bytes},
             {"warm_up_us", s.warm_up_us},
             {"measured_us", s.measured_us},

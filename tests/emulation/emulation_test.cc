@@ -226,7 +226,7 @@ TEST(Emulation, EveryMixRunsAndReadsStandApart) {
   const Placement placement(topology, {0, 1, 2});
   RunOptions options = short_run();
   const std::pair<const char*, const char*> all[] = {
-      {"B", "multipaxos"}, {"D", "epaxos"}, {"F", "epaxos"}};
+      {"B", "multipaxos"}, {"D", "epaxos"}, {"E", "epaxos"}, {"F", "epaxos"}};
   for (const auto& [workload, name] : all) {
     options.mix = must(ycsb_mix(workload));
     const Protocol protocol = protocol_named(name);

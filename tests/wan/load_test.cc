@@ -97,7 +97,7 @@ TEST(Loads, EveryWorkloadOfYcsbRunsOnEveryProtocol) {
   RunOptions options = short_run();
   options.measured_us = 5 * kSecond;
   options.clients = 10;
-  for (const char* name : {"A", "B", "C", "D", "F"}) {
+  for (const char* name : {"A", "B", "C", "D", "E", "F"}) {
     options.mix = must(ycsb_mix(name));
     options.mix.keys = 1000;
     // Of F each half of the operations is a read alone, and the other half is one and a write.
@@ -144,7 +144,7 @@ TEST(Loads, HistoriesOfEveryMixAreLinearizable) {
   options.check_linearizability = true;
   options.faults =
       must(faults_from({"at 1s kill EU", "at 2s latency CA-VA +50ms"}, placement, 3 * kSecond));
-  for (const char* name : {"A", "D", "F"}) {
+  for (const char* name : {"A", "D", "E", "F"}) {
     options.mix = must(ycsb_mix(name));
     options.mix.keys = 50;
     for (const Reads way : {Reads::kIndex, Reads::kLease}) {

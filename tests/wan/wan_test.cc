@@ -166,7 +166,7 @@ TEST(WanProgram, RefusesWhatCannotBeBeforeAnythingStarts) {
        "--conflicts and --zipf both say which keys"},
       {"--topology sosp13-5 --ycsb A --conflicts 2", "--conflicts and --ycsb both say which keys"},
       {"--topology sosp13-5 --ycsb A --reads 10", "Leave one of them out."},
-      {"--topology sosp13-5 --ycsb E", "the key-value machine has no scans. Choose one of A, B"},
+      {"--topology sosp13-5 --ycsb E --value-bytes 20000", "does not fit into one reply. Use --value-bytes of at most 10232."},
       {"--topology sosp13-5 --ycsb Z", "there is no workload \"Z\" of YCSB"},
       {"--topology sosp13-5 --reads 101", "it is a share in percent, from 0 to 100"},
       {"--topology sosp13-5 --reads-by index", "there are none. Add --reads or --ycsb."},
