@@ -50,6 +50,16 @@ std::string preamble(int width, int height) {
          "unset key\n";
 }
 
+/// At most six of them, so that their numbers stand apart in a narrow figure.
+std::string x_tics(double range) {
+  const double ten = std::pow(10, std::floor(std::log10(range / 6)));
+  double step = 10 * ten;
+  for (const double each : {5.0, 2.0}) {
+    if (range / (each * ten) <= 6) step = each * ten;
+  }
+  return "set xtics " + fixed(step, 4) + "\n";
+}
+
 /// A step each time that a bucket ends: the share of commands that took no longer, or longer.
 /// `width_us`: of the figure.
 std::string steps_of(const FineHistogram& seen, double width_us, bool longer) {
@@ -141,8 +151,9 @@ Figure distribution(const WanResult& result, std::size_t site) {
   }
   if (curves.empty()) curves = "plot 1 with dots";
   figure.script =
-      preamble(figure.width, 260) + "set xrange [0:" + fixed(width_us / 1000, 3) +
-      "]\nset yrange [0:100]\nset format y \"%g %%\"\nset xlabel \"execution, ms\" offset 0,0.4\n" +
+      preamble(figure.width, 260) + "set xrange [0:" + fixed(width_us / 1000, 3) + "]\n" +
+      x_tics(width_us / 1000) +
+      "set yrange [0:100]\nset format y \"%g %%\"\nset xlabel \"execution, ms\" offset 0,0.4\n" +
       marks +
       curve_labels(
           result, site, width_us, [](double level) { return level * 100; },
@@ -195,9 +206,9 @@ Figure tail(const WanResult& result, std::size_t site) {
             std::to_string(ten);
   }
   figure.script = preamble(figure.width, 260) +
-                  "set logscale y\nset xrange [0:" + fixed(width_us / 1000, 3) +
-                  "]\nset yrange [1e-" + std::to_string(tens) + ":1]\nset ytics (" + tics +
-                  ")\nset xlabel \"ms\" offset 0,0.4\n" +
+                  "set logscale y\nset xrange [0:" + fixed(width_us / 1000, 3) + "]\n" +
+                  x_tics(width_us / 1000) + "set yrange [1e-" + std::to_string(tens) +
+                  ":1]\nset ytics (" + tics + ")\nset xlabel \"ms\" offset 0,0.4\n" +
                   curve_labels(
                       result, site, width_us,
                       [tens](double level) { return std::pow(10, -tens * (1 - level)); },
@@ -269,23 +280,31 @@ std::optional<double> over_bound(const FineHistogram& seen, Tick bound_us) {
   return static_cast<double>(seen.percentile(0.5)) / static_cast<double>(bound_us);
 }
 
-/// The same axis for all runs, so that they can be compared.
-double most_over_bound(const WanResult& result) {
-  double most = 1.1;
+struct Range {
+  double low;
+  double high;
+};
+
+/// The same axis for all runs, so that they can be compared. Who hears sooner than its bound says,
+/// because a fault has moved the leader, is left of 1.
+Range over_bounds(const WanResult& result) {
+  Range seen_times{1, 1.06};
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
       const SiteLatency& seen = run.measured.sites[site];
       for (const FineHistogram* histogram : {&seen.commit_us, &seen.execution_us}) {
         const auto times = over_bound(*histogram, run.bound.by_site_us[site]);
-        most = std::max(most, times.value_or(0) * 1.04);
+        if (!times) continue;
+        seen_times = {std::min(seen_times.low, *times), std::max(seen_times.high, *times)};
       }
     }
   }
-  return most;
+  const double margin = 0.04 * (seen_times.high - seen_times.low);
+  return {seen_times.low - margin, seen_times.high + margin};
 }
 
 /// A row a site: how often the bound the medians of a run take.
-Figure ratios(const WanResult& result, std::size_t run, double most) {
+Figure ratios(const WanResult& result, std::size_t run, const Range& range) {
   const Topology& topology = result.placement.topology();
   const WanRun& shown = result.runs[run];
   const std::string title =
@@ -318,8 +337,9 @@ Figure ratios(const WanResult& result, std::size_t run, double most) {
                 " title \"execution\", $commit with points pt 7 ps 0.55 " + colour(run) +
                 " title \"commit\"\n";
   figure.script = preamble(figure.width, 62 + 21 * rows) + "set yrange [" + std::to_string(rows) +
-                  ".0:-1]\nset xrange [" + fixed(1 - (most - 1) / 20, 4) + ":" + fixed(most, 4) +
-                  "]\nunset grid\nset grid x lc rgb \"#b0b0b0\" lw 0.5\n"
+                  ".0:-1]\nset xrange [" + fixed(range.low, 4) + ":" + fixed(range.high, 4) +
+                  "]\n" + x_tics(range.high - range.low) +
+                  "unset grid\nset grid x lc rgb \"#b0b0b0\" lw 0.5\n"
                   "set xlabel \"times the bound\" offset 0,0.4\nset ytics (" +
                   tics +
                   ") scale 0\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 1.2 lc rgb "
@@ -386,9 +406,9 @@ std::vector<Figure> figures_of(const WanResult& result, const std::vector<Fault>
   std::vector<Figure> figures;
   figures.push_back(bars(result, "commit", &SiteLatency::commit_us));
   figures.push_back(bars(result, "execution", &SiteLatency::execution_us));
-  const double most = most_over_bound(result);
+  const Range range = over_bounds(result);
   for (std::size_t run = 0; run < result.runs.size(); ++run) {
-    figures.push_back(ratios(result, run, most));
+    figures.push_back(ratios(result, run, range));
   }
   const std::size_t sites = result.placement.topology().site_count();
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(distribution(result, site));

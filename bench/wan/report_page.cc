@@ -199,7 +199,8 @@ std::string to_page(const WanOptions& options, const WanPlan& plan, const WanRes
                  figures, Figure::Kind::kBars);
   out += section(
       "Measured against what is possible",
-      "Medians of every site divided by the bound: full dots are commit, rings are execution.",
+      "Medians of every site divided by the bound: full dots are commit, rings are execution. "
+      "Left of 1 is who has a nearer leader since a fault.",
       figures, Figure::Kind::kRatios);
   out += section("How latency is distributed",
                  "Share of the commands that were executed within a time. The mark below the axis "

@@ -201,6 +201,24 @@ TEST(WanReport, FiguresAreDrawnOfNothingMeasured) {
   EXPECT_EQ(must(report.write(small.options, *small.planned, result)), "");
 }
 
+// After the leader has died its successor may be nearer than the bound's leader was.
+TEST(WanReport, AMedianBelowTheBoundIsInTheFigureToo) {
+  const Scratch scratch;
+  Small small;
+  WanResult result = small.run();
+  for (Tick& bound : result.runs[0].bound.by_site_us) bound *= 2;
+  ReportDirectory report;
+  ASSERT_TRUE(report.open(scratch.path()));
+
+  ASSERT_TRUE(report.write(small.options, *small.planned, result));
+
+  const std::string script = text_of(scratch.path() / "figures" / "over-bound-1.gp");
+  const std::string range = "set xrange [";
+  const std::size_t at = script.find(range);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(std::stod(script.substr(at + range.size())), 0.5) << script;
+}
+
 TEST(PercentileText, GetsCloserTogetherTowardsTheEnd) {
   FineHistogram seen;
   for (std::uint64_t i = 1; i <= 1000; ++i) seen.add(i);
