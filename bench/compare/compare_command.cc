@@ -88,9 +88,8 @@ int run(const CompareOptions& options) {
   }
   ResultFile csv("--csv");
   ResultFile json("--json");
-  for (const auto& opened : {csv.open(options.csv), json.open(options.json)}) {
-    if (!opened) return complain("compare", opened.error().message);
-  }
+  const auto opened = ResultFile::open_all({{csv, options.csv}, {json, options.json}});
+  if (!opened) return complain("compare", opened.error().message);
   if (options.kill) return tell(options, measure_losses(options), csv, json);
   return tell(options, measure_matrix(options), csv, json);
 }

@@ -1,9 +1,10 @@
 #pragma once
 
 // A file for results that are only there at the end of a long run: opened at its beginning, so that
-// nobody waits for what cannot be written.
+// nobody waits for what cannot be written. What it holds stays until then.
 
 #include <cstdio>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,14 @@ class ResultFile {
   Result<void> open(const std::string& path);
   /// Once. Errors: io - something could not be written.
   Result<void> write(const std::string& text);
+
+  /// Each opens the path beside it.
+  /// Errors: io; invalid argument - two of them would write to one file.
+  struct Named {
+    ResultFile& file;
+    const std::string& path;
+  };
+  static Result<void> open_all(std::initializer_list<Named> files);
 
  private:
   struct Close {

@@ -15,8 +15,7 @@ namespace epaxos::bench {
 inline CLI::Validator duration(Tick least_us, Tick most_us, const std::string& sentence) {
   return CLI::Validator(
       [=](std::string& text) {
-        if (text == "0" && least_us == 0) return std::string();
-        const Result<Tick> us = duration_from(text);
+        const Result<Tick> us = duration_from(text, 0);  // The option has a sentence of its own.
         if (!us) return us.error().message;
         if (*us < least_us || *us > most_us) {
           return "\"" + text + "\" is not accepted: " + sentence;

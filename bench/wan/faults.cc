@@ -35,9 +35,9 @@ class Reader {
     std::istringstream stream(text);
     for (std::string word; stream >> word;) words.push_back(word);
     if (words.size() < 3 || words[0] != "at") return wrong("it begins with a time and a verb");
-    const Result<Tick> at = duration_from(words[1]);
+    const Result<Tick> at = duration_from(words[1], 0);
     if (!at) return wrong(at.error().message);
-    if (*at >= measured_us_) return wrong("its time is beyond the --duration");
+    if (*at >= measured_us_) return wrong("its time is not before the end of the --duration");
     Fault fault{.text = text, .at_us = *at};
     const std::string verb = words[2];
     words.erase(words.begin(), words.begin() + 3);

@@ -52,6 +52,9 @@ Result<Placement> Placement::without(const std::vector<std::string>& down) const
   for (const std::string& name : down) {
     const Result<ReplicaId> replica = replica_at_site(name);
     if (!replica) return fail(replica.error());
+    if (lost.contains(*replica)) {
+      return fail(ErrorCode::kInvalidArgument, "--down names " + name + " twice. Name it once.");
+    }
     lost.add(*replica);
   }
   if (all().without(lost).size() >= majority_of(replica_count())) {

@@ -20,12 +20,11 @@ int run(const PredictOptions& options) {
     complain("predict", prediction.error().message);
     return 2;
   }
-  std::fputs(to_text(options, *prediction).c_str(), stdout);
   ResultFile csv("--csv");
   ResultFile json("--json");
-  for (const auto& done : {csv.open(options.csv), json.open(options.json)}) {
-    if (!done) return complain("predict", done.error().message);
-  }
+  const auto opened = ResultFile::open_all({{csv, options.csv}, {json, options.json}});
+  if (!opened) return complain("predict", opened.error().message);
+  std::fputs(to_text(options, *prediction).c_str(), stdout);
   for (const auto& done :
        {csv.write(to_csv(*prediction)), json.write(to_json(options, *prediction))}) {
     if (!done) return complain("predict", done.error().message);

@@ -17,7 +17,9 @@ std::string ms_text(double us) {
   return fixed(us / 1000, 1);
 }
 
+/// When Raft wins: 0 stands for no slower without one slow path.
 std::string percent(const Crossover& share) {
+  if (share && *share == 0) return "always";
   return share ? fixed(*share * 100, 0) + " %" : "never";
 }
 
@@ -78,11 +80,14 @@ std::string leaders_text(const Situation& s) {
   if (!s.fast.possible()) {
     return out + "No fast quorum is left: EPaxos waits for one in vain before each slow path.\n";
   }
+  if (best.mean_us() == 0) return out + "With that leader no command takes any time.\n";
   out += "EPaxos on the fast path takes " + fixed(s.fast.mean_us() / best.mean_us(), 2) +
          " times what Raft with the best leader does.\n";
   if (!s.crossover) return out + "It stays ahead of it, on the mean, whatever conflicts.\n";
-  out += "Raft with the best leader is faster, on the mean, when more than " +
-         percent(s.crossover) + " of the commands take the slow path";
+  out += *s.crossover == 0
+             ? "Raft with the best leader is no slower, on the mean, without a single conflict"
+             : "Raft with the best leader is faster, on the mean, when more than " +
+                   percent(s.crossover) + " of the commands take the slow path";
   const Topology& topology = s.placement.topology();
   if (topology.site_count() > kSiteColumnsMax) return out + ".\n";
   out += ";\nby site:";

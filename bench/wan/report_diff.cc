@@ -13,6 +13,9 @@ namespace {
 
 /// Histograms of both results are off by 0.1 % at most.
 constexpr double kNoise = 0.002;
+constexpr const char* kNothingInCommon =
+    "There is nothing that both have, so nothing was compared. Name two results with the same "
+    "protocols, leaders, sites and kinds of commands.\n";
 /// Shown at most; the others are counted.
 constexpr std::size_t kShown = 40;
 /// What describes the conditions, apart from the seed: that is chance.
@@ -66,9 +69,9 @@ WanFigures figures_of(const Json& json) {
   return all;
 }
 
-/// "raft led from CA at VA".
+/// "raft led from CA at VA", "epaxos at VA, reads".
 std::string place_of(const std::string& what) {
-  return what.substr(0, what.find(','));
+  return what.substr(0, what.rfind(','));
 }
 
 void add_once(std::vector<std::string>& sentences, const std::string& sentence) {
@@ -94,16 +97,22 @@ std::string range_text(const std::vector<double>& ms) {
 
 std::string conclusion(const WanDiff& diff) {
   const std::string compared = grouped(diff.compared) + " figures were compared";
-  if (diff.repeat == 1) {
+  const std::size_t fewer = std::min(diff.before_runs, diff.after_runs);
+  const std::size_t more = std::max(diff.before_runs, diff.after_runs);
+  if (fewer == 1) {
     return compared +
            ". One result has one run only, which says nothing of how much runs differ; what is "
            "listed may be chance. Measure both with --repeat 5.\n";
   }
-  const double chance = chance_to_lie_apart(diff.repeat);
+  const double chance = chance_to_lie_apart(fewer, more);
   return compared + ". A change is where all runs of one result are below all of the other. With " +
-         std::to_string(diff.repeat) + " runs that happens by chance to " +
-         fixed(100 * chance, chance < 0.01 ? 2 : 0) + " % of the figures that vary" +
-         (chance > 0.05 ? "; --repeat 5 makes it 0.8 %" : "") + ".\n";
+         std::to_string(fewer) + (fewer == more ? "" : " and " + std::to_string(more)) +
+         " runs that happens by chance to " +
+         fixed(100 * chance, chance < 0.01  ? 2
+                             : chance < 0.1 ? 1
+                                            : 0) +
+         " % of the figures that vary" + (chance > 0.05 ? "; --repeat 5 makes it 0.8 %" : "") +
+         ".\n";
 }
 
 }  // namespace
@@ -127,7 +136,8 @@ Result<WanFigures> read_figures(const std::string& text, const std::string& path
 
 WanDiff diff(const WanFigures& before, const WanFigures& after) {
   WanDiff diff;
-  diff.repeat = std::min(before.repeat, after.repeat);
+  diff.before_runs = before.repeat;
+  diff.after_runs = after.repeat;
   const std::map<std::string, std::string> conditions(after.conditions.begin(),
                                                       after.conditions.end());
   for (const auto& [name, value] : before.conditions) {
@@ -162,11 +172,11 @@ WanDiff diff(const WanFigures& before, const WanFigures& after) {
   return diff;
 }
 
-double chance_to_lie_apart(std::size_t runs) {
-  // Of all ways to deal 2n values to two sides, two have all of one side below the other.
+double chance_to_lie_apart(std::size_t runs, std::size_t others) {
+  // Of all ways to deal the values to two sides, two have all of one side below the other.
   double ways = 1;
   for (std::size_t i = 1; i <= runs; ++i) {
-    ways *= static_cast<double>(runs + i) / static_cast<double>(i);
+    ways *= static_cast<double>(others + i) / static_cast<double>(i);
   }
   return 2 / ways;
 }
@@ -184,7 +194,8 @@ std::string to_text(const WanDiff& diff) {
   }
   if (!out.empty()) out += "\n";
   if (diff.changes.empty()) {
-    out += diff.compared == 0 ? "There is nothing that both have.\n" : "Nothing changed.\n";
+    if (diff.compared == 0) return out + kNothingInCommon;
+    out += "Nothing changed.\n";
   } else {
     TextTable table({"ms", ">before", ">after", ">change"});
     for (std::size_t i = 0; i < std::min(diff.changes.size(), kShown); ++i) {

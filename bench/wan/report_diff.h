@@ -35,14 +35,15 @@ struct WanDiff {
   std::vector<std::string> only_one;    ///< Figures that only one of them has, a sentence each.
   std::vector<Change> changes;          ///< The largest first, by what it is relative to before.
   std::size_t compared = 0;
-  /// The smaller number of runs; with 1 the spread is not known, and all that differs is a change.
-  std::size_t repeat = 1;
+  /// How many runs each has; with 1 the spread is not known, and all that differs is a change.
+  std::size_t before_runs = 1;
+  std::size_t after_runs = 1;
 };
 /// A change: all runs of the one are below all runs of the other, by more than histograms are off.
 WanDiff diff(const WanFigures& before, const WanFigures& after);
 
-/// How likely it is that so many runs lie apart from as many others by chance alone.
-double chance_to_lie_apart(std::size_t runs);
+/// How likely it is that so many runs lie apart from so many others by chance alone.
+double chance_to_lie_apart(std::size_t runs, std::size_t others);
 
 std::string to_text(const WanDiff& diff);
 

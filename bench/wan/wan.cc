@@ -30,7 +30,7 @@ double cpu_seconds() {
   return sum;
 }
 
-/// Also where no protocol has a leader: a misspelt site is never what was meant.
+/// A misspelt site is never what was meant.
 Result<void> check_leader(const Placement& placement, const std::string& name) {
   if (name == "best" || name == "worst" || name == "all") return {};
   const Result<ReplicaId> leader = placement.replica_at_site(name);
@@ -90,6 +90,54 @@ Result<void> check_reads_by(const WanOptions& options) {
               "--reads-by " + std::string(to_string(*wished)) +
                   " is a way of protocols with a leader, and none of --protocols has it. Add raft "
                   "or multipaxos, or leave it out.");
+}
+
+/// What none of the protocols could heed is never what was meant.
+Result<void> check_heeded(const WanOptions& options) {
+  const auto none = [&](const auto& heeds) {
+    return std::ranges::none_of(options.protocols, [&](const std::string& protocol) {
+      return heeds(protocol_named(protocol));
+    });
+  };
+  const auto refused = [](const std::string& sentence) {
+    return fail(ErrorCode::kInvalidArgument, sentence);
+  };
+  if (options.run.thrifty && none([](const Protocol& p) { return p.can_be_thrifty; })) {
+    return refused(
+        "--thrifty is for epaxos, which none of --protocols is. Add it, or leave --thrifty out.");
+  }
+  if (!options.run.limit_hot_keys && none([](const Protocol& p) { return !has_leader(p); })) {
+    return refused(
+        "--no-hot-key-limit is for epaxos, which none of --protocols is. Add it, or leave the "
+        "option out.");
+  }
+  if (options.leaders != WanOptions().leaders && none(has_leader)) {
+    return refused(
+        "--leaders is for protocols with a leader, and none of --protocols has one. Add raft or "
+        "multipaxos, or leave --leaders out.");
+  }
+  return {};
+}
+
+/// In virtual time a client whose commands take no time sends the next one for ever.
+Result<void> check_time_passes(const WanOptions& options, const Placement& placement,
+                               const std::vector<WanPlan::Run>& runs) {
+  const RunOptions& run = options.run;
+  if (options.mode != WanMode::kSimulated || run.open.rate > 0 || run.think_us > 0) return {};
+  for (const WanPlan::Run& each : runs) {
+    for (std::size_t site = 0; site < placement.topology().site_count(); ++site) {
+      const bool writes_pass = run.mix.has_writes() && each.bound.by_site_us[site] > 0;
+      const bool reads_pass = run.mix.has_reads() && each.read_bound.by_site_us[site] > 0;
+      if (writes_pass || reads_pass) continue;
+      return fail(ErrorCode::kInvalidArgument,
+                  "Commands of " + name_of(placement, each.protocol, each.leader) + " at " +
+                      placement.topology().site(site) +
+                      " take no time, so in virtual time a client that sends one after the other "
+                      "would send hundreds of thousands a second, and hardly come to an end. Add "
+                      "--think, --rate, or --mode emulated.");
+    }
+  }
+  return {};
 }
 
 WanPlan::Run planned_run(const Placement& placement, const std::string& protocol,
@@ -191,7 +239,8 @@ Result<WanPlan> plan(const WanOptions& options) {
                 "--trace needs --mode simulated: the replicas of an emulated run are processes, "
                 "which nobody watches message by message.");
   }
-  for (const auto& checked : {check_linearizability_options(options), check_reads_by(options)}) {
+  for (const auto& checked :
+       {check_linearizability_options(options), check_reads_by(options), check_heeded(options)}) {
     if (!checked) return fail(checked.error());
   }
   Result<Places> places = places_of(options.places);
@@ -220,6 +269,9 @@ Result<WanPlan> plan(const WanOptions& options) {
       plan.runs.push_back(planned_run(placement, protocol, leader, options.run));
     }
   }
+  if (const auto passes = check_time_passes(options, placement, plan.runs); !passes) {
+    return fail(passes.error());
+  }
   return plan;
 }
 
@@ -240,16 +292,24 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
                     (options.repeat > 1 ? ", run " + std::to_string(repeat + 1) : ""));
       RunOptions once = run_options;
       once.seed += repeat;
+      once.thrifty = once.thrifty && protocol_named(run.protocol).can_be_thrifty;
       Result<MeasuredRun> measured =
           measure(placement, protocol_named(run.protocol), run.leader, once, watcher.watch());
-      if (!measured) return fail(measured.error());
+      if (!measured && all.repeats.empty() && result.runs.empty()) return fail(measured.error());
+      if (!measured) {
+        result.failure = name_of(placement, run.protocol, run.leader) +
+                         " could not be measured: " + measured.error().message;
+        break;
+      }
       result.interrupted = measured->interrupted;
       all.repeats.push_back(*std::move(measured));
       watcher.ended();
     }
-    all.measured = merged(all.repeats);
-    result.runs.push_back(std::move(all));
-    if (result.interrupted) break;
+    if (!all.repeats.empty()) {
+      all.measured = merged(all.repeats);
+      result.runs.push_back(std::move(all));
+    }
+    if (result.interrupted || !result.failure.empty()) break;
   }
   result.cpu_s = cpu_seconds() - cpu;
   return result;

@@ -59,7 +59,8 @@ struct WanResult {
   std::vector<WanRun> runs;
   double cpu_s = 0;  ///< For all of them, of this process and those that it made.
   bool interrupted = false;
-  Trace trace = {};  ///< When it was asked for.
+  std::string failure = {};  ///< A sentence: what ended it after the first measurement.
+  Trace trace = {};          ///< When it was asked for.
 };
 
 /// What is to be run, checked before anything starts.
@@ -79,7 +80,7 @@ struct WanPlan {
 Result<WanPlan> plan(const WanOptions& options);
 
 /// Runs it; the plan outlives the result. Ends early when `stop` says so; the last run then holds
-/// what was measured until there. Errors: as simulate() and emulate().
+/// what was measured until there. Errors: as simulate() and emulate(), if the first one fails.
 Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (*stop)());
 
 /// The bound of a protocol that can be measured. `leader`: if it has one.

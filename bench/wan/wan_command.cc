@@ -1,7 +1,9 @@
 // `epaxos-bench wan`: the command line.
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
@@ -22,6 +24,17 @@
 namespace epaxos::bench {
 namespace {
 
+std::string interruption_text(const WanOptions& options, const WanResult& result) {
+  const MeasuredRun& last = result.runs.back().repeats.back();
+  const bool has_any = std::ranges::any_of(last.sites, [](const SiteLatency& site) {
+    return site.execution_us.count() + site.failed > 0;
+  });
+  std::string text = has_any ? "interrupted: the last run holds what was measured until then"
+                             : "interrupted: nothing of the last run was measured yet";
+  if (options.run.check_linearizability) text += ", and its history was not checked";
+  return text + ".";
+}
+
 int run(const WanOptions& options) {
   const Result<WanPlan> planned = plan(options);
   if (!planned) {
@@ -32,10 +45,9 @@ int run(const WanOptions& options) {
   ResultFile json("--json");
   ResultFile series("--series");
   ResultFile trace("--trace");
-  for (const auto& opened : {csv.open(options.csv), json.open(options.json),
-                             series.open(options.series), trace.open(options.trace)}) {
-    if (!opened) return complain("wan", opened.error().message);
-  }
+  const auto files = ResultFile::open_all(
+      {{csv, options.csv}, {json, options.json}, {series, options.series}, {trace, options.trace}});
+  if (!files) return complain("wan", files.error().message);
   ReportDirectory report;
   if (const auto opened = report.open(options.out); !opened) {
     return complain("wan", opened.error().message);
@@ -54,8 +66,11 @@ int run(const WanOptions& options) {
   const Result<std::string> missing = report.write(options, *planned, *result);
   if (!missing) return complain("wan", missing.error().message);
   if (!missing->empty()) complain("wan", *missing);
+  if (!result->failure.empty()) {
+    return complain("wan", result->failure + " What was measured before stands above.");
+  }
   if (result->interrupted) {
-    complain("wan", "interrupted: the last run holds what was measured until then.");
+    complain("wan", interruption_text(options, *result));
     return kInterrupted;
   }
   const std::vector<std::string> broken = broken_gates(options, *result);
@@ -86,7 +101,8 @@ bound is that of the way they take (--reads-by): log, index or lease.
   --assert 'p50<=1.01*bound+1ms' --assert 'execution p99<400ms'
 Without "commit" or "execution" it is asked about both. docs/wan.md says how to read the table.
 
-Exit status: 0 all went well, 1 the command line is wrong or something failed, 2 the topology or
+Exit status: 0 all went well, 1 the command line is wrong or something failed (what was
+measured before is printed and written), 2 the topology or
 what is asked of it is wrong, 3 what was asserted does not hold, 130 interrupted; what was measured
 until then is printed and written.)";
 

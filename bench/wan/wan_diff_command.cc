@@ -36,6 +36,7 @@ int run(const std::string& before_path, const std::string& after_path) {
   if (!after) return complain("wan-diff", after.error().message);
   const WanDiff found = diff(*before, *after);
   std::fputs(to_text(found).c_str(), stdout);
+  if (found.compared == 0) return 1;
   return found.changes.empty() ? 0 : kChanged;
 }
 
@@ -43,7 +44,8 @@ constexpr const char* kDiffFooter = R"(
 Medians and 99th percentiles of commit and execution are compared, for every protocol, leader and
 site that both have. Each shows its median over the runs, and their range.
 
-Exit status: 0 nothing changed, 1 a file is missing or is no result, 3 something changed.)";
+Exit status: 0 nothing changed, 1 a file is missing or is no result, or they have nothing in common,
+3 something changed.)";
 
 }  // namespace
 

@@ -314,9 +314,9 @@ std::string left_out_text(const WanOptions& options, const WanResult& result) {
            " commands were refused or have no known outcome:" + where_failed(result) + ".\n";
   }
   if (const std::uint64_t unsent = count_of(result, &SiteLatency::unsent); unsent > 0) {
-    out += grouped(unsent) + " commands were not sent: more than " +
-           grouped(options.run.open.in_flight_max) +
-           " of their site had no answer. The latencies leave them out.\n";
+    out +=
+        grouped(unsent) + " commands were not sent: " + grouped(options.run.open.in_flight_max) +
+        " of their site were without an answer (--in-flight-max). The latencies leave them out.\n";
   }
   return out + late_text(options, result);
 }

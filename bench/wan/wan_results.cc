@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "bench/report/latency.h"
+#include "bench/throughput/protocols.h"
 #include "bench/wan/repeats.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/node/config.h"
@@ -136,6 +137,13 @@ Json json_of(const WanRun& run, const Placement& placement, const WanOptions& op
   return json;
 }
 
+/// "at 10s kill OR; at 20s heal": in quotes, as sites of a part are separated by commas.
+std::string faults_cell(const WanOptions& options) {
+  std::string all;
+  for (const std::string& fault : options.faults) all += (all.empty() ? "" : "; ") + fault;
+  return "\"" + all + "\"";
+}
+
 /// A line of the CSV.
 std::string line_of(const WanOptions& options, const WanResult& result, const WanRun& run,
                     std::size_t site, Kind kind) {
@@ -178,7 +186,10 @@ std::string line_of(const WanOptions& options, const WanResult& result, const Wa
       s.mix.zipf_theta ? fixed(*s.mix.zipf_theta, 4) : "",
       s.mix.zipf_theta ? std::to_string(s.mix.keys) : "",
       late(0.5),
-      late(0.99)};
+      late(0.99),
+      protocol_named(run.measured.protocol).can_be_thrifty && s.thrifty ? "1" : "0",
+      s.limit_hot_keys ? "1" : "0",
+      faults_cell(options)};
   std::string line;
   for (const std::string& cell : cells) line += (line.empty() ? "" : ",") + cell;
   return line + "\n";
@@ -205,7 +216,9 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
       }
     }
   }
-  out += ",kind,ycsb,reads_percent,reads_by,zipf_theta,keys,late_p50_ms,late_p99_ms\n";
+  out +=
+      ",kind,ycsb,reads_percent,reads_by,zipf_theta,keys,late_p50_ms,late_p99_ms,thrifty,"
+      "hot_key_limit,faults\n";
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
       out += line_of(options, result, run, site, Kind::kAll);

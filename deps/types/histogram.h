@@ -4,8 +4,10 @@
 // at most one part in so many. Those of several replicas or clients are merged; percentiles are
 // never averaged.
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -47,7 +49,9 @@ class StepHistogram {
   /// The smallest value that at least `share` (0 .. 1) of the values do not exceed; 0 when empty.
   [[nodiscard]] std::uint64_t percentile(double share) const {
     if (count_ == 0) return 0;
-    const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(count_ - 1)) + 1;
+    // The nearest rank. 0.55 of 100 values is 55 of them, whatever 0.55 is in binary.
+    const double values = share * static_cast<double>(count_) * (1 - 1e-12);
+    const auto wanted = std::max(static_cast<std::uint64_t>(std::ceil(values)), std::uint64_t{1});
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
       seen += buckets_[i];

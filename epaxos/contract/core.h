@@ -265,10 +265,10 @@ class Core {
   /// unavailable - nothing is known of it here. The sentence says what to do.
   [[nodiscard]] virtual Result<InstanceHistory> history(const InstanceId& /*id*/) const {
     return fail(ErrorCode::kUnsupported,
-                "Only epaxos has instances with dependencies. In this protocol commands are "
-                "executed in the order of one log, so each waits for the leader, for more than "
-                "half of the replicas and for all entries before it: \"epaxosctl status\" shows "
-                "how far each replica is, and \"epaxosctl leader show\" who leads.");
+                "Only epaxos has instances with dependencies. In this protocol a command waits "
+                "for the leader, where there is one, for more than half of the replicas, and for "
+                "all that was decided before it: \"epaxosctl status\" shows how far each replica "
+                "is, and \"epaxosctl leader show\" who leads.");
   }
   /// Of those own instances whose steps are kept, up to `most`: first those that are not executed
   /// yet, the oldest first, then those that took longest. Errors: unsupported, as history();

@@ -103,6 +103,12 @@ std::optional<Problem> emulation_problem(const ClusterConfig& config) {
   const bool is_square = rows.size() == n && std::ranges::all_of(rows, [n](const auto& row) {
                            return row.size() == n;
                          });
+  for (std::size_t from = 0; is_square && from < n; ++from) {
+    if (rows[from][from] == 0) continue;
+    return Problem{path_of("emulation", kOneWay),
+                   "has a delay from replica " + std::to_string(from) +
+                       " to itself, where no message travels. Write 0 there."};
+  }
   if (is_square) return std::nullopt;
   return Problem{path_of("emulation", kOneWay), "must have " + std::to_string(n) + " rows of " +
                                                     std::to_string(n) + " delays, as there are " +

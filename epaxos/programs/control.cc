@@ -238,6 +238,18 @@ void add_snapshot(CLI::App& app, ControlOptions& o, Action& action) {
   snapshot->callback([&] { action = [](Control& c) { return c.snapshot(); }; });
 }
 
+CLI::Validator replica_number() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const Result<std::int64_t> number = whole_number_from(text);
+        if (number && *number >= 0 && *number < kReplicasMax) return std::string();
+        return "\"" + text +
+               "\" is not accepted: replicas have the numbers 0 to 8, in the order of the cluster "
+               "file.";
+      },
+      "");
+}
+
 void add_leader(CLI::App& app, ControlOptions& o, Action& action) {
   auto* const leader = app.add_subcommand("leader", "Who leads, in protocols with a leader");
   leader->require_subcommand(1);
@@ -247,7 +259,7 @@ void add_leader(CLI::App& app, ControlOptions& o, Action& action) {
   auto* const transfer = leader->add_subcommand(
       "transfer", "Let another replica lead, and wait for that, for --timeout at most");
   transfer->add_option("--to", o.to, "The replica that is to lead; otherwise one that answers")
-      ->check(CLI::Range(0, kReplicasMax - 1));
+      ->check(replica_number());
   transfer->callback([&] { action = [](Control& c) { return c.transfer_leadership(); }; });
 }
 
@@ -261,7 +273,7 @@ void add_member(CLI::App& app, ControlOptions& o, Action& action) {
     auto* const command = member->add_subcommand(name, what);
     command->add_option("--id", o.member, "The replica, by its place in the cluster file")
         ->required()
-        ->check(CLI::Range(0, kReplicasMax - 1));
+        ->check(replica_number());
     command->callback(
         [&action, how] { action = [how](Control& c) { return c.change_members(how); }; });
   };

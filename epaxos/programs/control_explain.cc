@@ -1,5 +1,6 @@
 // `epaxosctl explain`: why the commands of an instance took as long as they did.
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>
@@ -65,6 +66,10 @@ int Control::explain_slowest() {
   std::vector<ReplicaReport> reports = all_asked();
   if (reports.empty()) return no_such_replica();
   ask(net::RequestKind::kExplain, reports, deadline());
+  // All run one protocol, and what one of them cannot do none can.
+  const auto unable = std::ranges::find(reports, true, &ReplicaReport::refused);
+  const bool any_can = std::ranges::find(reports, true, &ReplicaReport::answered) != reports.end();
+  if (unable != reports.end() && !any_can) return refused(unable->reason);
   Json all = Json::array();
   bool everybody = true;
   for (const ReplicaReport& report : reports) {

@@ -247,6 +247,7 @@ void Control::ask(net::RequestKind kind, std::vector<ReplicaReport>& reports, De
           --open;
           if (outcome.kind != OutcomeKind::kExecuted) {
             report.reason = std::string(outcome.reason);
+            report.refused = outcome.kind == OutcomeKind::kRejected && outcome.answered;
             return;
           }
           report.answered = true;

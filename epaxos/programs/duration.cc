@@ -5,11 +5,14 @@
 #include <string>
 #include <utility>
 
+#include "deps/types/check.h"
+
 namespace epaxos {
 
-Result<Tick> duration_from(std::string_view text) {
+Result<Tick> duration_from(std::string_view text, Tick least_us) {
   constexpr std::array<std::pair<std::string_view, double>, 6> kUnits{
       {{"", 1e6}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}, {"h", 3600e6}}};
+  check(least_us == 0 || least_us == 1'000, "the sentence names the limits");
   const auto wrong = [&text](const char* why) {
     return fail(ErrorCode::kInvalidArgument, "\"" + std::string(text) + "\" " + why);
   };
@@ -19,8 +22,9 @@ Result<Tick> duration_from(std::string_view text) {
   for (const auto& [name, microseconds] : kUnits) {
     if (error != std::errc{} || unit != name) continue;
     // Written so that what is not a number fails too.
-    if (!(number * microseconds >= 1e3 && number * microseconds <= 3600e6)) {
-      return wrong("is not within 1 ms to 1 h.");
+    const auto least = static_cast<double>(least_us);
+    if (!(number * microseconds >= least && number * microseconds <= 3600e6)) {
+      return wrong(least_us == 0 ? "is not within 0 to 1 h." : "is not within 1 ms to 1 h.");
     }
     return static_cast<Tick>(number * microseconds);
   }

@@ -144,7 +144,7 @@ void tell_proposal(const Life& life, Story& story) {
   story.add(life.number("proposed_us"), life.owner() + " proposed it with " + commands +
                                             (commands == "1" ? " command" : " commands") +
                                             ", to come after " + life.slots("initial") + retries);
-  story.add(life.number("pre_accept_sent_us"), "the proposal was durable, and PreAccept left");
+  story.add(life.number("pre_accept_sent_us"), "the proposal was logged, and PreAccept left");
 }
 
 /// "R3.44 (proposed: R3 up to 41)".
@@ -211,7 +211,7 @@ void tell_decision(const Life& life, Story& story) {
   }
   story.add(life.number("slow_path_us"), sentence_about_slow_path(life));
   story.add(life.number("accept_sent_us"),
-            "the owner's vote was durable, and Accept left with the union of all answers");
+            "the owner's vote was logged, and Accept left with the union of all answers");
   const auto at = life.number("committed_us");
   std::string what = "committed";
   if (life.is("nop")) what = "decided to be nothing (Nop): its commands do not run in it";
@@ -425,8 +425,8 @@ std::string explain_text(const std::string& histories) {
 
 std::string slowest_text(const std::string& histories) {
   const Json all = parsed(histories);
-  TextTable table({"instance", "commands", ">took", "path", ">first round", ">second", ">execution",
-                   "waited for", ">began"});
+  TextTable table({"instance", "commands", ">took", ">put aside", "path", ">first round", ">second",
+                   ">execution", "waited for", ">began"});
   for (const Life& life : lives_in(all)) {
     const auto end = life.end();
     const auto proposed = life.number("proposed_us");
@@ -438,7 +438,8 @@ std::string slowest_text(const std::string& histories) {
     const std::uint64_t age = life.number("begin_age_us").value_or(0);
     const std::string last = life.text("last").empty() ? life.text("blocker") : life.text("last");
     table.add({life.text("instance"), grouped(life.number("commands").value_or(0)),
-               end ? milliseconds(*end) : milliseconds(age) + "+", life.text("decided_by"),
+               end ? milliseconds(*end) : milliseconds(age) + "+",
+               between(life.number("given_us"), proposed), life.text("decided_by"),
                between(proposed, slow ? slow : committed), between(slow, committed),
                between(committed, life.number("executed_us")), last.empty() ? "-" : last,
                fixed(static_cast<double>(age) / kSecondUs, 1) + " s ago"});

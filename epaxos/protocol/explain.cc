@@ -127,7 +127,7 @@ std::string EpaxosCore::why_unknown(const InstanceId& id) const {
                                  ? "no instance of this row yet"
                                  : to_string(InstanceId{id.row, row.highest_known}) + " at most";
     return "Nobody has told " + to_string(self_) + " of " + name + ": it knows of " + most +
-           ". Check the name, or ask its owner.";
+           (id.row == self_ ? ". Check the name." : ". Check the name, or ask its owner.");
   }
   if (id.slot > dropped_[id.row] && !is_archived(id)) {
     return to_string(self_) + " knows that " + name +

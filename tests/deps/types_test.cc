@@ -239,7 +239,8 @@ TEST(Histogram, PercentilesAreOffByThreePercentAtMost) {
   }
   std::ranges::sort(values);
   for (const double share : {0.0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1.0}) {
-    const auto index = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
+    const auto rank = static_cast<std::size_t>(share * static_cast<double>(values.size()));
+    const std::size_t index = std::max(rank, std::size_t{1}) - 1;  // All these ranks are whole.
     const auto exact = static_cast<double>(values[index]);
     const auto told = static_cast<double>(histogram.percentile(share));
     EXPECT_GE(told, exact) << share;
@@ -247,6 +248,24 @@ TEST(Histogram, PercentilesAreOffByThreePercentAtMost) {
   }
   EXPECT_EQ(histogram.max(), values.back());
   EXPECT_EQ(histogram.percentile(1), values.back());
+}
+
+// With few values a percentile that is a rank too low leaves out the one that matters.
+TEST(Histogram, NoMoreThanTheRestExceedsAPercentile) {
+  Histogram histogram;
+  histogram.add(10, 193);
+  histogram.add(20, 2);
+  EXPECT_EQ(histogram.percentile(0.98), 10u);
+  EXPECT_EQ(histogram.percentile(0.99), 20u) << "98.97 % are 10";
+  for (int count = 1; count <= 100; ++count) {
+    for (int percent = 0; percent <= 100; ++percent) {
+      FineHistogram each;
+      for (int value = 1; value <= count; ++value) each.add(static_cast<std::uint64_t>(value));
+      const int rank = std::max(1, (percent * count + 99) / 100);
+      ASSERT_EQ(each.percentile(percent / 100.0), static_cast<std::uint64_t>(rank))
+          << percent << " % of " << count;
+    }
+  }
 }
 
 TEST(Histogram, AFineOneIsOffByOneInAThousandAtMost) {

@@ -22,7 +22,7 @@ TEST(Explain, OfACommandItsOwnerTellsTheSteps) {
   EXPECT_EQ(told.status, 0) << told.err;
   EXPECT_THAT(told.out, HasSubstr("R1.1 of R1: executed after"));
   EXPECT_THAT(told.out, HasSubstr("R1 proposed it with 1 command"));
-  EXPECT_THAT(told.out, HasSubstr("the proposal was durable, and PreAccept left"));
+  EXPECT_THAT(told.out, HasSubstr("the proposal was logged, and PreAccept left"));
   EXPECT_THAT(told.out, HasSubstr("committed on the fast path"));
   EXPECT_THAT(told.out, HasSubstr("executed, and clients were answered"));
 

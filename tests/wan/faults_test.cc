@@ -207,7 +207,7 @@ TEST(WanProgram, TellsTheGapAfterEachFaultAndWritesEverySecond) {
 TEST(WanProgram, RefusesFaultsThatCannotBeBeforeAnythingStarts) {
   const Refused all[] = {
       {"'at 5s kill LON'", "There is no site \"LON\""},
-      {"'at 50s kill JP'", "its time is beyond the --duration"},
+      {"'at 50s kill JP'", "its time is not before the end of the --duration"},
       {"'at 5 kill'", "\"kill\" with 0 words behind it is none of the faults"},
       {"'at soon kill JP'", "\"soon\" is no duration"},
       {"'5s kill JP'", "it begins with a time and a verb"},

@@ -109,7 +109,7 @@ TEST(PredictProgram, PrintsTheTableAndWritesTheFiles) {
   EXPECT_THAT(run.out, AllOf(HasSubstr("epaxos            fast path           64.0   64.0   59.0"),
                              HasSubstr("leader OR (best)"), HasSubstr("leader EU (worst)"),
                              HasSubstr("Best leader (the smallest mean over the sites): OR, 120.0"),
-                             HasSubstr("VA 84 %, CA 33 %, OR 0 %, JP 53 %, EU 46 %"),
+                             HasSubstr("VA 84 %, CA 33 %, OR always, JP 53 %, EU 46 %"),
                              HasSubstr("one site down"), Not(HasSubstr("best places"))));
   const auto json = nlohmann::json::parse(text_of(json_path));
   EXPECT_EQ(json["now"]["best_leader"], "OR");
@@ -120,6 +120,30 @@ TEST(PredictProgram, PrintsTheTableAndWritesTheFiles) {
   EXPECT_THAT(rows, AllOf(HasSubstr("topology,replicas,down,protocol,way,leader,site,bound_ms\n"),
                           HasSubstr("nsdi21-5,VA;CA;OR;JP;EU,,\"epaxos\",\"fast path\",,JP,98.000"),
                           HasSubstr(",JP,\"raft, multipaxos\",\"leader\",OR,VA,")));
+}
+
+TEST(PredictProgram, SaysWhereALeaderAlwaysWinsAndWhereNothingTakesTime) {
+  const Finished far = bench("predict --topology nsdi21-5");
+  EXPECT_THAT(far.out, HasSubstr("OR always")) << "the site of the best leader";
+  EXPECT_THAT(far.out, Not(HasSubstr("nan")));
+
+  const Finished alone = bench("predict --topology nsdi21-5 --sites VA");
+  EXPECT_EQ(alone.status, 0);
+  EXPECT_THAT(alone.out, HasSubstr("With that leader no command takes any time."));
+  EXPECT_THAT(alone.out, Not(HasSubstr("nan")));
+}
+
+// Also when a run fails, what was there before stays.
+TEST(PredictProgram, TwoResultsInOneFileAreRefusedAndTheFileStays) {
+  const Scratch scratch;
+  const std::string path = scratch.path() / "out";
+  std::ofstream(path) << "as it was";
+
+  const Finished run = bench("predict --topology sosp13-3 --csv " + path + " --json " + path);
+
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.out, HasSubstr("--csv and --json name one file"));
+  EXPECT_EQ(text_of(path), "as it was");
 }
 
 TEST(PredictProgram, PlacesReplicasAmongManySites) {
@@ -151,6 +175,7 @@ TEST(PredictProgram, RefusesWhatCannotBe) {
       {"--topology sosp13-5 --sites VA,LON", "There is no site \"LON\" in sosp13-5."},
       {"--topology sosp13-5 --sites VA,VA", "--sites names VA twice."},
       {"--topology sosp13-5 --replicas VA,CA,VA", "--replicas names VA twice."},
+      {"--topology sosp13-5 --down EU,EU", "--down names EU twice"},
       {"--topology sosp13-5 --down LON", "There is no site \"LON\""},
       {"--topology sosp13-5 --replicas VA,CA,OR --down JP", "There is no replica at JP."},
       {"--topology sosp13-5 --down VA,CA,JP", "With VA, CA, JP down, no majority of the 5"},

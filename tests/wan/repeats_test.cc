@@ -145,13 +145,19 @@ TEST(WanDiff, ConditionsAndRunsThatOnlyOneHasAreNamed) {
       to_text(diff(figures({10, 11, 12}), other)),
       AllOf(HasSubstr("Conditions differ: clients: 10, then 50."),
             HasSubstr("Only before: raft led from CA at VA."),
-            HasSubstr("Only after: epaxos at VA."), HasSubstr("There is nothing that both have.")));
+            HasSubstr("Only after: epaxos at VA."), HasSubstr("There is nothing that both have")));
 }
 
 TEST(WanDiff, OfPercentOfTheFiguresRunsLieApartByChance) {
-  EXPECT_NEAR(chance_to_lie_apart(1), 1, 1e-9);
-  EXPECT_NEAR(chance_to_lie_apart(3), 0.1, 1e-9);
-  EXPECT_NEAR(chance_to_lie_apart(5), 2.0 / 252, 1e-9);
+  EXPECT_NEAR(chance_to_lie_apart(1, 1), 1, 1e-9);
+  EXPECT_NEAR(chance_to_lie_apart(3, 3), 0.1, 1e-9);
+  EXPECT_NEAR(chance_to_lie_apart(5, 5), 2.0 / 252, 1e-9);
+  EXPECT_NEAR(chance_to_lie_apart(3, 5), 2.0 / 56, 1e-9);
+  EXPECT_NEAR(chance_to_lie_apart(5, 3), 2.0 / 56, 1e-9);
+  WanFigures five = figures({13, 14, 15, 16, 17});
+  five.repeat = 5;
+  EXPECT_THAT(to_text(diff(figures({10, 11, 12}), five)),
+              HasSubstr("With 3 and 5 runs that happens by chance to 3.6 %"));
 }
 
 TEST(WanDiff, ReadsWhatWanWrites) {
@@ -188,6 +194,11 @@ TEST(WanDiff, ChangesEndWithThreeAndOtherFilesAreRefused) {
   const Finished changed = bench("wan-diff " + before + " " + after);
 
   EXPECT_EQ(changed.status, 3);
+  const std::string other = scratch.path() / "other.json";
+  std::ofstream(other) << R"({"benchmark": "wan", "repeat": 1, "runs": []})";
+  const Finished apart = bench("wan-diff " + before + " " + other);
+  EXPECT_EQ(apart.status, 1);
+  EXPECT_THAT(apart.out, HasSubstr("nothing was compared"));
   EXPECT_THAT(changed.out, HasSubstr("raft led from CA at VA, commit p50"));
   write(after, "\"20\"");
   const Refused all[] = {
