@@ -24,7 +24,8 @@ net::ClientOptions client_options(const ClientCommand& command, const ClusterCon
   net::ClientOptions options;
   options.cluster = cluster.id;
   options.request_timeout_us = static_cast<Tick>(command.timeout_s * 1e6);
-  options.in_flight_max = command.load.in_flight;
+  options.in_flight_max =
+      command.site.is_on() ? command.offered.in_flight_max() : command.load.in_flight;
   options.preferred = command.load.replica;
   options.exactly_once = command.sessions;
   for (const ReplicaSettings& replica : cluster.replicas) {

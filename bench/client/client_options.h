@@ -5,6 +5,8 @@
 #include <string>
 
 #include "bench/client/load.h"
+#include "bench/client/load_options.h"
+#include "bench/client/offered_load.h"
 #include "epaxos/node/config.h"
 #include "net/client.h"
 
@@ -16,6 +18,7 @@ struct SiteOptions {
   std::string out;
   std::string start_at;
   double ramp_down_s = 2;
+  unsigned run = 1;  ///< Which of the repeats this is.
 
   [[nodiscard]] bool is_on() const { return !site.empty(); }
 };
@@ -24,6 +27,9 @@ struct ClientCommand {
   std::string config_path;
   int replica = -1;  ///< Below 0: the nearest.
   LoadOptions load;
+  /// Of a site: what is asked for and when. Closed loops are as many as LoadOptions::in_flight.
+  OfferedLoad offered = {.value_bytes = KeyChoice().value_bytes};
+  MixOptions mix;
   double timeout_s = 5;
   bool sessions = false;
   bool json = false;

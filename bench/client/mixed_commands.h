@@ -46,14 +46,20 @@ Result<CommandMix> ycsb_mix(std::string_view name);
 /// Numbers of records, for all clients that insert some. May lie in memory that processes share.
 class InsertedRecords {
  public:
-  /// Of the next one to be inserted, from 0.
-  std::uint64_t take() { return next_.fetch_add(1, std::memory_order_relaxed); }
+  InsertedRecords() = default;
+  /// Where others, who do not tell, insert the records between: `first` and every `step`-th from
+  /// there on are left to this.
+  InsertedRecords(std::uint64_t first, std::uint64_t step) : step_(step), next_(first) {}
+
+  /// Of the next one to be inserted.
+  std::uint64_t take() { return next_.fetch_add(step_, std::memory_order_relaxed); }
   /// That one is there.
   void inserted(std::uint64_t number);
   /// Up to the newest one that is there; those before it may be on their way.
   [[nodiscard]] std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
+  const std::uint64_t step_ = 1;
   std::atomic<std::uint64_t> next_{0};
   std::atomic<std::uint64_t> count_{0};
 };

@@ -15,6 +15,7 @@
 #include "bench/report/progress.h"
 #include "bench/report/result_file.h"
 #include "bench/report/site_name.h"
+#include "bench/throughput/protocols.h"
 #include "epaxos/programs/child_process.h"
 #include "epaxos/programs/every_program.h"
 #include "epaxos/programs/text_table.h"
@@ -44,6 +45,7 @@ class SiteRun {
   /// False in `*begun`: it was interrupted before the load.
   Result<SiteResult> run(bool& begun) {
     result_.site = command_.site.site;
+    result_.run = command_.site.run;
     const auto probed = probe();
     if (!probed) return fail(probed.error());
     const auto replica = replica_for(command_, cluster_, result_.round_trip_us);
@@ -120,7 +122,10 @@ class SiteRun {
                       " knows no leader. Start more than half of the replicas, and wait until "
                       "epaxosctl leader show names one.");
     }
+    const auto reads = reads_served(command_, cluster_, status->protocol);
+    if (!reads) return fail(reads.error());
     SiteConditions& c = result_.conditions;
+    c.reads = *reads;
     c.version = version_line("epaxos-bench");
     c.cluster = cluster_.name;
     c.cluster_id = to_string(cluster_.id);
@@ -130,11 +135,10 @@ class SiteRun {
     c.batch = cluster_.core.batch_commands_max;
     c.thrifty = cluster_.core.thrifty;
     const LoadOptions& load = command_.load;
-    c.clients = load.in_flight;
-    c.conflict_percent = load.keys.hot_percent;
+    c.load = command_.offered;
+    c.load.reads_by.reset();
     c.increments = load.keys.increments;
     c.sessions = command_.sessions;
-    c.value_bytes = load.keys.value_bytes;
     c.own_keys = load.keys.own_keys;
     c.hot_key = load.keys.hot_key;
     c.timeout_us = static_cast<Tick>(command_.timeout_s * 1e6);
@@ -162,8 +166,9 @@ class SiteRun {
     SiteLoadOptions load;
     load.keys = command_.load.keys;
     load.keys.seed = std::random_device()();  // Sites that agree would meet on the hot key.
+    load.load = command_.offered;
     load.replica = result_.replica;
-    load.clients = command_.load.in_flight;
+    load.replica_count = cluster_.replicas.size();
     load.warm_up_us = result_.conditions.warm_up_us;
     load.measured_us = result_.conditions.measured_us;
     load.ramp_down_us = result_.conditions.ramp_down_us;
@@ -208,6 +213,22 @@ Result<ReplicaId> replica_for(const ClientCommand& command, const ClusterConfig&
   return fail(ErrorCode::kUnavailable,
               asked + " did not answer within " + std::to_string(kProbePatienceUs / kSecond) +
                   " seconds. Check that it runs, and that this machine reaches the address.");
+}
+
+Result<Reads> reads_served(const ClientCommand& command, const ClusterConfig& cluster,
+                           const std::string& protocol) {
+  const bool known = no_measured_protocol(protocol).empty();
+  const Reads served = known ? reads_of(protocol_named(protocol), cluster.reads) : Reads::kLog;
+  const std::optional<Reads> wished = command.offered.reads_by;
+  if (!wished || *wished == served) return served;
+  const bool possible = known && reads_of(protocol_named(protocol), wished) == *wished;
+  return fail(
+      ErrorCode::kUnavailable,
+      "--reads-by " + std::string(to_string(*wished)) + ", but by " + command.config_path +
+          " reads of " + protocol + " are served by " + std::string(to_string(served)) +
+          (possible
+               ? ". Start all replicas again with a cluster file that says so, or leave it out."
+               : ", and there is no other way. Leave it out."));
 }
 
 Result<void> check_site(const ClientCommand& command, const ClusterConfig& cluster) {
@@ -284,6 +305,12 @@ void add_site_options(CLI::App& command, SiteOptions& options) {
                   "Begin the load then, as 12:30 or 2026-05-03T12:30:15Z, of UTC; else at once")
       ->check(refuse_empty)
       ->needs(site);
+  command
+      .add_option("--run", options.run,
+                  "Which repeat of the experiment this is, the same number at all sites")
+      ->check(number(1u, kSiteRunsMax, "runs have numbers from 1 to 100."))
+      ->needs(site)
+      ->capture_default_str();
   command
       .add_option("--ramp-down", options.ramp_down_s,
                   "Seconds for which the load goes on after what is measured")

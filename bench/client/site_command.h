@@ -30,6 +30,10 @@ using RoundTrips = std::vector<std::optional<Tick>>;
 Result<ReplicaId> replica_for(const ClientCommand& command, const ClusterConfig& cluster,
                               const RoundTrips& round_trips);
 
+/// How the replicas serve reads, by the cluster file. Errors: unavailable - otherwise than wished.
+Result<Reads> reads_served(const ClientCommand& command, const ClusterConfig& cluster,
+                           const std::string& protocol);
+
 /// What stands in the way of an experiment with this command and this group, before anything
 /// starts. Errors: invalid argument.
 Result<void> check_site(const ClientCommand& command, const ClusterConfig& cluster);

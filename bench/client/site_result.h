@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/client/offered_load.h"
 #include "bench/report/latency.h"
 #include "deps/types/histogram.h"
 #include "deps/types/ids.h"
@@ -25,13 +26,12 @@ struct SiteConditions {
   std::vector<std::string> replica_sites;  ///< As the cluster file names them; some may be empty.
   std::string protocol;
   std::string durability;
-  std::size_t batch = 1;    ///< Commands of one instance or entry at most.
-  bool thrifty = false;     ///< Of EPaxos, by the cluster file.
-  std::size_t clients = 0;  ///< With one command each under way.
-  unsigned conflict_percent = 0;
+  std::size_t batch = 1;      ///< Commands of one instance or entry at most.
+  bool thrifty = false;       ///< Of EPaxos, by the cluster file.
+  Reads reads = Reads::kLog;  ///< How the protocol serves them, by the cluster file.
+  OfferedLoad load;           ///< What is wished for of reads is left out.
   bool increments = false;
   bool sessions = false;
-  std::size_t value_bytes = 0;
   std::size_t own_keys = 0;
   std::string hot_key;
   Tick timeout_us = 0;
@@ -44,7 +44,7 @@ struct SiteConditions {
   double emulated_loss = 0;
   std::uint64_t emulated_bytes_per_second = 0;
 };
-/// A member a field.
+/// A member a field, and one for each of the load.
 Json to_json(const SiteConditions& conditions);
 
 /// Commands that ended in one second of the measured time, whenever they were sent.
@@ -59,11 +59,14 @@ struct PathCounts {
   std::uint64_t slow = 0;
 };
 
-/// Counts and histograms are of commands that were sent in the measured time. Every one of these is
-/// executed, rejected, unknown or unfinished.
+inline constexpr unsigned kSiteRunsMax = 100;
+
+/// Counts and histograms are of commands that were due in the measured time. Every one of these was
+/// sent and is executed, rejected, unknown or unfinished; or there were too many under way.
 struct SiteResult {
   SiteConditions conditions;
   std::string site;
+  unsigned run = 1;                 ///< Of the repeats of one experiment, 1 .. kSiteRunsMax.
   ReplicaId replica;                ///< Whom the clients asked.
   std::optional<ReplicaId> leader;  ///< When the measured time began, if the protocol has one.
   bool leader_changed = false;      ///< Meanwhile.
@@ -74,22 +77,26 @@ struct SiteResult {
   std::uint64_t sent = 0;
   std::uint64_t rejected = 0;
   std::uint64_t unknown = 0;
-  std::uint64_t unfinished = 0;     ///< It was interrupted before they ended.
-  FineHistogram commit_us;          ///< Until the replica knew of the commit, and the way back.
-  FineHistogram execution_us;       ///< Until the reply.
+  std::uint64_t unfinished = 0;  ///< It was interrupted before they ended.
+  std::uint64_t unsent = 0;      ///< Of an open loop: too many had no answer.
+  Latency reads;
+  Latency writes;
+  FineHistogram late_us;  ///< How long after its time each was sent. Part of the latencies.
   std::optional<PathCounts> paths;  ///< Of the replica, in the measured time, if it tells them.
   std::vector<SiteSecond> seconds;
   std::string last_failure;  ///< The sentence of the last command that was not executed.
   double cpu_s = 0;          ///< Of the program.
   bool interrupted = false;
 
-  [[nodiscard]] std::uint64_t executed() const { return execution_us.count(); }
+  [[nodiscard]] std::uint64_t executed() const {
+    return reads.execution_us.count() + writes.execution_us.count();
+  }
   [[nodiscard]] std::uint64_t failed() const { return rejected + unknown + unfinished; }
 };
 
 /// The file.
 std::string to_json_text(const SiteResult& result);
-/// Errors: malformed - it is something else.
+/// Errors: malformed - a sentence to follow the name of the file, which says what is wrong where.
 Result<SiteResult> read_site_result(std::string_view text);
 
 /// For people.

@@ -30,6 +30,11 @@ Protocol protocol_named(std::string_view name) {
   return *found;
 }
 
+Reads reads_of(const Protocol& protocol, std::optional<Reads> wished) {
+  if (protocol.reads == Reads::kLog) return Reads::kLog;
+  return wished.value_or(protocol.reads);
+}
+
 std::string measured_protocols_list() {
   std::string list;
   for (const std::string& name : measured_protocols()) list += (list.empty() ? "" : ", ") + name;

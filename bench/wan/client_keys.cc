@@ -39,6 +39,11 @@ sim::Random beginnings_of(std::size_t site, const RunOptions& options) {
   return begins;
 }
 
+Arrivals arrivals_of(std::size_t site, const RunOptions& options, Tick begin_us) {
+  const std::uint64_t stream = kSitesMax + 1 + site;
+  return {options.open, sim::stream(options.seed, sim::Purpose::kWorkload, stream), begin_us};
+}
+
 std::string ask_for_less(const RunOptions& options) {
   return options.open.is_on() ? "Ask for a lower --rate."
                               : "Ask for fewer --clients or more --think.";

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/client/arrivals.h"
 #include "bench/client/mixed_commands.h"
 #include "bench/wan/measured_run.h"
 #include "epaxos/sim/random.h"
@@ -41,6 +42,9 @@ class SiteCommands {
 
 /// When they begin, one draw below a second each.
 sim::Random beginnings_of(std::size_t site, const RunOptions& options);
+
+/// The open loop of a site, from `begin_us` on. Precondition: the options have one.
+Arrivals arrivals_of(std::size_t site, const RunOptions& options, Tick begin_us);
 
 /// What to ask for where commands never end or are not counted in time: "Ask for ... .".
 std::string ask_for_less(const RunOptions& options);

@@ -8,7 +8,7 @@
 
 #include "bench/report/clock.h"
 #include "bench/throughput/first_command.h"
-#include "bench/wan/arrivals.h"
+#include "bench/throughput/protocols.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulation.h"
 #include "bench/wan/timer_thread.h"
@@ -25,7 +25,7 @@ NodeConfig config_of(const EmulatedGroup& group, const Place& place) {
   NodeConfig config;
   config.cluster = place.cluster;
   config.cluster.core = core_of(group.placement, group.options);
-  config.cluster.reads = reads_of(group.protocol, group.options);
+  config.cluster.reads = reads_of(group.protocol, group.options.reads_by);
   if (group.leader && *group.leader != place.self) {
     config.cluster.core.first_election_us = kFirstElectionUs;
   }
@@ -138,7 +138,7 @@ class EmulatedClients final : public Subject {
   /// The open loop of a site goes on where another replica left it, or begins.
   void start_open(std::size_t site) {
     Arrivals& arrivals =
-        sites_[site].arrivals.emplace(site, group_.options, group_.shared.begin_us);
+        sites_[site].arrivals.emplace(arrivals_of(site, group_.options, group_.shared.begin_us));
     for (std::uint64_t i = group_.shared.arrived[site]; i > 0; --i) arrivals.next();
     schedule(site);
   }

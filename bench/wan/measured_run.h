@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/client/mixed_commands.h"
+#include "bench/client/offered_load.h"
+#include "bench/report/latency.h"
 #include "bench/wan/faults.h"
 #include "bench/wan/timeline.h"
 #include "deps/types/histogram.h"
@@ -29,23 +30,7 @@ struct LinkTrouble {
   [[nodiscard]] bool is_on() const { return jitter_us > 0 || loss > 0 || bytes_per_second > 0; }
 };
 
-/// Commands are sent at their times, whatever became of those before.
-struct OpenLoop {
-  double rate = 0;                     ///< Commands/s at each site; 0: there is none.
-  bool poisson = true;                 ///< Else one as long after the other.
-  std::size_t in_flight_max = 10'000;  ///< At each site; beyond it commands stay unsent.
-
-  [[nodiscard]] bool is_on() const { return rate > 0; }
-};
-
-struct RunOptions {
-  std::size_t clients = 50;  ///< At each site, one command each at a time.
-  Tick think_us = 0;         ///< Between an answer and the next command.
-  OpenLoop open = {};        ///< In place of these clients, if it has a rate.
-  unsigned conflict_percent = 0;
-  CommandMix mix = {};
-  std::optional<Reads> reads_by = {};  ///< Of protocols that have a choice; none: as each is made.
-  std::size_t value_bytes = 16;
+struct RunOptions : OfferedLoad {
   Tick warm_up_us = 5 * kSecond;
   Tick measured_us = 60 * kSecond;
   std::uint64_t seed = 1;
@@ -63,22 +48,6 @@ struct RunOptions {
   Trace* trace = nullptr;
   std::size_t traced_commands_max = 2000;
   bool thrifty = false;  ///< Of EPaxos: asks the nearest that can decide.
-};
-
-/// How long commands took that were executed.
-struct Latency {
-  FineHistogram commit_us;  ///< Until their replica knew that the command is committed, and back.
-  FineHistogram execution_us;  ///< Until the reply.
-
-  void add(Tick commit, Tick execution) {
-    commit_us.add(commit);
-    execution_us.add(execution);
-  }
-  void merge(const Latency& other) {
-    commit_us.merge(other.commit_us);
-    execution_us.merge(other.execution_us);
-  }
-  friend bool operator==(const Latency&, const Latency&) = default;
 };
 
 /// What the clients of one site saw: of the commands that they sent in the measured time, all of

@@ -17,7 +17,7 @@ SimulatedClients::SimulatedClients(sim::Cluster& cluster, const FaultyWorld& wor
 void SimulatedClients::start() {
   for (std::size_t site = 0; site < commands_.sites(); ++site) {
     if (options_.open.is_on()) {
-      arrivals_.emplace_back(site, options_, cluster_.now());
+      arrivals_.push_back(arrivals_of(site, options_, cluster_.now()));
       schedule(site);
       continue;
     }

@@ -9,7 +9,6 @@
 #include <memory>
 #include <vector>
 
-#include "bench/wan/arrivals.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/faults.h"
 #include "bench/wan/recorder.h"

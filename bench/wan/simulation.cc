@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/throughput/protocols.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulated_clients.h"
 #include "bench/wan/wan_trace.h"
@@ -53,7 +54,7 @@ sim::ClusterConfig config_of(const Placement& placement, const Protocol& protoco
   config.check_executions = false;
   config.leads_first = leader;
   config.core = core_of(placement, options);
-  config.core.reads = reads_of(protocol, options);
+  config.core.reads = reads_of(protocol, options.reads_by);
   return config;
 }
 
@@ -171,11 +172,6 @@ CoreConfig timers_for(const Placement& placement) {
   at_least(core.fast_wait_us, longest);
   at_least(core.election_us, 4 * longest);
   return core;
-}
-
-Reads reads_of(const Protocol& protocol, const RunOptions& options) {
-  if (protocol.reads == Reads::kLog) return Reads::kLog;
-  return options.reads_by.value_or(protocol.reads);
 }
 
 CoreConfig core_of(const Placement& placement, const RunOptions& options) {

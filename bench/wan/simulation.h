@@ -26,9 +26,6 @@ std::optional<double> slow_share(const Paths& before, const Paths& after);
 /// Whether one replica of this protocol leads the others.
 bool has_leader(const Protocol& protocol);
 
-/// How this protocol serves reads: as the options wish, where it has a choice.
-Reads reads_of(const Protocol& protocol, const RunOptions& options);
-
 /// The timers that round trips as long as these need (docs/operation.md); defaults that fit stay.
 CoreConfig timers_for(const Placement& placement);
 

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "bench/throughput/protocols.h"
+#include "bench/wan/repeats.h"
 #include "bench/wan/simulation.h"
+#include "epaxos/node/config.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -23,52 +25,91 @@ std::string seconds_text(Tick us) {
   return fixed(static_cast<double>(us) / 1e6, 1) + " s";
 }
 
-/// The first condition that differs, as a sentence. EPaxos alone can be thrifty.
+/// What a protocol may have of its own.
+bool is_of_protocol(const std::string& condition) {
+  return condition == "protocol" || condition == "thrifty" || condition == "reads_by";
+}
+
+/// The first condition that differs, as a sentence.
 Result<void> belong_together(const SiteFile& one, const SiteFile& other, bool by_protocol) {
   const Json conditions = to_json(one.result.conditions);
   const Json others = to_json(other.result.conditions);
+  const bool apart = by_protocol && conditions.at("protocol") != others.at("protocol");
   for (const auto& [name, value] : conditions.items()) {
-    if (others.at(name) == value || (by_protocol && name == "protocol")) continue;
-    if (name == "thrifty" && conditions.at("protocol") != others.at("protocol")) continue;
+    if (others.at(name) == value || (apart && is_of_protocol(name))) continue;
     const std::string more =
         name == "protocol" ? " With --by-protocol each protocol becomes a part of the table." : "";
     return refused(one.path + " and " + other.path + " do not belong together: " + name + " is " +
                    value.dump() + " in the first and " + others.at(name).dump() +
-                   " in the second. Measure all sites alike." + more);
+                   " in the second. Measure all sites and all runs alike." + more);
   }
   return {};
+}
+
+/// Whether the protocol is known, and led and read as it can be.
+Result<void> check_protocol(const SiteFile& file) {
+  const SiteConditions& c = file.result.conditions;
+  if (const std::string wrong = no_measured_protocol(c.protocol); !wrong.empty()) {
+    return refused(file.path + " cannot be merged: " + wrong);
+  }
+  const Protocol protocol = protocol_named(c.protocol);
+  if (reads_of(protocol, c.reads) != c.reads) {
+    return refused(file.path + " cannot be merged: " + c.protocol + " does not serve reads by " +
+                   std::string(to_string(c.reads)) + ".");
+  }
+  if (has_leader(protocol) == file.result.leader.has_value()) return {};
+  return refused(file.path + " cannot be merged: it " +
+                 (has_leader(protocol) ? "does not tell the leader of " : "has a leader of ") +
+                 c.protocol + (has_leader(protocol) ? "." : ", which has none."));
 }
 
 Result<void> check_conditions(const std::vector<SiteFile>& files, bool by_protocol) {
+  std::map<std::string, const SiteFile*> first_of;
   for (const SiteFile& file : files) {
-    const auto same = belong_together(files.front(), file, by_protocol);
-    if (!same) return same;
     const std::string& protocol = file.result.conditions.protocol;
-    if (const std::string wrong = no_measured_protocol(protocol); !wrong.empty()) {
-      return refused(file.path + " cannot be merged: " + wrong);
+    const SiteFile* const first = first_of.emplace(protocol, &file).first->second;
+    for (const SiteFile* const other : {&files.front(), first}) {
+      if (const auto same = belong_together(*other, file, by_protocol); !same) return same;
     }
+    if (const auto checked = check_protocol(file); !checked) return checked;
   }
   return {};
 }
 
-/// The files of one protocol, by site.
+/// The files of one run of one protocol, by site.
 struct Part {
   std::string protocol;
-  std::map<std::string, std::vector<const SiteFile*>> by_site;
+  unsigned run = 1;
+  std::map<std::string, std::vector<const SiteFile*>> by_site = {};
 };
 
+/// By protocols as they come, and by runs in their order.
 std::vector<Part> parts_of(const std::vector<SiteFile>& files) {
+  std::vector<std::string> protocols;
   std::vector<Part> parts;
   for (const SiteFile& file : files) {
     const std::string& protocol = file.result.conditions.protocol;
-    auto part = std::ranges::find(parts, protocol, &Part::protocol);
-    if (part == parts.end()) part = parts.insert(part, Part{protocol, {}});
+    if (std::ranges::find(protocols, protocol) == protocols.end()) protocols.push_back(protocol);
+    auto part = std::ranges::find_if(parts, [&](const Part& each) {
+      return each.protocol == protocol && each.run == file.result.run;
+    });
+    if (part == parts.end()) part = parts.insert(part, Part{protocol, file.result.run});
     part->by_site[file.result.site].push_back(&file);
   }
+  std::ranges::sort(parts, {}, [&](const Part& part) {
+    return std::pair(std::ranges::find(protocols, part.protocol) - protocols.begin(), part.run);
+  });
   return parts;
 }
 
-/// One leader all the time, as far as the files tell.
+/// "epaxos", or "epaxos in run 2" where there are several runs.
+std::string name_of(const Part& part, const std::vector<Part>& all) {
+  const auto other_run = [&](const Part& other) { return other.run != part.run; };
+  const bool several = std::ranges::any_of(all, other_run);
+  return part.protocol + (several ? " in run " + std::to_string(part.run) : "");
+}
+
+/// One leader all the time and in all runs, as far as the files tell.
 Result<void> check_leader(const std::vector<SiteFile>& files, const std::string& protocol) {
   const SiteFile* first = nullptr;
   for (const SiteFile& file : files) {
@@ -78,26 +119,26 @@ Result<void> check_leader(const std::vector<SiteFile>& files, const std::string&
                      " was measured. Measure all sites again while one replica leads.");
     }
     if (first == nullptr) first = &file;
-    const auto& leader = file.result.leader;
-    const auto& of_first = first->result.leader;
-    if (!leader == !of_first && (!leader || *leader == *of_first)) continue;
-    const auto text = [](const std::optional<ReplicaId>& id) {
-      return id ? "R" + std::to_string(id->value()) : std::string("nobody");
+    if (file.result.leader == first->result.leader) continue;
+    const auto text = [](const SiteFile& of) {
+      return "R" + std::to_string(of.result.leader->value());
     };
-    return refused(first->path + " and " + file.path + " do not belong together: " +
-                   text(of_first) + " led when the first was measured and " + text(leader) +
+    return refused(first->path + " and " + file.path + " do not belong together: " + text(*first) +
+                   " led when the first was measured and " + text(file) +
                    " when the second was. Measure all sites again while one replica leads.");
   }
   return {};
 }
 
-/// Nothing counts twice.
-Result<void> check_distinct(const std::vector<const SiteFile*>& files) {
+/// Nothing counts twice, under another number neither.
+Result<void> check_distinct(const std::vector<SiteFile>& files) {
   std::map<std::string, const SiteFile*> seen;
-  for (const SiteFile* file : files) {
-    const auto [first, is_new] = seen.emplace(to_json_text(file->result), file);
+  for (const SiteFile& file : files) {
+    SiteResult result = file.result;
+    result.run = 1;
+    const auto [first, is_new] = seen.emplace(to_json_text(result), &file);
     if (is_new) continue;
-    return refused(first->second->path + " and " + file->path +
+    return refused(first->second->path + " and " + file.path +
                    " are the same result. Name each file once.");
   }
   return {};
@@ -107,10 +148,11 @@ Result<void> check_sites(const Part& part, const MergeOptions& options) {
   const auto& [least_site, least_files] =
       *std::ranges::min_element(part.by_site, {}, [](const auto& s) { return s.second.size(); });
   for (const auto& [site, files] : part.by_site) {
-    if (const auto distinct = check_distinct(files); !distinct) return distinct;
     if (files.size() > 1 && !options.add_clients) {
       return refused(files[0]->path + " and " + files[1]->path + " are both of " + site +
-                     ". Name one of them, or let the clients of a site add up with --add-clients.");
+                     " in run " + std::to_string(part.run) +
+                     ". Name one of them, or let the clients of a site add up with --add-clients. "
+                     "Repeats of an experiment have numbers of their own: client --run.");
     }
     for (const SiteFile* file : files) {
       if (file->result.replica == files.front()->result.replica) continue;
@@ -119,15 +161,30 @@ Result<void> check_sites(const Part& part, const MergeOptions& options) {
                      "sites of their own.");
     }
     if (files.size() == least_files.size()) continue;
-    const std::size_t each = files.front()->result.conditions.clients;
-    return refused("There are " + std::to_string(each * files.size()) + " clients at " + site +
-                   " and " + std::to_string(each * least_files.size()) + " at " + least_site +
-                   ". The table has the same number at every site: run as many files of each.");
+    return refused("There are " + std::to_string(files.size()) + " files of " + site + " and " +
+                   std::to_string(least_files.size()) + " of " + least_site + " in run " +
+                   std::to_string(part.run) +
+                   ". The table has the same load at every site: run as many clients at each.");
   }
   return {};
 }
 
-/// Every protocol at the same sites, by as many files.
+/// As many runs of every protocol.
+Result<void> check_runs(const std::vector<Part>& parts) {
+  const auto runs_of = [&parts](const std::string& protocol) {
+    return std::ranges::count(parts, protocol, &Part::protocol);
+  };
+  const std::string& first = parts.front().protocol;
+  for (const Part& part : parts) {
+    if (runs_of(part.protocol) == runs_of(first)) continue;
+    return refused("There are files of " + std::to_string(runs_of(first)) + " runs of " + first +
+                   " and of " + std::to_string(runs_of(part.protocol)) + " of " + part.protocol +
+                   ". The table has the same number of each.");
+  }
+  return {};
+}
+
+/// Every run of every protocol at the same sites, by as many files.
 Result<void> check_parts(const std::vector<Part>& parts) {
   const Part& first = parts.front();
   for (const Part& part : parts) {
@@ -135,10 +192,11 @@ Result<void> check_parts(const std::vector<Part>& parts) {
       for (const auto& [site, files] : one->by_site) {
         const auto found = other->by_site.find(site);
         if (found != other->by_site.end() && found->second.size() == files.size()) continue;
-        return refused(files.front()->path + " is of " + one->protocol + " at " + site + ", and " +
+        return refused(files.front()->path + " is of " + name_of(*one, parts) + " at " + site +
+                       ", and " +
                        (found == other->by_site.end() ? "no file" : "another number of files") +
-                       " of " + other->protocol +
-                       " is. Give a file of every protocol for every site.");
+                       " of " + name_of(*other, parts) +
+                       " is. Give a file of every run of every protocol for every site.");
       }
     }
   }
@@ -168,9 +226,21 @@ Result<Topology> topology_for(const std::vector<SiteFile>& files, const std::str
   return only(*whole, sites);
 }
 
+/// A topology has no more of them.
+Result<void> check_site_count(const std::vector<SiteFile>& files,
+                              const std::vector<std::string>& replica_sites) {
+  std::set<std::string> sites(replica_sites.begin(), replica_sites.end());
+  for (const SiteFile& file : files) sites.insert(file.result.site);
+  if (sites.size() <= kSitesMax) return {};
+  return refused("There are " + std::to_string(sites.size()) + " sites, and a table has at most " +
+                 std::to_string(kSitesMax) + ".");
+}
+
 Result<Places> places_for(const std::vector<SiteFile>& files, const std::string& name) {
   const auto replica_sites = replica_sites_of(files);
   if (!replica_sites) return fail(replica_sites.error());
+  const auto few = check_site_count(files, *replica_sites);
+  if (!few) return fail(few.error());
   Result<Topology> found = topology_for(files, name, *replica_sites);
   if (!found) return fail(found.error());
   auto topology = std::make_unique<const Topology>(*std::move(found));
@@ -190,9 +260,10 @@ Result<Places> places_for(const std::vector<SiteFile>& files, const std::string&
 
 RunOptions run_options_of(const SiteConditions& c, std::size_t files_a_site) {
   RunOptions run;
-  run.clients = c.clients * files_a_site;
-  run.conflict_percent = c.conflict_percent;
-  run.value_bytes = c.value_bytes;
+  static_cast<OfferedLoad&>(run) = c.load;
+  run.clients *= files_a_site;
+  run.open.rate *= static_cast<double>(files_a_site);
+  run.open.in_flight_max *= files_a_site;
   run.check_linearizability = c.increments;  // For the description: nothing is judged.
   run.warm_up_us = c.warm_up_us;
   run.measured_us = c.measured_us;
@@ -207,13 +278,17 @@ SiteLatency latency_of(const std::vector<const SiteFile*>& files) {
   Paths paths;
   for (const SiteFile* file : files) {
     const SiteResult& result = file->result;
-    all.commit_us.merge(result.commit_us);
-    all.execution_us.merge(result.execution_us);
+    all.reads.merge(result.reads);
+    all.writes.merge(result.writes);
+    all.late_us.merge(result.late_us);
     all.failed += result.failed();
+    all.unsent += result.unsent;
     if (!result.paths) continue;
     paths.fast += result.paths->fast;
     paths.slow += result.paths->slow;
   }
+  Latency& both = all;
+  for (const Latency* const kind : {&all.reads, &all.writes}) both.merge(*kind);
   all.slow_share = slow_share({}, paths);
   return all;
 }
@@ -273,7 +348,8 @@ MeasuredRun run_of(const Part& part, const Topology& topology) {
   return run;
 }
 
-void remark(const Part& part, const Topology& topology, std::vector<std::string>& out) {
+void remark(const Part& part, const std::string& name, const Topology& topology,
+            std::vector<std::string>& out) {
   Tick from = 0;
   Tick to = kNever;
   Tick shortest = kNever;
@@ -291,13 +367,13 @@ void remark(const Part& part, const Topology& topology, std::vector<std::string>
   }
   const Tick common = to > from ? to - from : 0;
   if (static_cast<double>(common) < kTogetherShare * static_cast<double>(shortest)) {
-    out.push_back("The sites of " + part.protocol + " were measured at the same time for " +
+    out.push_back("The sites of " + name + " were measured at the same time for " +
                   seconds_text(common) + " of " + seconds_text(shortest) +
                   " only, by their clocks: begin at one moment with --start-at.");
   }
   for (const std::string& site : topology.sites()) {
     if (part.by_site.contains(site)) continue;
-    out.push_back("No clients of " + part.protocol + " at " + site + " were measured.");
+    out.push_back("No clients of " + name + " at " + site + " were measured.");
   }
 }
 
@@ -307,11 +383,13 @@ Result<Merged> merge_sites(std::vector<SiteFile> files, const MergeOptions& opti
   if (const auto alike = check_conditions(files, options.by_protocol); !alike) {
     return fail(alike.error());
   }
+  if (const auto distinct = check_distinct(files); !distinct) return fail(distinct.error());
   const std::vector<Part> parts = parts_of(files);
   for (const Part& part : parts) {
     if (const auto led = check_leader(files, part.protocol); !led) return fail(led.error());
     if (const auto sites = check_sites(part, options); !sites) return fail(sites.error());
   }
+  if (const auto runs = check_runs(parts); !runs) return fail(runs.error());
   if (const auto same = check_parts(parts); !same) return fail(same.error());
   Result<Places> places = places_for(files, options.topology);
   if (!places) return fail(places.error());
@@ -332,15 +410,23 @@ Result<Merged> merge_sites(std::vector<SiteFile> files, const MergeOptions& opti
   Merged merged{
       std::move(wan), WanPlan{*std::move(places), {}, {}}, WanResult{placement, {}, 0, false}, {}};
   for (const Part& part : parts) {
+    remark(part, name_of(part, parts), topology, merged.remarks);
     MeasuredRun run = run_of(part, topology);
-    const Bounds bound = bound_of(placement, part.protocol, run.leader);
-    merged.options.protocols.push_back(part.protocol);
-    if (run.leader) merged.options.leaders.push_back(placement.name_of(*run.leader));
-    merged.plan.runs.push_back({part.protocol, run.leader, bound, bound});
     merged.result.interrupted = merged.result.interrupted || run.interrupted;
-    merged.result.runs.push_back({run, bound, bound, Reads::kLog, {run}});
-    remark(part, topology, merged.remarks);
+    std::vector<WanRun>& runs = merged.result.runs;
+    if (runs.empty() || runs.back().measured.protocol != part.protocol) {
+      const Reads reads_by = part.by_site.begin()->second.front()->result.conditions.reads;
+      const WanPlan::Run planned =
+          planned_run(placement, part.protocol, run.leader, merged.options.run.mix, reads_by);
+      merged.options.protocols.push_back(part.protocol);
+      if (run.leader) merged.options.leaders.push_back(placement.name_of(*run.leader));
+      merged.plan.runs.push_back(planned);
+      runs.push_back({run, planned.bound, planned.read_bound, reads_by, {}});
+    }
+    runs.back().repeats.push_back(std::move(run));
   }
+  for (WanRun& run : merged.result.runs) run.measured = bench::merged(run.repeats);
+  merged.options.repeat = merged.result.runs.front().repeats.size();
   for (const SiteFile& file : files) merged.result.cpu_s += file.result.cpu_s;
   return merged;
 }

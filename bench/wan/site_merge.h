@@ -1,7 +1,8 @@
 #pragma once
 
-// `epaxos-bench wan-merge`: the files of several sites as one result of `wan`. Histograms are
-// added. What does not belong together is refused by a sentence that names both files.
+// `epaxos-bench wan-merge`: the files of several sites as one result of `wan`, and of several runs
+// as its repeats. Histograms are added. What does not belong together is refused by a sentence that
+// names both files.
 
 #include <string>
 #include <vector>
@@ -13,8 +14,8 @@ namespace epaxos::bench {
 
 struct MergeOptions {
   std::string topology = {};  ///< Name or file; empty: as measured_topology().
-  bool add_clients = false;   ///< Several files may be of one site, whose clients add up.
-  bool by_protocol = false;   ///< Files may be of several protocols, each at the same sites.
+  bool add_clients = false;  ///< Several files may be of one site in one run, whose clients add up.
+  bool by_protocol = false;  ///< Files may be of several protocols, each at the same sites.
 };
 
 /// What `wan` would have had. The result refers to the plan.

@@ -83,7 +83,7 @@ std::vector<ReplicaId> leaders_of(const Placement& placement, const std::string&
 Result<void> check_reads_by(const WanOptions& options) {
   const std::optional<Reads> wished = options.run.reads_by;
   const bool any_has = std::ranges::any_of(options.protocols, [&](const std::string& protocol) {
-    return reads_of(protocol_named(protocol), options.run) == wished;
+    return reads_of(protocol_named(protocol), wished) == wished;
   });
   if (!wished || any_has) return {};
   return fail(ErrorCode::kInvalidArgument,
@@ -138,15 +138,6 @@ Result<void> check_time_passes(const WanOptions& options, const Placement& place
     }
   }
   return {};
-}
-
-WanPlan::Run planned_run(const Placement& placement, const std::string& protocol,
-                         std::optional<ReplicaId> leader, const RunOptions& options) {
-  const Reads reads_by = reads_of(protocol_named(protocol), options);
-  const Bounds reads = read_bound_of(placement, protocol, leader, reads_by);
-  return {protocol, leader,
-          options.mix.has_writes() ? bound_of(placement, protocol, leader) : reads, reads,
-          reads_by};
 }
 
 /// Adds a sentence for each phase of this kind where the gate does not hold at the site.
@@ -218,6 +209,13 @@ Bounds read_bound_of(const Placement& placement, const std::string& protocol,
                                              : compare::paxos::Quorums::majorities(n));
 }
 
+WanPlan::Run planned_run(const Placement& placement, const std::string& protocol,
+                         std::optional<ReplicaId> leader, const CommandMix& mix, Reads reads_by) {
+  const Bounds reads = read_bound_of(placement, protocol, leader, reads_by);
+  return {protocol, leader, mix.has_writes() ? bound_of(placement, protocol, leader) : reads, reads,
+          reads_by};
+}
+
 std::string to_string(WanMode mode) {
   if (mode == WanMode::kMachines) return "machines";
   return mode == WanMode::kEmulated ? "emulated" : "simulated";
@@ -255,6 +253,10 @@ Result<WanPlan> plan(const WanOptions& options) {
     const auto checked = check_leader(placement, name);
     if (!checked) return fail(checked.error());
   }
+  const auto planned = [&](const std::string& protocol, std::optional<ReplicaId> leader) {
+    const Reads reads_by = reads_of(protocol_named(protocol), options.run.reads_by);
+    return planned_run(placement, protocol, leader, options.run.mix, reads_by);
+  };
   std::set<std::string> seen;
   for (const std::string& protocol : options.protocols) {
     if (!seen.insert(protocol).second) {
@@ -262,11 +264,11 @@ Result<WanPlan> plan(const WanOptions& options) {
                   "--protocols names " + protocol + " twice. Name it once.");
     }
     if (!has_leader(protocol_named(protocol))) {
-      plan.runs.push_back(planned_run(placement, protocol, {}, options.run));
+      plan.runs.push_back(planned(protocol, std::nullopt));
       continue;
     }
     for (const ReplicaId leader : leaders_of(placement, protocol, options.leaders)) {
-      plan.runs.push_back(planned_run(placement, protocol, leader, options.run));
+      plan.runs.push_back(planned(protocol, leader));
     }
   }
   if (const auto passes = check_time_passes(options, placement, plan.runs); !passes) {

@@ -91,6 +91,10 @@ Bounds bound_of(const Placement& placement, const std::string& protocol,
 Bounds read_bound_of(const Placement& placement, const std::string& protocol,
                      std::optional<ReplicaId> leader, Reads reads_by);
 
+/// What is to be run of a protocol, and what its clients could see at best with this mix.
+WanPlan::Run planned_run(const Placement& placement, const std::string& protocol,
+                         std::optional<ReplicaId> leader, const CommandMix& mix, Reads reads_by);
+
 /// Every site where a gate does not hold, a sentence each.
 std::vector<std::string> broken_gates(const WanOptions& options, const WanResult& result);
 

@@ -7,14 +7,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bench/client/load_options.h"
 #include "bench/report/arguments.h"
+#include "bench/report/duration_option.h"
 #include "bench/report/result_file.h"
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
-#include "bench/wan/duration_option.h"
 #include "bench/wan/gate_argument.h"
-#include "bench/wan/load_options.h"
 #include "bench/wan/report_directory.h"
 #include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
@@ -106,6 +106,17 @@ measured before is printed and written), 2 the topology or
 what is asked of it is wrong, 3 what was asserted does not hold, 130 interrupted; what was measured
 until then is printed and written.)";
 
+/// For how long.
+void add_time(CLI::App& sub, RunOptions& o) {
+  sub.add_option("--duration", o.measured_us, "How long is measured (60s)")
+      ->transform(duration(kSecond / 10, 3600 * kSecond, "0.1 seconds to an hour are measured."));
+  sub.add_option("--warm-up", o.warm_up_us, "Before (5s)")
+      ->transform(duration(kSecond, 3600 * kSecond, "warming up takes 1 second to an hour."));
+  sub.add_option("--seed", o.seed, "Of all chance")
+      ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "a seed is a whole number."))
+      ->capture_default_str();
+}
+
 void add_contenders(CLI::App& sub, WanOptions& o) {
   sub.add_option("--protocols", o.protocols, "Of " + measured_protocols_list())
       ->delimiter(',')
@@ -114,6 +125,22 @@ void add_contenders(CLI::App& sub, WanOptions& o) {
   sub.add_option("--leaders", o.leaders, "Of best, worst, all, and sites")
       ->delimiter(',')
       ->capture_default_str();
+}
+
+/// What the clients ask for and when, how EPaxos takes it, and for how long.
+void add_load(CLI::App& sub, RunOptions& o, MixOptions& mix) {
+  auto* const clients =
+      sub.add_option("--clients", o.clients, "At each site, with one command each under way")
+          ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
+          ->capture_default_str();
+  add_arrival_options(sub, clients, o);
+  add_mix_options(sub, o, mix);
+  sub.add_flag("--hot-key-limit,!--no-hot-key-limit", o.limit_hot_keys,
+               "EPaxos: one undecided instance a replica on a key that others contend for (yes)");
+  sub.add_flag(
+      "--thrifty", o.thrifty,
+      "EPaxos: proposals go to the nearest that can decide; to others if these are silent");
+  add_time(sub, o);
 }
 
 /// What `least` to `most` of the unit are in the field, as that times `factor`.
@@ -155,7 +182,7 @@ void add_wan(CLI::App& app, int& status) {
       ->capture_default_str();
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
-  add_load_options(*sub, options->run, *mix);
+  add_load(*sub, options->run, *mix);
   sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
       ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
       ->capture_default_str();

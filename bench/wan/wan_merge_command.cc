@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <tuple>
 
@@ -33,14 +32,33 @@ struct MergeCommand {
   std::string measured_topology;
 };
 
-Result<SiteFile> site_file_at(const std::string& path) {
+/// Of a file; an hour of many clients has some tens of megabytes.
+constexpr std::size_t kFileBytesMax = std::size_t{512} * 1024 * 1024;
+
+/// Also of a pipe, but not without an end.
+Result<std::string> text_at(const std::string& path) {
   std::error_code ignored;
   const bool is_file = !std::filesystem::is_directory(path, ignored);
-  std::ifstream file(path);
+  std::ifstream file(path, std::ios::binary);
   if (!is_file || !file) {
     return fail(ErrorCode::kIo, path + " cannot be read. Name the files of all sites.");
   }
-  auto result = read_site_result(std::string{std::istreambuf_iterator<char>(file), {}});
+  std::string text;
+  std::vector<char> some(std::size_t{64} * 1024);
+  while (text.size() <= kFileBytesMax && file) {
+    file.read(some.data(), static_cast<std::streamsize>(some.size()));
+    text.append(some.data(), static_cast<std::size_t>(file.gcount()));
+  }
+  if (file.bad()) return fail(ErrorCode::kIo, path + " cannot be read to its end.");
+  if (text.size() <= kFileBytesMax) return text;
+  return fail(ErrorCode::kInvalidArgument,
+              path + " is larger than a result of a site, which has at most 512 MiB.");
+}
+
+Result<SiteFile> site_file_at(const std::string& path) {
+  const Result<std::string> text = text_at(path);
+  if (!text) return fail(text.error());
+  auto result = read_site_result(*text);
   if (result) return SiteFile{path, *std::move(result)};
   return fail(ErrorCode::kInvalidArgument,
               path + " " + result.error().message +
@@ -92,7 +110,9 @@ int run(const MergeCommand& command) {
 
 constexpr const char* kMergeFooter = R"(
 Files are those that epaxos-bench client --site has written on the machines of one experiment. They
-have to agree in everything but the site. Histograms are added; the slow path is that of the site's
+have to agree in everything but the site and the run. Histograms are added; with files of several
+runs (client --run), of all sites each, the median and the range of each run's own percentiles stand
+beside them, as with wan --repeat. The slow path is that of the site's
 replica in the measured time, whoever's commands they were. docs/wan.md 9 has the steps.
 
 Without --topology, bounds come from the round trips that the clients have measured before the load;
@@ -106,7 +126,7 @@ written, 3 what was asserted does not hold.)";
 void add_wan_merge(CLI::App& app, int& status) {
   auto command = std::make_shared<MergeCommand>();
   auto* const sub = app.add_subcommand("wan-merge", "Results of several sites as one of wan");
-  sub->add_option("FILES", command->paths, "Files that client --site wrote, of all sites")
+  sub->add_option("FILES", command->paths, "Files that client --site wrote, of all sites and runs")
       ->required()
       ->check(refuse_empty);
   auto* const topology =
@@ -114,7 +134,7 @@ void add_wan_merge(CLI::App& app, int& status) {
                       "Where the sites are, a file or a name as for wan; else as measured")
           ->check(refuse_empty);
   sub->add_flag("--add-clients", command->merge.add_clients,
-                "Several files may be of one site: their clients add up");
+                "Several files may be of one site and run: their clients add up");
   sub->add_flag("--by-protocol", command->merge.by_protocol,
                 "Files of several protocols, each at the same sites");
   sub->add_option("--assert", command->gates, "What every site must hold, as 'p50<=1.1*bound+2ms'")

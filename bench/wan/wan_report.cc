@@ -234,7 +234,9 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
          load_text(s) + (s.mix.has_reads() ? ",\n" : ", ") + commands_text(s) + ",\n" +
          keys_text(s) + "; " + seconds(s.measured_us) + " after " + seconds(s.warm_up_us) +
          " of warm-up" + (machines ? "" : ", seed " + std::to_string(s.seed));
-  if (options.repeat > 1) out += " and the next, " + std::to_string(options.repeat) + " runs";
+  if (options.repeat > 1) {
+    out += (machines ? ", " : " and the next, ") + std::to_string(options.repeat) + " runs";
+  }
   out += ". Durability " + options.durability + ", " +
          (options.batch == 1 ? "one command" : "up to " + grouped(options.batch) + " commands") +
          " an instance,\nreplies after execution";

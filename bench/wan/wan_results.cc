@@ -131,7 +131,7 @@ Json json_of(const WanRun& run, const Placement& placement, const WanOptions& op
       apart["bound_ms"] = static_cast<double>(run.bound_of(kind).by_site_us[site]) / 1000;
       add_latency(apart, run, site, kind);
     }
-    if (options.mode == WanMode::kEmulated) one["late"] = json_of(seen.late_us);
+    if (options.mode != WanMode::kSimulated) one["late"] = json_of(seen.late_us);
     json["sites"].push_back(std::move(one));
   }
   return json;
@@ -151,8 +151,10 @@ std::string line_of(const WanOptions& options, const WanResult& result, const Wa
   const Topology& topology = result.placement.topology();
   const SiteLatency& all = run.measured.sites[site];
   const Latency& seen = latency_of(all, kind);
-  const bool emulated = options.mode == WanMode::kEmulated;
-  const auto late = [&](double share) { return emulated ? ms(all.late_us.percentile(share)) : ""; };
+  const bool real_time = options.mode != WanMode::kSimulated;
+  const auto late = [&](double share) {
+    return real_time ? ms(all.late_us.percentile(share)) : "";
+  };
   const std::vector<std::string> cells{
       topology.name(),
       to_string(options.mode),
@@ -247,22 +249,8 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"one_way_us", delays_of(topology)},
             {"protocols", options.protocols},
             {"leaders", options.leaders},
-            {"clients", clients_of(s)},
-            {"think_us", s.think_us},
-            {"rate", s.open.rate},
-            {"arrival", s.open.poisson ? "poisson" : "fixed"},
-            {"in_flight_max", s.open.in_flight_max},
             {"increments", s.check_linearizability},
-            {"conflicts_percent", s.conflict_percent},
-            {"ycsb", s.mix.ycsb.empty() ? Json() : Json(s.mix.ycsb)},
-            {"reads_percent", s.mix.read_percent},
-            {"read_modify_write", s.mix.modifies},
             {"reads_by", s.reads_by ? Json(to_string(*s.reads_by)) : Json()},
-            {"zipf_theta", s.mix.zipf_theta ? Json(*s.mix.zipf_theta) : Json()},
-            {"keys", s.mix.zipf_theta ? Json(s.mix.keys) : Json()},
-            {"latest", s.mix.latest},
-            {"scan_max", s.mix.scan_max},
-            {"value_bytes", s.value_bytes},
             {"warm_up_us", s.warm_up_us},
             {"measured_us", s.measured_us},
             {"seed", s.seed},
@@ -277,6 +265,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"durability", options.durability},
             {"batch", options.batch},
             {"interrupted", result.interrupted}};
+  json.update(to_json(static_cast<const OfferedLoad&>(s)));
   json["runs"] = Json::array();
   for (const WanRun& run : result.runs) {
     json["runs"].push_back(json_of(run, result.placement, options));

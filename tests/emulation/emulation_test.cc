@@ -9,7 +9,7 @@
 
 #include "bench/report/clock.h"
 #include "bench/throughput/protocols.h"
-#include "bench/wan/arrivals.h"
+#include "bench/wan/client_keys.h"
 #include "bench/wan/timer_thread.h"
 #include "bench/wan/wan.h"
 #include "tests/bench/bench_program.h"
@@ -147,7 +147,7 @@ TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
 
 /// Commands of the open loop of a site that are due in the measured time.
 std::uint64_t due(std::size_t site, const RunOptions& options) {
-  Arrivals arrivals(site, options, 0);
+  Arrivals arrivals = arrivals_of(site, options, 0);
   std::uint64_t count = 0;
   for (Tick at = arrivals.next(); at < options.warm_up_us + options.measured_us;
        at = arrivals.next()) {
@@ -234,7 +234,8 @@ TEST(Emulation, EveryMixRunsAndReadsStandApart) {
 
     const MeasuredRun run = must(emulate(placement, protocol, leader, options));
 
-    const Bounds reads = read_bound_of(placement, name, leader, reads_of(protocol, options));
+    const Bounds reads =
+        read_bound_of(placement, name, leader, reads_of(protocol, options.reads_by));
     for (std::size_t site = 0; site < run.sites.size(); ++site) {
       const std::string where = std::string(workload) + ", " + name + ", " + topology.site(site);
       const SiteLatency& seen = run.sites[site];

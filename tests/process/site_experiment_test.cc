@@ -110,6 +110,99 @@ TEST_F(SiteExperiment, AClientASiteAndOneReportOfAll) {
             0);
 }
 
+/// So many of one kind, of a file.
+std::uint64_t executed(const nlohmann::json& result, const char* kind) {
+  std::uint64_t sum = 0;
+  for (const auto& bucket : result.at(kind).at("execution_us")) {
+    sum += bucket.at(1).get<std::uint64_t>();
+  }
+  return sum;
+}
+
+// However busy the machine is: a fixed rate of 50 has 25 commands from 0.2 s on for half a second.
+TEST_F(SiteExperiment, RunsOfAnOpenLoopWithReadsBecomeRepeats) {
+  std::vector<std::string> merge{"wan-merge", "--json", cluster_.scratch() / "all.json"};
+  for (const std::string run : {"1", "2"}) {
+    std::vector<ChildProcess> clients;
+    for (const char* site : {"A", "B", "C"}) {
+      clients.push_back(client_at(
+          site, {"--rate", "50", "--arrival", "fixed", "--ycsb", "a", "--keys", "100", "--reads-by",
+                 "log", "--warm-up", "0.2", "--seconds", "0.5", "--ramp-down", "0", "--run", run}));
+    }
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      const std::string site(1, "ABC"[i]);
+      EXPECT_EQ(clients[i].wait(kLongUs), 0) << file_text(log_of(site));
+      const auto result = nlohmann::json::parse(file_text(file_of(site)));
+      expect_all_counted(result);
+      EXPECT_EQ(result.at("sent"), 25);
+      EXPECT_EQ(result.at("unsent"), 0);
+      const std::string kept = cluster_.scratch() / (site + run + ".json");
+      std::filesystem::rename(file_of(site), kept);
+      merge.push_back(kept);
+    }
+  }
+
+  const Ran merged = run_program("epaxos-bench", merge);
+
+  EXPECT_EQ(merged.status, 0) << merged.err;
+  EXPECT_THAT(merged.out,
+              AllOf(HasSubstr("50.0 commands/s a site, open loop, evenly"),
+                    HasSubstr("workload A of YCSB, 50 % reads and 50 % writes of 64 bytes"),
+                    HasSubstr("of 100 keys that all share, by Zipf's law with theta 0.99"),
+                    HasSubstr("2 runs"), HasSubstr("exec p50 a run")));
+  const auto report = nlohmann::json::parse(file_text(cluster_.scratch() / "all.json"));
+  EXPECT_EQ(report.at("repeat"), 2);
+  std::uint64_t reads = 0;
+  std::uint64_t writes = 0;
+  for (const auto& site : report.at("runs")[0].at("sites")) {
+    reads += site.at("reads").at("execution").at("count").get<std::uint64_t>();
+    writes += site.at("writes").at("execution").at("count").get<std::uint64_t>();
+    EXPECT_EQ(site.at("late").at("count"), 50);
+  }
+  EXPECT_GT(reads, 0u);
+  EXPECT_GT(writes, 0u);
+}
+
+// One command is under way at most, so that what is due meanwhile is not sent.
+TEST_F(SiteExperiment, AnOpenLoopCountsWhatItCouldNotSend) {
+  ChildProcess client =
+      client_at("C", {"--rate", "2000", "--arrival", "fixed", "--in-flight-max", "1", "--warm-up",
+                      "0.2", "--seconds", "0.5", "--ramp-down", "0"});
+
+  EXPECT_EQ(client.wait(kLongUs), 0) << file_text(log_of("C"));
+
+  const auto result = nlohmann::json::parse(file_text(file_of("C")));
+  expect_all_counted(result);
+  const auto unsent = result.at("unsent").get<std::uint64_t>();
+  EXPECT_GT(unsent, 0u);
+  EXPECT_EQ(result.at("sent").get<std::uint64_t>() + unsent, 1000u);
+}
+
+TEST_F(SiteExperiment, AReadModifyWriteReadsFirst) {
+  ChildProcess client =
+      client_at("A", {"--clients", "2", "--think", "1ms", "--ycsb", "F", "--keys", "10",
+                      "--warm-up", "0.2", "--seconds", "1", "--ramp-down", "0.1"});
+
+  EXPECT_EQ(client.wait(kLongUs), 0) << file_text(log_of("A"));
+
+  const auto result = nlohmann::json::parse(file_text(file_of("A")));
+  expect_all_counted(result);
+  const std::uint64_t reads = executed(result, "reads");
+  const std::uint64_t writes = executed(result, "writes");
+  EXPECT_GT(writes, 0u);
+  // Each of the two may have read before the measured time what it writes in it.
+  EXPECT_LE(writes, reads + 2);
+}
+
+TEST_F(SiteExperiment, ReadsThatAreServedOtherwiseThanExpectedAreRefused) {
+  ChildProcess client = client_at("A", {"--reads", "50", "--reads-by", "lease", "--seconds", "1"});
+
+  EXPECT_EQ(client.wait(kLongUs), 1);
+
+  EXPECT_THAT(file_text(log_of("A")),
+              HasSubstr("reads of epaxos are served by log, and there is no other way."));
+}
+
 TEST_F(SiteExperiment, AnInterruptedClientWritesWhatItHas) {
   ChildProcess client = client_at("B", {"--warm-up", "0.1", "--seconds", "100"});
   while (file_text(log_of("B")).find("measuring\n") == std::string::npos && !client.ended()) {

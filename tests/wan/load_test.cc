@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/throughput/protocols.h"
-#include "bench/wan/arrivals.h"
+#include "bench/wan/client_keys.h"
 #include "bench/wan/wan.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/node/config.h"
@@ -56,7 +56,8 @@ TEST(Loads, ReadsReachTheBoundOfTheWayTheyTake) {
 
       const MeasuredRun run = must(simulate(placement, protocol, leader, options));
 
-      const Bounds bound = read_bound_of(placement, name, leader, reads_of(protocol, options));
+      const Bounds bound =
+          read_bound_of(placement, name, leader, reads_of(protocol, options.reads_by));
       for (std::size_t site = 0; site < run.sites.size(); ++site) {
         const std::string where =
             name + " by " + std::string(to_string(way)) + " at " + topology.site(site);
@@ -215,7 +216,7 @@ TEST(Arrivals, AreTheSameForTheSameSeedAndOthersAtEachSite) {
   RunOptions options;
   options.open = {.rate = 100};
   const auto first_of = [&](std::size_t site, Tick begin) {
-    Arrivals arrivals(site, options, begin);
+    Arrivals arrivals = arrivals_of(site, options, begin);
     std::vector<Tick> times;
     for (int i = 0; i < 1000; ++i) times.push_back(arrivals.next() - begin);
     EXPECT_TRUE(std::ranges::is_sorted(times));

@@ -1,16 +1,13 @@
-#include "bench/wan/arrivals.h"
+#include "bench/client/arrivals.h"
 
 #include <cmath>
 
-#include "bench/wan/topology.h"
 #include "deps/types/check.h"
 
 namespace epaxos::bench {
 
-Arrivals::Arrivals(std::size_t site, const RunOptions& options, Tick begin_us)
-    : open_(options.open),
-      begin_us_(begin_us),
-      random_(sim::stream(options.seed, sim::Purpose::kWorkload, kSitesMax + 1 + site)) {
+Arrivals::Arrivals(const OpenLoop& open, sim::Random random, Tick begin_us)
+    : open_(open), begin_us_(begin_us), random_(random) {
   check(open_.is_on(), "commands arrive at some rate");
 }
 

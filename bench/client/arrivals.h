@@ -1,16 +1,16 @@
 #pragma once
 
-// When the open loop of a site sends: the same times in both modes, for the same seed.
+// When the open loop of a site sends: the same times for the same chance.
 
-#include "bench/wan/measured_run.h"
+#include "bench/client/offered_load.h"
 #include "epaxos/sim/random.h"
 
 namespace epaxos::bench {
 
 class Arrivals {
  public:
-  /// From `begin_us` on, at the rate of the options. Precondition: they have an open loop.
-  Arrivals(std::size_t site, const RunOptions& options, Tick begin_us);
+  /// From `begin_us` on, at this rate. Precondition: there is one.
+  Arrivals(const OpenLoop& open, sim::Random random, Tick begin_us);
 
   /// The time of the next command; they ascend.
   Tick next();

@@ -1,23 +1,35 @@
-#include "bench/wan/load_options.h"
+#include "bench/client/load_options.h"
 
 #include <string>
 
 #include <CLI/CLI.hpp>
 
 #include "bench/report/arguments.h"
-#include "bench/wan/duration_option.h"
+#include "bench/report/duration_option.h"
 #include "epaxos/node/config.h"
 #include "executor/key_value_command.h"
 
 namespace epaxos::bench {
 namespace {
 
-/// When commands are sent.
-void add_arrival(CLI::App& sub, RunOptions& o) {
-  auto* const clients =
-      sub.add_option("--clients", o.clients, "At each site, with one command each under way")
-          ->check(number(std::size_t{1}, std::size_t{10'000}, "1 to 10000 clients are at a site."))
-          ->capture_default_str();
+Failure refused(const std::string& sentence) {
+  return fail(ErrorCode::kInvalidArgument, sentence);
+}
+
+Result<void> check_scan_size(const OfferedLoad& load) {
+  constexpr std::size_t kFoundBytes = 8;  // Around each value, in a reply.
+  const std::size_t bytes_max =
+      load.mix.scan_max == 0 ? kv::kValueBytesMax : kv::kReplyBytesMax / load.mix.scan_max;
+  if (load.value_bytes + kFoundBytes <= bytes_max || load.mix.scan_max == 0) return {};
+  return refused("--ycsb " + load.mix.ycsb + ": a scan of " + std::to_string(load.mix.scan_max) +
+                 " records with --value-bytes " + std::to_string(load.value_bytes) +
+                 " does not fit into one reply. Use --value-bytes of at most " +
+                 std::to_string(bytes_max - kFoundBytes) + ".");
+}
+
+}  // namespace
+
+void add_arrival_options(CLI::App& sub, CLI::Option* clients, OfferedLoad& o) {
   auto* const think =
       sub.add_option("--think", o.think_us, "From an answer to the next command, as 100ms (0)")
           ->transform(duration(0, 60 * kSecond, "clients think for 0 to 60 seconds."));
@@ -42,8 +54,7 @@ void add_arrival(CLI::App& sub, RunOptions& o) {
       ->capture_default_str();
 }
 
-/// Which keys, and what becomes of them.
-void add_mix(CLI::App& sub, RunOptions& o, MixOptions& mix) {
+void add_mix_options(CLI::App& sub, OfferedLoad& o, MixOptions& mix) {
   sub.add_option("--conflicts", mix.conflicts_percent, "Percent of commands on one key (0)")
       ->check(number(0, 100, "it is a share in percent, from 0 to 100."));
   sub.add_option("--zipf", mix.zipf_theta,
@@ -64,59 +75,20 @@ void add_mix(CLI::App& sub, RunOptions& o, MixOptions& mix) {
                    ? std::string()
                    : "\"" + word + "\" is not accepted: reads are served by log, index or lease.";
       });
-  sub.add_flag("--hot-key-limit,!--no-hot-key-limit", o.limit_hot_keys,
-               "EPaxos: one undecided instance a replica on a key that others contend for (yes)");
-  sub.add_flag(
-      "--thrifty", o.thrifty,
-      "EPaxos: proposals go to the nearest that can decide; to others if these are silent");
   sub.add_option("--value-bytes", o.value_bytes, "Size of each value")
       ->check(number(std::size_t{0}, kv::kValueBytesMax, "a value has 0 to 65536 bytes."))
       ->capture_default_str();
 }
 
-/// For how long.
-void add_time(CLI::App& sub, RunOptions& o) {
-  sub.add_option("--duration", o.measured_us, "How long is measured (60s)")
-      ->transform(duration(kSecond / 10, 3600 * kSecond, "0.1 seconds to an hour are measured."));
-  sub.add_option("--warm-up", o.warm_up_us, "Before (5s)")
-      ->transform(duration(kSecond, 3600 * kSecond, "warming up takes 1 second to an hour."));
-  sub.add_option("--seed", o.seed, "Of all chance")
-      ->check(number(std::uint64_t{0}, ~std::uint64_t{0}, "a seed is a whole number."))
-      ->capture_default_str();
-}
-
-Failure refused(const std::string& sentence) {
-  return fail(ErrorCode::kInvalidArgument, sentence);
-}
-
-Result<void> check_scan_size(const RunOptions& run) {
-  constexpr std::size_t kFoundBytes = 8;  // Around each value, in a reply.
-  const std::size_t bytes_max =
-      run.mix.scan_max == 0 ? kv::kValueBytesMax : kv::kReplyBytesMax / run.mix.scan_max;
-  if (run.value_bytes + kFoundBytes <= bytes_max || run.mix.scan_max == 0) return {};
-  return refused("--ycsb " + run.mix.ycsb + ": a scan of " + std::to_string(run.mix.scan_max) +
-                 " records with --value-bytes " + std::to_string(run.value_bytes) +
-                 " does not fit into one reply. Use --value-bytes of at most " +
-                 std::to_string(bytes_max - kFoundBytes) + ".");
-}
-
-}  // namespace
-
-void add_load_options(CLI::App& sub, RunOptions& run, MixOptions& mix) {
-  add_arrival(sub, run);
-  add_mix(sub, run, mix);
-  add_time(sub, run);
-}
-
-Result<void> take_mix(const MixOptions& mix, RunOptions& run) {
+Result<void> take_mix(const MixOptions& mix, OfferedLoad& load) {
   if (!mix.ycsb.empty()) {
     Result<CommandMix> workload = ycsb_mix(mix.ycsb);
     if (!workload) return fail(workload.error().code, "--ycsb: " + workload.error().message);
     if (mix.reads_percent) {
       return refused("--ycsb says how many commands read, and --reads too. Leave one of them out.");
     }
-    run.mix = *std::move(workload);
-    if (const Result<void> fits = check_scan_size(run); !fits) return fits;
+    load.mix = *std::move(workload);
+    if (const Result<void> fits = check_scan_size(load); !fits) return fits;
   }
   const bool by_zipf = mix.zipf_theta || !mix.ycsb.empty();
   if (mix.conflicts_percent && by_zipf) {
@@ -126,15 +98,15 @@ Result<void> take_mix(const MixOptions& mix, RunOptions& run) {
   if (mix.keys && !by_zipf) {
     return refused("--keys is the number of records of --zipf or --ycsb. Add one of them.");
   }
-  run.conflict_percent = mix.conflicts_percent.value_or(run.conflict_percent);
-  if (mix.zipf_theta) run.mix.zipf_theta = mix.zipf_theta;
-  run.mix.keys = mix.keys.value_or(run.mix.keys);
-  run.mix.read_percent = mix.reads_percent.value_or(run.mix.read_percent);
-  if (mix.reads_by && !run.mix.has_reads()) {
+  load.conflict_percent = mix.conflicts_percent.value_or(load.conflict_percent);
+  if (mix.zipf_theta) load.mix.zipf_theta = mix.zipf_theta;
+  load.mix.keys = mix.keys.value_or(load.mix.keys);
+  load.mix.read_percent = mix.reads_percent.value_or(load.mix.read_percent);
+  if (mix.reads_by && !load.mix.has_reads()) {
     return refused(
         "--reads-by says how reads are served, and there are none. Add --reads or --ycsb.");
   }
-  run.reads_by = mix.reads_by;
+  load.reads_by = mix.reads_by;
   return {};
 }
 

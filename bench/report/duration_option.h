@@ -1,6 +1,6 @@
 #pragma once
 
-// A span of time on the command line of `wan`.
+// A span of time on a command line.
 
 #include <string>
 
