@@ -263,7 +263,7 @@ class MultiPaxosCore final : public Core {
 
   Tick asked_at_ = kNever;  // Whether others miss the leader too; kNever: they are not asked.
   ReplicaSet missing_;      // Those who do.
-  Tick leader_until_ = 0;   // Until then a leader that was heard counts as well.
+  Tick leader_until_ = 0;   // Until then a leader that was heard counts as well, or who prepares.
   std::array<Tick, kReplicasMax> answered_at_{};  // Of a leader: when a peer last followed it.
   Tick quorum_due_ = kNever;
 

@@ -54,7 +54,7 @@ enum class Count : std::uint8_t {
   kReadsByLease,        ///< Questions that needed none; own ones too.
   kReadsNotLeader,      ///< A question for a leader that this replica is not.
   kPreVotes,            ///< Questions whether others miss the leader.
-  kPreVotesWithLeader,  ///< Such a question of a peer, while the leader is well.
+  kPreVotesWithLeader,  ///< Such a question of a peer, while a leader is well or begins.
   kQuorumLost,          ///< A leader that no quorum answered.
   kBallotsLeased,       ///< Not promised, as another one's lease may run.
   kCount,

@@ -65,6 +65,7 @@ void MultiPaxosCore::start_ballot(Effects& out) {
   ballot_ = paxos::next_ballot(highest_ballot(), self_);
   heard_ = promised_ = ballot_;
   role_ = Role::kPreparing;
+  note_leader(out.now);
   reads_.begin();
   reports_.assign(static_cast<std::size_t>(n_), {decided_up_to_.next(), false});
   prepared_ = {};

@@ -9,7 +9,8 @@
 namespace epaxos::compare::multipaxos {
 namespace {
 
-/// So many times `election_us` a leader waits for answers of those with whom it chooses.
+/// So many times `election_us` a leader waits for answers of those with whom it chooses; it looks
+/// each `election_us`, so it gives up after one more at the latest.
 constexpr Tick kQuorumPatience = 4;
 
 }  // namespace
@@ -51,7 +52,8 @@ void MultiPaxosCore::on_pre_vote_ok(ReplicaId from, const PreVoteOk& message, Ef
   start_ballot(out);
 }
 
-/// A leader was heard: the question whether it is missed is over.
+/// A leader was heard, or one that may become it has begun: the question whether it is missed is
+/// over, and who else asks must wait, or the two would stop each other by ever higher ballots.
 void MultiPaxosCore::note_leader(Tick now) {
   leader_until_ = now + config_.election_us;
   asked_at_ = kNever;
@@ -68,7 +70,7 @@ void MultiPaxosCore::begin_quorum_checks(Tick now) {
 /// Followers that hear a leader that does not hear them would wait for it for ever.
 void MultiPaxosCore::check_quorum(Tick now) {
   const Tick patience = kQuorumPatience * config_.election_us;
-  quorum_due_ = now + patience;
+  quorum_due_ = now + config_.election_us;
   ReplicaSet heard = ReplicaSet::only(self_);
   for (int i = 0; i < n_; ++i) {
     const bool answers = answered_at_[static_cast<std::size_t>(i)] + patience >= now;

@@ -43,8 +43,9 @@ void MultiPaxosCore::on_prepare(ReplicaId from, const Prepare& message, Effects&
         put(RecordKind::kPromise, encode(Prepare{promised_, Slot(1)}, out), out);
       }
       if (role_ != Role::kFollower) step_down(out.now);
-      // Whoever prepares has its turn: answers that are still on their way must not end it.
-      asked_at_ = kNever;
+      // Whoever prepares has its turn: answers that are still on their way must not end it, and
+      // nobody else is told that a leader is missed.
+      note_leader(out.now);
       election_due_ = out.now + election_patience();
       [[fallthrough]];
     case paxos::Answer::kRepeated:

@@ -109,6 +109,14 @@ class RaftCore final : public Core {
     Tick began = 0;       ///< ... and began then.
   };
 
+  /// Who has answered what was sent since then. A change waits for majorities that answer now: who
+  /// was heard a moment ago may have died since.
+  struct Confirmation {
+    Tick began = 0;
+    Tick until = 0;  ///< Whoever has not answered by then does not.
+    ReplicaSet answered;
+  };
+
   // propose.cc: from a client to the log of the leader.
   void pump_own(Effects& out);
   void on_forward(ReplicaId from, const Forward& message, Effects& out);
@@ -201,8 +209,15 @@ class RaftCore final : public Core {
   void append_first_members(Effects& out);
   Result<void> may_change(MemberChange change, ReplicaId replica, Tick now);
   void pursue_change(Effects& out);
+  void pursue_wish(Effects& out);
   void pursue_learner(const Members& latest, Effects& out);
+  void begin_confirmation(ReplicaSet granted, Tick patience, Effects& out);
+  void note_answer_now(ReplicaId from, Tick sent_at);
+  [[nodiscard]] ReplicaSet answering_now() const;
+  [[nodiscard]] Tick patience_with(ReplicaId replica) const;
+  void refuse_wish(std::string why);
   void give_up(std::string why, Effects& out);
+  void lose_change();
   void leave_lead(Effects& out);
   [[nodiscard]] MemberStatus member_status() const;
 
@@ -337,7 +352,9 @@ class RaftCore final : public Core {
   Tick transfer_until_ = 0;
   bool leaves_ = false;  // It gives the lead away because it is no member any more.
   std::optional<Change> change_;
-  std::string given_up_;  // Why the last change was.
+  std::optional<Confirmation> confirmation_;  // Before the next step of change_.
+  std::string given_up_;                      // Why the last change was ...
+  bool may_pass_ = false;                     // ... and whether to ask again makes sense.
   // Entries that are about to be sent; those that are not in memory lie in read_back_.
   std::vector<Bytes> pieces_;
   std::size_t pieces_bytes_ = 0;

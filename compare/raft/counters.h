@@ -65,7 +65,7 @@ enum class Count : std::uint8_t {
   kMembersChanged,        ///< Changes that this replica led to their end.
   kMemberChangesGivenUp,  ///< The new one did not catch up.
   kMemberChangesRefused,
-  kChangesWithoutQuorum,  ///< Of these: too few of the new members answered.
+  kChangesWithoutQuorum,  ///< Of these: too few of the members, or of the new ones, answered.
   kVotesOfNonMembers,     ///< They do not count.
   kReadsAnswered,
   kReadRounds,      ///< In which a leader made sure that it leads.

@@ -147,6 +147,7 @@ void RaftCore::become_leader(Effects& out) {
   wanted_.assign(static_cast<std::size_t>(n_), {});
   transfer_to_.reset();
   change_.reset();
+  confirmation_.reset();
   given_up_.clear();
   leaves_ = false;
   reads_.begin();
@@ -165,7 +166,10 @@ void RaftCore::become_leader(Effects& out) {
 
 void RaftCore::become_follower(Term term, Effects& out) {
   check(term >= current_term_, "a term went back");
-  if (role_ == Role::kLeader) counters_.add(Count::kSteppedDown);
+  if (role_ == Role::kLeader) {
+    counters_.add(Count::kSteppedDown);
+    lose_change();
+  }
   const bool is_later = term > current_term_;
   if (is_later || role_ == Role::kLeader) leader_.reset();
   role_ = Role::kFollower;

@@ -1,7 +1,9 @@
 // Who belongs to the group, and how that changes. A new replica first learns: it gets the log and
 // counts for nothing, until it has nearly all of it. Then the leader goes over to the new voters
-// through both sets of them, C_old,new and C_new. Source: Raft paper, 6 (joint consensus); Ongaro's
-// thesis, 4.2.1 (catching up new servers) and 4.2.2 (removing the current leader).
+// through both sets of them, C_old,new and C_new; but only when majorities of both have answered
+// what it sent since, as an entry that no majority takes can neither be committed nor taken back.
+// Source: Raft paper, 6 (joint consensus); Ongaro's thesis, 4.2.1 (catching up new servers), 4.2.2
+// (removing the current leader) and 6.4 (a round in which a leader makes sure).
 
 #include <algorithm>
 
@@ -15,6 +17,50 @@ constexpr int kRoundsMax = 10;
 /// So many times the patience with a leader a learner may be silent.
 constexpr Tick kSilenceOfLearner = 20;
 
+/// "R0, R1 and R2".
+std::string names_of(ReplicaSet replicas) {
+  std::string names;
+  for (; const auto first = replicas.first();) {
+    replicas = replicas.without(*first);
+    if (!names.empty()) names += replicas.size() > 0 ? ", " : " and ";
+    names += to_string(*first);
+  }
+  return names;
+}
+
+/// The voters, and those that a change makes of them.
+Members both_sides(const Members& latest, MemberChange change, ReplicaId replica) {
+  Members both{latest.voters, latest.voters, {}};
+  if (change == MemberChange::kAdd) {
+    both.voters.add(replica);
+  } else {
+    both.voters = both.voters.without(replica);
+  }
+  return both;
+}
+
+std::string not_done(MemberChange change, ReplicaId replica) {
+  return to_string(replica) +
+         (change == MemberChange::kAdd ? " was not added: " : " was not removed: ");
+}
+
+/// Why a change must not go on while no others than these answer. Precondition: they are too few.
+std::string without_quorum(const Members& both, MemberChange change, ReplicaSet answering) {
+  const bool is_old = !Members{both.old_voters}.has_quorum(answering);
+  const ReplicaSet lacking = is_old ? both.old_voters : both.voters;
+  const ReplicaSet silent = lacking.without(answering);
+  const std::string do_not = names_of(silent) + (silent.size() > 1 ? " do" : " does") +
+                             " not answer, and " + std::to_string(majority_of(lacking.size())) +
+                             " of the " + std::to_string(lacking.size());
+  if (is_old) {
+    return "no change can be decided, as " + do_not +
+           " members must. Start those that are down first.";
+  }
+  return "that would lose the quorum, as " + do_not +
+         " replicas that would be members must. Start those that are down first" +
+         (change == MemberChange::kRemove ? ", or remove one of them instead." : ".");
+}
+
 }  // namespace
 
 const Members& RaftCore::members() const {
@@ -24,7 +70,9 @@ const Members& RaftCore::members() const {
 
 void RaftCore::note_members(LogIndex index, Bytes encoded) {
   Members members;
-  if (members_of(encoded, members)) configurations_.add(index, members);
+  if (!members_of(encoded, members)) return;
+  configurations_.add(index, members);
+  given_up_.clear();
 }
 
 /// Whether an entry at this index may say so. The first one of a log says who they were all along,
@@ -104,26 +152,22 @@ void RaftCore::append_first_members(Effects& out) {
 
 // --- A change begins ---------------------------------------------------------------------------
 
+/// Nothing is added to the log before it is sure that the change can be decided.
 Result<void> RaftCore::change_members(MemberChange change, ReplicaId replica, Effects& out) {
   Result<void> allowed = may_change(change, replica, out.now);
   if (!allowed) {
     counters_.add(Count::kMemberChangesRefused);
     return allowed;
   }
-  Members next = configurations_.latest();
-  if (next.learners.contains(replica)) {
+  if (configurations_.latest().learners.contains(replica)) {
     give_up(to_string(replica) + " was not added: it was removed before it had caught up.", out);
     return {};
   }
-  change_ = Change{change, replica, 0, last_log_index().next(), out.now};
+  change_ = Change{change, replica, 0, {}, 0};
   given_up_.clear();
-  if (change == MemberChange::kAdd) {
-    next.learners.add(replica);
-  } else {
-    next.old_voters = next.voters;
-    next.voters = next.voters.without(replica);
-  }
-  append_members(next, out);
+  // A new one may have much before it on its way, and is asked when it has caught up.
+  const bool adds = change == MemberChange::kAdd;
+  begin_confirmation(adds ? ReplicaSet::only(replica) : ReplicaSet(), patience_us_, out);
   return {};
 }
 
@@ -172,19 +216,79 @@ Result<void> RaftCore::may_change(MemberChange change, ReplicaId replica, Tick n
                 who + " does not answer " + to_string(self_) +
                     ", which leads; start it, or check its peer address, and try again.");
   }
-  Members next = latest;
-  if (adds) {
-    next.voters.add(replica);
-  } else {
-    next.voters = next.voters.without(replica);
-  }
-  if (next.has_quorum(heard)) return {};
+  const Members both = both_sides(latest, change, replica);
+  if (both.has_quorum(heard)) return {};
   counters_.add(Count::kChangesWithoutQuorum);
   return fail(ErrorCode::kUnavailable,
-              "The change would lose the quorum: fewer than " +
-                  std::to_string(majority_of(next.voters.size())) + " of the " +
-                  std::to_string(next.voters.size()) +
-                  " replicas that would be members answer. Start those that are down first.");
+              not_done(change, replica) + without_quorum(both, change, heard));
+}
+
+/// A round of heartbeats of its own; for one that is lost the next one stands in. `granted`: these
+/// need not answer.
+void RaftCore::begin_confirmation(ReplicaSet granted, Tick patience, Effects& out) {
+  check(role_ == Role::kLeader, "only a leader asks who answers");
+  confirmation_ = Confirmation{out.now, out.now + patience, granted};
+  heartbeat_due_ = out.now;
+}
+
+/// A reply to what was sent then; 0: nobody knows when.
+void RaftCore::note_answer_now(ReplicaId from, Tick sent_at) {
+  if (!confirmation_ || sent_at == 0 || sent_at < confirmation_->began) return;
+  confirmation_->answered.add(from);
+}
+
+/// Those whose word counts, of all that have answered since the confirmation began; itself too.
+ReplicaSet RaftCore::answering_now() const {
+  ReplicaSet answering = ReplicaSet::only(self_);
+  for (int i = 0; i < n_; ++i) {
+    const ReplicaId id = replica_at(i);
+    const bool answers = id != self_ && confirmation_->answered.contains(id);
+    if (answers && peers_[id.value()].counts()) answering.add(id);
+  }
+  return answering;
+}
+
+/// One that is far away needs not be slow.
+Tick RaftCore::patience_with(ReplicaId replica) const {
+  return std::max(patience_us_, patience_at(peers_[replica.value()].round_trip_us));
+}
+
+/// No entry of this change is in the log yet.
+void RaftCore::pursue_wish(Effects& out) {
+  const Change wish = *change_;
+  const Members latest = configurations_.latest();
+  const Members both = both_sides(latest, wish.change, wish.replica);
+  const bool has_quorum = both.has_quorum(answering_now());
+  if (has_quorum && !takes_no_more()) {
+    confirmation_.reset();
+    change_ = Change{wish.change, wish.replica, 0, last_log_index().next(), out.now};
+    const bool adds = wish.change == MemberChange::kAdd;
+    return append_members(adds ? Members{latest.voters, {}, ReplicaSet::only(wish.replica)} : both,
+                          out);
+  }
+  if (out.now < confirmation_->until) return;
+  if (has_quorum) {
+    return refuse_wish(to_string(self_) +
+                       " gives up the lead, or its log is full; try again in a moment.");
+  }
+  counters_.add(Count::kChangesWithoutQuorum);
+  refuse_wish(without_quorum(both, wish.change, answering_now()));
+}
+
+void RaftCore::refuse_wish(std::string why) {
+  counters_.add(Count::kMemberChangesRefused);
+  given_up_ = not_done(change_->change, change_->replica) + std::move(why);
+  may_pass_ = true;
+  change_.reset();
+  confirmation_.reset();
+}
+
+/// What is in the log a successor goes on with; what is not, nobody does.
+void RaftCore::lose_change() {
+  const bool is_wish = change_ && confirmation_ && configurations_.latest().learners.size() == 0;
+  if (is_wish) refuse_wish(to_string(self_) + " does not lead any more; ask the leader.");
+  change_.reset();
+  confirmation_.reset();
 }
 
 // --- A change goes on --------------------------------------------------------------------------
@@ -199,6 +303,7 @@ void RaftCore::pursue_change(Effects& out) {
     return;
   }
   if (latest.learners.size() > 0) return pursue_learner(latest, out);
+  if (confirmation_) return pursue_wish(out);
   if (change_) {
     counters_.add(Count::kMembersChanged);
     change_.reset();
@@ -222,27 +327,34 @@ void RaftCore::pursue_learner(const Members& latest, Effects& out) {
     return give_up(who + " was not added: it does not answer.", out);
   }
   if (peer.match_index < change.round_ends) return;
-  // One that is far away needs not be slow.
-  if (out.now - change.began <= std::max(patience_us_, patience_at(peer.round_trip_us))) {
-    Members next{latest.voters, latest.voters, latest.learners.without(learner)};
-    next.voters.add(learner);
-    if (next.has_quorum(answering(out.now, true))) append_members(next, out);
-    return;
+  if (!confirmation_ && out.now - change.began <= patience_with(learner)) {
+    return begin_confirmation({}, patience_with(learner), out);
   }
-  if (++change.rounds == kRoundsMax) {
-    return give_up(who + " was not added: it does not catch up with the load.", out);
+  std::string why = "it does not catch up with the load.";
+  if (confirmation_) {
+    const Members both = both_sides(latest, MemberChange::kAdd, learner);
+    if (both.has_quorum(answering_now())) {
+      confirmation_.reset();
+      return append_members(both, out);
+    }
+    if (out.now < confirmation_->until) return;
+    why = without_quorum(both, MemberChange::kAdd, answering_now());
+    confirmation_.reset();
   }
+  if (++change.rounds == kRoundsMax) return give_up(who + " was not added: " + why, out);
   change.round_ends = last_log_index();
   change.began = out.now;
 }
 
 void RaftCore::give_up(std::string why, Effects& out) {
   counters_.add(Count::kMemberChangesGivenUp);
-  given_up_ = std::move(why);
   Members next = configurations_.latest();
   next.learners = {};  // There is never more than one.
   change_.reset();
+  confirmation_.reset();
   append_members(next, out);
+  given_up_ = std::move(why);
+  may_pass_ = false;
 }
 
 /// "The cluster leader may not be part of the new configuration. In this case, the leader steps
@@ -261,7 +373,9 @@ void RaftCore::leave_lead(Effects& out) {
 
 MemberStatus RaftCore::member_status() const {
   const Members& latest = configurations_.latest();
-  MemberStatus status{latest.voters, latest.old_voters, latest.learners, {}, given_up_};
+  MemberStatus status{latest.voters,   latest.old_voters,
+                      latest.learners, {},
+                      given_up_,       may_pass_ && !given_up_.empty()};
   if (latest.is_joint()) {
     const ReplicaSet added = latest.voters.without(latest.old_voters);
     const ReplicaSet removed = latest.old_voters.without(latest.voters);
@@ -271,6 +385,10 @@ MemberStatus RaftCore::member_status() const {
     status.change = to_string(*learner) + " catches up";
   } else if (configurations_.latest_index() > commit_index_) {
     status.change = "the last step";
+  } else if (change_ && confirmation_) {
+    status.change = to_string(change_->replica) +
+                    (change_->change == MemberChange::kAdd ? " is to join" : " is to leave") +
+                    ", when enough members have answered";
   }
   return status;
 }

@@ -205,6 +205,7 @@ void RaftCore::on_append_entries_reply(ReplicaId from, const AppendEntriesReply&
   peer.answered = true;
   peer.voting = message.voting;
   measure(peer, message, out.now);
+  note_answer_now(from, message.sent_at);
   if (!message.success) {
     counters_.add(Count::kConflictsFound);
     if (mutant(Mutant::kRaftRefusalMatches)) {

@@ -134,6 +134,7 @@ struct MemberStatus {
   ReplicaSet learners;    ///< They are given everything, and count for nothing yet.
   std::string change;     ///< What is under way; empty: nothing.
   std::string given_up;   ///< Why this leader gave up its last change; empty: it did not.
+  bool may_pass = false;  ///< With given_up: nothing was begun, and the wish may be granted later.
 
   [[nodiscard]] bool votes(ReplicaId replica) const {
     return voters.contains(replica) || old_voters.contains(replica);
@@ -244,7 +245,8 @@ class Core {
   }
 
   /// A replica of the cluster file joins the members of the group, or leaves them; status() tells
-  /// how far that is. May be called where propose() may. Errors: unsupported - the members cannot
+  /// how far that is, also that it came to nothing because too few answered what was sent since
+  /// this call. May be called where propose() may. Errors: unsupported - the members cannot
   /// change in this protocol; invalid argument - that one is a member, or is none, or nobody would
   /// be left; unavailable - this replica does not lead, another change is under way, or too few of
   /// those who would be members answer.

@@ -89,7 +89,6 @@ std::string sentence_about(const Lead& lead, const std::vector<ReplicaReport>& r
 
 Lead lead_of(const std::vector<ReplicaReport>& reports) {
   Lead lead;
-  std::uint64_t latest = 0;
   std::uint64_t latest_named = 0;
   for (const ReplicaReport& report : reports) {
     const Json status = parsed_status(report);
@@ -103,9 +102,9 @@ Lead lead_of(const std::vector<ReplicaReport>& reports) {
       lead.named = ReplicaId(named.get<std::uint16_t>());
       latest_named = term;
     }
-    if (status.value("role", "") != "leader" || (lead.leader && term < latest)) continue;
+    if (status.value("role", "") != "leader" || (lead.leader && term < lead.term)) continue;
     lead.leader = report.replica;
-    latest = term;
+    lead.term = term;
   }
   return lead;
 }
@@ -155,7 +154,7 @@ bool MemberFacts::is_member(ReplicaId replica) const {
 }
 
 MemberFacts member_facts(const std::vector<ReplicaReport>& reports) {
-  const std::optional<ReplicaId> leader = lead_of(reports).leader;
+  const Lead lead = lead_of(reports);
   MemberFacts facts;
   std::uint64_t furthest = 0;
   for (const ReplicaReport& report : reports) {
@@ -164,16 +163,17 @@ MemberFacts member_facts(const std::vector<ReplicaReport>& reports) {
     if (!members.is_object()) continue;
     const Json rows = status.value("rows", Json::array());
     const std::uint64_t known = rows.empty() ? 0 : rows[0].value("highest_known", std::uint64_t{0});
-    const bool leads = leader == report.replica;
+    const bool leads = lead.leader == report.replica;
     if (facts.is_known && !leads && known < furthest) continue;
     furthest = known;
-    const std::string change = members.value("change", "");
-    facts = {true,
-             leads && change.empty(),
-             replicas_of(members, "voters"),
-             replicas_of(members, "learners"),
-             change,
-             members.value("given_up", "")};
+    facts = {.is_known = true,
+             .of_leader = leads,
+             .term = leads ? lead.term : 0,
+             .voters = replicas_of(members, "voters"),
+             .learners = replicas_of(members, "learners"),
+             .change = members.value("change", ""),
+             .given_up = members.value("given_up", ""),
+             .may_pass = members.value("may_pass", false)};
     if (leads) break;
   }
   return facts;

@@ -71,6 +71,7 @@ struct Lead {
   std::string protocol;             ///< Empty: nobody has answered.
   bool has_leader = false;          ///< Whether one replica of the protocol leads the others.
   std::optional<ReplicaId> leader;  ///< Who says of itself that it leads.
+  std::uint64_t term = 0;           ///< Of `leader`, where leaders are numbered.
   std::optional<ReplicaId> named;   ///< Who leads by the word of another one.
 };
 Lead lead_of(const std::vector<ReplicaReport>& reports);
@@ -85,14 +86,21 @@ std::string sentence_about(const Lead& lead, const std::vector<ReplicaReport>& r
 int print_new_leader(ReplicaId leader, OutputFormat format);
 /// Who belongs to the group, by what the leader says, or whoever has got furthest.
 struct MemberFacts {
-  bool is_known = false;    ///< Somebody has answered, and the members can change.
-  bool is_settled = false;  ///< The leader has answered, and no change is under way.
+  bool is_known = false;   ///< Somebody has answered, and the members can change.
+  bool of_leader = false;  ///< By the leader's own word ...
+  std::uint64_t term = 0;  ///< ... in this term.
   std::vector<ReplicaId> voters;
   std::vector<ReplicaId> learners;
-  std::string change;
-  std::string given_up;  ///< Why the last change was.
+  std::string change;     ///< What is under way.
+  std::string given_up;   ///< Why the last change was.
+  bool may_pass = false;  ///< And the same wish may be granted later.
 
   [[nodiscard]] bool is_member(ReplicaId replica) const;
+  /// A leader of this term or a later one has answered, and no change is under way. An earlier one
+  /// may not have heard what was decided since.
+  [[nodiscard]] bool is_settled_since(std::uint64_t least_term) const {
+    return of_leader && term >= least_term && change.empty();
+  }
 };
 MemberFacts member_facts(const std::vector<ReplicaReport>& reports);
 

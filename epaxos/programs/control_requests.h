@@ -77,8 +77,9 @@ class Control {
   int explain_slowest();
   /// The statuses of all that are asked.
   [[nodiscard]] Statuses statuses();
-  /// Who leads, once that is known; nobody: `why_none` says why.
-  static std::optional<ReplicaId> leader_for(Statuses& statuses, std::string& why_none);
+  /// Who leads, in this term or a later one, once that is known; nobody: `why_none` says why.
+  static std::optional<ReplicaId> leader_for(Statuses& statuses, std::string& why_none,
+                                             std::uint64_t least_term = 0);
   net::CallOutcome wish_of(ReplicaId leader, net::RequestKind kind, Bytes payload,
                            const Statuses& statuses);
   void wait_for_images(const std::vector<ReplicaReport>& before,

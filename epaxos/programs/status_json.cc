@@ -40,7 +40,8 @@ Json members_json(const std::optional<MemberStatus>& members) {
           {"old_voters", replicas_json(members->old_voters)},
           {"learners", replicas_json(members->learners)},
           {"change", members->change},
-          {"given_up", members->given_up}};
+          {"given_up", members->given_up},
+          {"may_pass", members->may_pass}};
 }
 
 }  // namespace

@@ -86,6 +86,33 @@ TEST(MultiPaxosPreVote, AnAnswerCountsForTheQuestionThatItAnswers) {
   EXPECT_EQ(group[0].count("ballots_started"), 1u);
 }
 
+// Else two of them could open ballots in turn, each of which ends the other's.
+TEST(MultiPaxosPreVote, WhoHasPromisedAnswersNobodyElseForAnElectionTimeout) {
+  const auto answers_of = [](Group& group, ReplicaId to) {
+    const auto said = answers(group, ReplicaId(2), to, PreVote{7});
+    return std::ranges::count_if(
+        said, [](const Letter& letter) { return is(letter, MessageType::kPreVoteOk); });
+  };
+  Group group(3);
+  for (int i = 0; i < 3; ++i) group[i].now = 20 * CoreConfig{}.election_us;
+  ASSERT_EQ(answers_of(group, ReplicaId(1)), 1);
+  group.letters.clear();
+  // R0 asks R1, and opens a ballot.
+  group[0].turn([&](Effects& out) { group[0].core->tick(group[0].now, out); });
+  group.collect();
+  group.lose(
+      [](const Letter& l) { return is_with(l, ReplicaId(2)) || is(l, MessageType::kPromise); });
+  ASSERT_EQ(group[0].status().role, "candidate");
+  ASSERT_EQ(group[1].count("pre_votes_with_leader"), 0u);
+
+  EXPECT_EQ(answers_of(group, ReplicaId(0)), 0) << "its own promise counts too";
+  EXPECT_EQ(answers_of(group, ReplicaId(1)), 0);
+  EXPECT_EQ(group[1].count("pre_votes_with_leader"), 1u);
+  group[1].now += CoreConfig{}.election_us;
+
+  EXPECT_EQ(answers_of(group, ReplicaId(1)), 1) << "whoever prepared may be gone";
+}
+
 TEST(MultiPaxosPreVote, WhoMayNotVoteDoesNotAnswer) {
   Group group(3);
   const auto forgot = words_of(Forgot{});
@@ -112,6 +139,21 @@ TEST(MultiPaxosQuorumCheck, ALeaderThatHearsNobodyGivesUp) {
 
   EXPECT_EQ(group[0].count("quorum_lost"), 1u);
   EXPECT_GT(group[1].count("ballots_opened") + group[2].count("ballots_opened"), 0u);
+}
+
+TEST(MultiPaxosQuorumCheck, ALeaderGivesUpAfterFourElectionTimeoutsAndBeforeTheFifthEnds) {
+  Group group(3);
+  group.make_leader(0);
+  group.settle(kSecond);
+  const Tick timeout = CoreConfig{}.election_us;
+  // Its last answers may be as old as a heartbeat.
+  const Lost to_leader = [](const Letter& l) { return l.to == ReplicaId(0); };
+
+  pass_without(group, 4 * timeout - 2 * CoreConfig{}.heartbeat_us, to_leader);
+  EXPECT_EQ(group[0].count("quorum_lost"), 0u);
+  pass_without(group, timeout + 2 * CoreConfig{}.heartbeat_us, to_leader);
+
+  EXPECT_EQ(group[0].count("quorum_lost"), 1u);
 }
 
 TEST(MultiPaxosQuorumCheck, AnswersToEntriesAndToHeartbeatsBothCount) {

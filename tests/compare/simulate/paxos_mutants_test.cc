@@ -64,7 +64,7 @@ TEST(PaxosMutants, EachOfTheTableIsStillNoticedAndTheSeedHoldsWithoutIt) {
 TEST(PaxosMutants, MultiPaxosWithABugOfEPaxosIsFoundOut) {
   const Bug bugs[] = {
       {Mutant::kPromiseNotDurable, "ballots"},  // P4
-      {Mutant::kAcceptOkBeforeDurable, "ballots"}, {Mutant::kAcceptIgnoresPromise, "ballots", 5},
+      {Mutant::kAcceptOkBeforeDurable, "ballots"}, {Mutant::kAcceptIgnoresPromise, "ballots"},
       {Mutant::kGateOpensOnSubmit, "ballots"},     {Mutant::kImageWithoutSessions, "execution"},
   };
   const sim::SwarmOptions swarm = multipaxos::simulated_multipaxos().swarm;

@@ -250,7 +250,7 @@ TEST(Members, AreThoseOfTheLeaderHoweverFarOthersAre) {
   const MemberFacts facts = member_facts(reports);
 
   EXPECT_TRUE(facts.is_known);
-  EXPECT_FALSE(facts.is_settled);
+  EXPECT_FALSE(facts.is_settled_since(0));
   EXPECT_TRUE(facts.is_member(ReplicaId(0)));
   EXPECT_FALSE(facts.is_member(ReplicaId(2)));
   EXPECT_EQ(facts.change, "R2 catches up");
@@ -261,7 +261,7 @@ TEST(Members, WithoutALeaderNothingIsSettledAndWhoHasGotFurthestKnows) {
       of_member(0, "follower", 90, kLearning),
       of_member(1, "follower", 80, {kFirstTwo, {}, {}, "", ""})};
   const MemberFacts facts = member_facts(reports);
-  EXPECT_FALSE(facts.is_settled);
+  EXPECT_FALSE(facts.is_settled_since(0));
   EXPECT_EQ(facts.learners, std::vector{ReplicaId(2)});
 }
 
