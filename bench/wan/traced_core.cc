@@ -1,5 +1,6 @@
 #include "bench/wan/traced_core.h"
 
+#include <array>
 #include <deque>
 #include <set>
 #include <utility>
@@ -39,14 +40,14 @@ class TracedCore final : public ForwardingCore {
     ForwardingCore::end_of_turn(out);
     for (const SendEffect& send : out.sends) leaves(send, out.view(send.body));
     for (const ExecutionEffect& execution : out.executions) will_run(execution);
+    for (const ReadEffect& read : out.reads) {
+      if (trace_.commands > 0 && is_traced(read.command)) ran(read.command);
+    }
   }
 
   void applied(std::uint64_t position, Effects& out) override {
     for (; !running_.empty() && running_.front().first <= position; running_.pop_front()) {
-      mine_.events.write({.at = now_us(),
-                          .kind = TraceEvent::Kind::kExecuted,
-                          .replica = self_,
-                          .command = running_.front().second});
+      ran(running_.front().second);
     }
     ForwardingCore::applied(position, out);
   }
@@ -115,6 +116,11 @@ class TracedCore final : public ForwardingCore {
                           .instance = instance,
                           .command = id});
     }
+  }
+
+  void ran(const CommandId& id) {
+    mine_.events.write(
+        {.at = now_us(), .kind = TraceEvent::Kind::kExecuted, .replica = self_, .command = id});
   }
 
   /// The host runs it before the next turn, and says so.

@@ -63,4 +63,8 @@ void ClusterTrace::on_executed(ReplicaId replica, const Command& command, Bytes)
                   .command = command.id});
 }
 
+void ClusterTrace::on_read(ReplicaId replica, const Command& command, Bytes reply) {
+  on_executed(replica, command, reply);
+}
+
 }  // namespace epaxos

@@ -24,6 +24,7 @@ class ClusterTrace final : public sim::Checker {
   void on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::VirtualDisk& disk) override;
   void on_arrived(ReplicaId from, ReplicaId to, Bytes bundle, bool taken) override;
   void on_executed(ReplicaId replica, const Command& command, Bytes reply) override;
+  void on_read(ReplicaId replica, const Command& command, Bytes reply) override;
 
  private:
   template <class Visit>

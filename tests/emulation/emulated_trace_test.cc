@@ -131,6 +131,22 @@ TEST(EmulatedTrace, OfALeadersProtocolAnArrowLeadsToEachExecution) {
   }
 }
 
+TEST(EmulatedTrace, AReadEndsWithItsAnswer) {
+  const Topology topology = three_sites();
+  const Placement placement(topology, {0, 1, 2});
+  RunOptions options = testing::short_run();
+  options.mix = testing::must(ycsb_mix("C"));
+  options.traced_commands_max = 20;
+
+  const TracedEmulation traced = traced_emulation(placement, "raft", ReplicaId(1), options);
+
+  const auto slices = testing::names(traced.events, "X");
+  EXPECT_GE(slices.size(), 20u);
+  for (const std::string& name : slices) {
+    EXPECT_THAT(name, ::testing::Not(::testing::HasSubstr("not executed")));
+  }
+}
+
 // What it told is in memory that does not die with it.
 TEST(EmulatedTrace, OfAReplicaThatIsKilledEverythingUntilThenIsThere) {
   const Topology topology = three_sites();

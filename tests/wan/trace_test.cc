@@ -18,6 +18,7 @@ using testing::expect_sound;
 using ::testing::HasSubstr;
 using testing::must;
 using testing::names;
+using ::testing::Not;
 using testing::shipped;
 using testing::short_run;
 using Json = nlohmann::json;
@@ -74,6 +75,24 @@ TEST(Trace, OfALeadersProtocolAnArrowLeadsToEachExecution) {
 
   expect_sound(trace.events);
   EXPECT_EQ(names(trace.events, "s").size(), 30u * 4) << "at every replica but the first";
+}
+
+// A read that asks the leader has no place in the log, so that only its own replica runs it.
+TEST(Trace, AReadEndsWithItsAnswer) {
+  const Topology topology = shipped("sosp13-5");
+  const Placement placement = must(Placement::at(topology, {}));
+  RunOptions options = short_run();
+  options.mix = must(ycsb_mix("B"));
+  Trace trace;
+  options.trace = &trace;
+  options.traced_commands_max = 30;
+
+  const MeasuredRun run = must(simulate(placement, protocol_named("raft"), ReplicaId(0), options));
+
+  ASSERT_GT(run.sites[0].reads.execution_us.count(), 0u);
+  const Json events = Json::parse(trace.json()).at("traceEvents");
+  EXPECT_GT(names(events, "X").size(), 30u);
+  for (const std::string& name : names(events, "X")) EXPECT_THAT(name, Not(HasSubstr("not exec")));
 }
 
 TEST(Trace, WatchingChangesNothing) {
