@@ -12,6 +12,7 @@
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulation.h"
 #include "bench/wan/timer_thread.h"
+#include "bench/wan/traced_core.h"
 #include "epaxos/node/node.h"
 #include "executor/key_value_machine.h"
 
@@ -30,7 +31,7 @@ NodeConfig config_of(const EmulatedGroup& group, const Place& place) {
     config.cluster.core.first_election_us = kFirstElectionUs;
   }
   config.self = place.self;
-  config.protocol = group.protocol;
+  config.protocol = traced_protocol(group, place.self);
   config.links = &group.shared.links;
   return config;
 }

@@ -6,6 +6,7 @@
 
 #include "bench/throughput/subject.h"
 #include "bench/wan/shared_run.h"
+#include "bench/wan/shared_trace.h"
 
 namespace epaxos::bench {
 
@@ -16,6 +17,7 @@ struct EmulatedGroup {
   std::optional<ReplicaId> leader;
   const RunOptions& options;
   SharedRun& shared;
+  SharedTrace* trace = nullptr;  ///< Null: nothing is traced.
 };
 
 /// Precondition: `group` outlives what is returned.

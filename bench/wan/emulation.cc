@@ -9,6 +9,8 @@
 #include "bench/throughput/children.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/emulated_clients.h"
+#include "bench/wan/emulated_trace.h"
+#include "bench/wan/shared_memory.h"
 #include "bench/wan/simulation.h"
 #include "deps/types/check.h"
 
@@ -28,12 +30,15 @@ constexpr Tick kLastWordUs = 300'000;
 class EmulatedRun {
  public:
   EmulatedRun(const Placement& placement, const Protocol& protocol, std::optional<ReplicaId> leader,
-              const RunOptions& options, SharedRun& shared, const Watch& watch)
+              const RunOptions& options, SharedRun& shared, EmulatedTrace* trace,
+              const Watch& watch)
       : placement_(placement),
         options_(options),
         shared_(shared),
+        trace_(trace),
         watch_(watch),
-        group_{placement, protocol, leader, options, shared},
+        group_{placement, protocol, leader,
+               options,   shared,   trace != nullptr ? &trace->shared() : nullptr},
         run_{protocol.name, leader, {}, 0, 0, {}, {}, {}, false},
         recorder_(run_, options),
         world_(placement) {
@@ -48,6 +53,7 @@ class EmulatedRun {
       if (const auto ended = end(); !ended) return fail(ended.error());
     }
     recorder_.finish(now_us());
+    draw_trace();
     return std::move(run_);
   }
 
@@ -122,6 +128,7 @@ class EmulatedRun {
     children_->kill(replica.value());
     look();
     const Tick now = now_us();
+    if (trace_ != nullptr) trace_->stopped(replica, now);
     auto& unfinished = shared_.replicas[replica.value()].unfinished;
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
       // As if all were sent just now, if that is measured: when each was sent died with it.
@@ -232,6 +239,14 @@ class EmulatedRun {
         recorder_.add_unsent(site, replica.unsent[site].exchange(0));
       }
     }
+    if (trace_ != nullptr) trace_->look();
+  }
+
+  void draw_trace() {
+    if (trace_ == nullptr) return;
+    trace_->look();
+    run_.untraced = trace_->lost();
+    trace_->draw(trace_options(placement_, run_, options_, 0), begin_, *options_.trace);
   }
 
   [[nodiscard]] Result<void> lost_nothing() const {
@@ -275,6 +290,7 @@ class EmulatedRun {
   const Placement& placement_;
   const RunOptions& options_;
   SharedRun& shared_;
+  EmulatedTrace* const trace_;  // Null: there is none.
   const Watch& watch_;
   const EmulatedGroup group_;
   MeasuredRun run_;
@@ -294,12 +310,17 @@ Result<MeasuredRun> emulate(const Placement& placement, const Protocol& protocol
                             std::optional<ReplicaId> leader, const RunOptions& options,
                             const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in an emulation");
-  const SharedRunPointer shared = make_shared_run();
-  if (shared == nullptr) {
+  const auto shared = make_shared_value<SharedRun>();
+  const auto traced = options.trace != nullptr ? make_shared_value<SharedTrace>() : nullptr;
+  if (shared == nullptr || (options.trace != nullptr && traced == nullptr)) {
     return fail(ErrorCode::kUnavailable,
                 "There is no memory left that the processes of the replicas could share.");
   }
-  return EmulatedRun(placement, protocol, leader, options, *shared, watch).run();
+  std::optional<EmulatedTrace> trace;
+  if (traced != nullptr) trace.emplace(*traced, placement.replica_count());
+  return EmulatedRun(placement, protocol, leader, options, *shared, trace ? &*trace : nullptr,
+                     watch)
+      .run();
 }
 
 }  // namespace epaxos::bench

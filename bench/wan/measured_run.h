@@ -30,6 +30,9 @@ struct LinkTrouble {
   [[nodiscard]] bool is_on() const { return jitter_us > 0 || loss > 0 || bytes_per_second > 0; }
 };
 
+/// Whose lives can be drawn.
+inline constexpr std::size_t kTracedCommandsMax = 100'000;
+
 struct RunOptions : OfferedLoad {
   Tick warm_up_us = 5 * kSecond;
   Tick measured_us = 60 * kSecond;
@@ -44,7 +47,7 @@ struct RunOptions : OfferedLoad {
   bool check_linearizability = false;
   /// Of EPaxos: one undecided instance a replica on a key that others contend for, as usual.
   bool limit_hot_keys = true;
-  /// Where the lives of the first measured commands are drawn; null: nowhere. In virtual time.
+  /// Where the lives of the first measured commands are drawn; null: nowhere.
   Trace* trace = nullptr;
   std::size_t traced_commands_max = 2000;
   bool thrifty = false;  ///< Of EPaxos: asks the nearest that can decide.
@@ -105,6 +108,8 @@ struct MeasuredRun {
   /// So many commands were judged, warm-up and all, and are linearizable.
   std::optional<std::uint64_t> linearizable;
   bool interrupted = false;
+  /// In real time: what happened to traced commands and is not in the trace, as there was no room.
+  std::uint64_t untraced = 0;
 
   friend bool operator==(const MeasuredRun&, const MeasuredRun&) = default;
 };

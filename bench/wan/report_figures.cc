@@ -363,9 +363,23 @@ std::string fault_marks(const std::vector<Fault>& faults) {
   return out;
 }
 
-/// One value of every second, all sites together.
+/// Values from nothing on, and those that differ by factors; empty: none can be shown. gnuplot
+/// makes a range from the values, and warns when they are all the same.
+std::string linear_scale(double /*least*/, double most) {
+  return std::string("set yrange [0:") + (most > 0 ? "*" : "1") + "]\n";
+}
+std::string log_scale(double least, double most) {
+  if (most == 0) return {};
+  std::string scale = "set logscale y\n";
+  if (least == most)
+    scale += "set yrange [" + fixed(least / 2, 3) + ":" + fixed(most * 2, 3) + "]\n";
+  return scale;
+}
+
+/// One value of every second, all sites together. `scale` is told the least value above 0 and the
+/// largest one; 0: there is none.
 Figure over_time(const WanResult& result, const std::vector<Fault>& faults, const std::string& name,
-                 const std::string& title, const std::string& scale,
+                 const std::string& title, std::string (*scale)(double least, double most),
                  const std::function<double(const Second&)>& value) {
   Figure figure{Figure::Kind::kOverTime,
                 "over-time-" + name,
@@ -376,13 +390,18 @@ Figure over_time(const WanResult& result, const std::vector<Fault>& faults, cons
   std::string blocks;
   std::string curves;
   std::string labels;
+  double least = 0;
+  double most = 0;
   const std::size_t runs = result.runs.size();
   for (std::size_t run = 0; run < runs; ++run) {
     const std::optional<Timeline>& timeline = result.runs[run].measured.timeline;
     if (!timeline || timeline->all.size() < 2) continue;
     std::string points;
     for (std::size_t second = 0; second < timeline->all.size(); ++second) {
-      points += std::to_string(second) + ".5 " + fixed(value(timeline->all[second]), 3) + "\n";
+      const double here = value(timeline->all[second]);
+      points += std::to_string(second) + ".5 " + fixed(here, 3) + "\n";
+      if (here > 0) least = most == 0 ? here : std::min(least, here);
+      most = std::max(most, here);
     }
     const std::string block = "run" + std::to_string(run);
     blocks += data_block(block, points);
@@ -393,9 +412,10 @@ Figure over_time(const WanResult& result, const std::vector<Fault>& faults, cons
               fixed(0.95 - 0.9 * static_cast<double>(run) / static_cast<double>(runs), 3) +
               " front " + text_colour(run) + "\n";
   }
-  if (curves.empty()) return figure;
+  const std::string axis = scale(least, most);
+  if (curves.empty() || axis.empty()) return figure;
   figure.script = preamble(figure.width, 270) + "set rmargin 17\nset tmargin " +
-                  (faults.empty() ? "1" : "4") + "\n" + scale + "set xlabel \"s\" offset 0,0.4\n" +
+                  (faults.empty() ? "1" : "4") + "\n" + axis + "set xlabel \"s\" offset 0,0.4\n" +
                   fault_marks(faults) + labels + blocks + curves + "\n";
   return figure;
 }
@@ -414,10 +434,10 @@ std::vector<Figure> figures_of(const WanResult& result, const std::vector<Fault>
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(distribution(result, site));
   for (std::size_t site = 0; site < sites; ++site) figures.push_back(tail(result, site));
   figures.push_back(over_time(result, faults, "throughput", "Commands executed a second",
-                              "set yrange [0:*]\n",
+                              linear_scale,
                               [](const Second& at) { return static_cast<double>(at.executed); }));
   figures.push_back(
-      over_time(result, faults, "p99", "99th percentile of execution, ms", "set logscale y\n",
+      over_time(result, faults, "p99", "99th percentile of execution, ms", log_scale,
                 [](const Second& at) { return static_cast<double>(at.p99_us) / 1000; }));
   std::erase_if(figures, [](const Figure& figure) { return figure.script.empty(); });
   return figures;

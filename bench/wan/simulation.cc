@@ -205,7 +205,7 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
   const Tick from = begin + options.warm_up_us;
   const Tick to = from + options.measured_us;
   recorder.measure(from);
-  const std::unique_ptr<CommandTrace> trace =
+  const std::unique_ptr<ClusterTrace> trace =
       trace_commands(cluster, placement, run, options, from);
   clients.start();
   plan_faults(options.faults, from, to, world, cluster);

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "deps/types/check.h"
-#include "epaxos/node/config_keys.h"
+#include "deps/types/nearest_name.h"
 
 namespace epaxos::bench {
 
@@ -22,8 +22,13 @@ Result<std::size_t> Topology::find(std::string_view site) const {
   const auto found = std::ranges::find(sites_, site);
   if (found != sites_.end()) return static_cast<std::size_t>(found - sites_.begin());
   const std::vector<std::string_view> known(sites_.begin(), sites_.end());
-  return fail(ErrorCode::kInvalidArgument, "There is no site \"" + std::string(site) + "\" in " +
-                                               name_ + "." + config::hint(site, known));
+  const std::string_view nearest = nearest_name(site, known);
+  std::string all;
+  for (const std::string& each : sites_) all += (all.empty() ? "" : ", ") + each;
+  return fail(ErrorCode::kInvalidArgument,
+              "There is no site \"" + std::string(site) + "\" in " + name_ + "." +
+                  (nearest.empty() ? "" : " Did you mean \"" + std::string(nearest) + "\"?") +
+                  " Known here: " + all + ".");
 }
 
 std::string shipped_topologies_list() {

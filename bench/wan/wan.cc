@@ -232,11 +232,6 @@ Result<WanPlan> plan(const WanOptions& options) {
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
   }
-  if (options.mode == WanMode::kEmulated && !options.trace.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--trace needs --mode simulated: the replicas of an emulated run are processes, "
-                "which nobody watches message by message.");
-  }
   for (const auto& checked :
        {check_linearizability_options(options), check_reads_by(options), check_heeded(options)}) {
     if (!checked) return fail(checked.error());

@@ -35,6 +35,19 @@ std::string interruption_text(const WanOptions& options, const WanResult& result
   return text + ".";
 }
 
+/// A trace that lacks something says so.
+void complain_of_gaps(const WanPlan& plan, const WanResult& result) {
+  for (const WanRun& run : result.runs) {
+    for (const MeasuredRun& one : run.repeats) {
+      if (one.untraced == 0) continue;
+      complain("wan", "the trace of " + name_of(plan.places.placement, one.protocol, one.leader) +
+                          " lacks " + std::to_string(one.untraced) +
+                          " messages and executions, for which there was no room. Trace fewer "
+                          "commands with --trace-commands.");
+    }
+  }
+}
+
 int run(const WanOptions& options) {
   const Result<WanPlan> planned = plan(options);
   if (!planned) {
@@ -63,6 +76,7 @@ int run(const WanOptions& options) {
         series.write(to_series(*planned, *result)), trace.write(result->trace.json())}) {
     if (!written) return complain("wan", written.error().message);
   }
+  complain_of_gaps(*planned, *result);
   const Result<std::string> missing = report.write(options, *planned, *result);
   if (!missing) return complain("wan", missing.error().message);
   if (!missing->empty()) complain("wan", *missing);
@@ -206,11 +220,11 @@ void add_wan(CLI::App& app, int& status) {
       ->check(refuse_empty);
   auto* const trace = sub->add_option("--trace", options->trace,
                                       "A file for the lives of the first commands, as a trace for "
-                                      "ui.perfetto.dev; simulated only")
+                                      "ui.perfetto.dev")
                           ->check(refuse_empty);
   sub->add_option("--trace-commands", options->run.traced_commands_max,
                   "Of --trace: so many commands of each run, from the measured time on")
-      ->check(number(std::size_t{1}, std::size_t{100'000}, "1 to 100000 commands are traced."))
+      ->check(number(std::size_t{1}, kTracedCommandsMax, "1 to 100000 commands are traced."))
       ->needs(trace)
       ->capture_default_str();
   sub->add_option("--out", options->out, "A directory for a report with figures")

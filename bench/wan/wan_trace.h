@@ -1,21 +1,22 @@
 #pragma once
 
-// Of a simulated run: the lives of its first measured commands, drawn into a trace.
+// Of a run: the lives of its first measured commands, drawn into a trace.
 
 #include <memory>
-#include <optional>
-#include <string>
 
 #include "bench/wan/measured_run.h"
 #include "bench/wan/placement.h"
-#include "epaxos/programs/command_trace.h"
-#include "epaxos/sim/cluster.h"
+#include "epaxos/programs/cluster_trace.h"
 
 namespace epaxos::bench {
 
-/// Watches the commands that are proposed from then on. Null: no trace is asked for. Everything
-/// outlives it; CommandTrace::end() completes it.
-std::unique_ptr<CommandTrace> trace_commands(sim::Cluster& cluster, const Placement& placement,
+/// How those that are proposed from then on are drawn.
+CommandTraceOptions trace_options(const Placement& placement, const MeasuredRun& run,
+                                  const RunOptions& options, Tick from_us);
+
+/// Of a simulated run: watches the commands that are proposed from then on. Null: no trace is asked
+/// for. Everything outlives it; ClusterTrace::end() completes it.
+std::unique_ptr<ClusterTrace> trace_commands(sim::Cluster& cluster, const Placement& placement,
                                              const MeasuredRun& run, const RunOptions& options,
                                              Tick from_us);
 

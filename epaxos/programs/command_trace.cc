@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "epaxos/protocol/message_codec.h"
-#include "net/bundle.h"
 
 namespace epaxos {
 namespace {
@@ -18,8 +17,18 @@ std::optional<InstanceId> instance_of(const net::Frame& frame, int rows) {
   return message.instance;
 }
 
-/// Of a message that carries an instance on its way; nothing: it is another one.
-std::optional<InstanceId> instance_in(const net::Frame& frame, int rows) {
+std::string name_of(const CommandId& id) {
+  return "command " + std::to_string(id.session) + ":" + std::to_string(id.number);
+}
+
+std::string name_of(const TraceEvent& event) {
+  return std::string(protocol::name_of(static_cast<MessageType>(event.type))) + " " +
+         to_string(event.instance);
+}
+
+}  // namespace
+
+std::optional<InstanceId> traced_instance(const net::Frame& frame, int rows) {
   switch (static_cast<MessageType>(frame.type)) {
     case MessageType::kPreAccept:
       return instance_of<protocol::PreAccept>(frame, rows);
@@ -46,40 +55,22 @@ std::optional<InstanceId> instance_in(const net::Frame& frame, int rows) {
   }
 }
 
-std::string name_of(net::FrameType type) {
-  switch (static_cast<MessageType>(type)) {
-    case MessageType::kPreAccept:
-      return "PreAccept";
-    case MessageType::kPreAcceptOk:
-      return "PreAcceptOk";
-    case MessageType::kAccept:
-      return "Accept";
-    case MessageType::kAcceptOk:
-      return "AcceptOk";
-    case MessageType::kCommit:
-      return "Commit";
-    case MessageType::kNack:
-      return "Nack";
-    case MessageType::kRecover:
-      return "Recover";
-    case MessageType::kRecoverOk:
-      return "RecoverOk";
-    case MessageType::kValidate:
-      return "Validate";
-    default:
-      return "ValidateOk";
-  }
+std::vector<CommandId> proposed_commands(const net::Frame& frame, int rows) {
+  if (static_cast<MessageType>(frame.type) != MessageType::kPreAccept) return {};
+  protocol::PreAccept message;
+  if (!protocol::decode(frame.body, rows, message)) return {};
+  if (!decode_block_footprint(message.block)) return {};
+  std::vector<Command> commands;
+  decode_block_commands(message.block, commands);
+  std::vector<CommandId> ids;
+  for (const Command& command : commands) ids.push_back(command.id);
+  return ids;
 }
 
-std::string name_of(const CommandId& id) {
-  return "command " + std::to_string(id.session) + ":" + std::to_string(id.number);
-}
-
-}  // namespace
-
-CommandTrace::CommandTrace(sim::Cluster& cluster, const CommandTraceOptions& options, Trace& trace)
-    : cluster_(cluster), options_(options), trace_(trace) {
-  for (const ReplicaId replica : cluster.replicas()) {
+CommandTrace::CommandTrace(int replica_count, const CommandTraceOptions& options, Trace& trace)
+    : options_(options), trace_(trace) {
+  for (int index = 0; index < replica_count; ++index) {
+    const ReplicaId replica = replica_at(index);
     std::string name = options_.title.empty() ? "" : options_.title + ": ";
     name += to_string(replica);
     if (replica.value() < options_.sites.size()) name += " " + options_.sites[replica.value()];
@@ -90,17 +81,36 @@ CommandTrace::CommandTrace(sim::Cluster& cluster, const CommandTraceOptions& opt
   }
 }
 
-void CommandTrace::end() {
-  for (Life& life : lives_) draw(life, cluster_.now(), false);
+void CommandTrace::take(const TraceEvent& event) {
+  switch (event.kind) {
+    case TraceEvent::Kind::kProposed:
+      return proposed(event);
+    case TraceEvent::Kind::kInstance:
+      return learn_instance(event);
+    case TraceEvent::Kind::kSent:
+      return left(event);
+    case TraceEvent::Kind::kLost:
+      return lost(event);
+    case TraceEvent::Kind::kArrived:
+      return came(event);
+    case TraceEvent::Kind::kExecuted:
+      return executed(event);
+    case TraceEvent::Kind::kStopped:
+      return stopped(event);
+  }
+}
+
+void CommandTrace::end(Tick now) {
+  for (Life& life : lives_) draw(life, now, false);
 }
 
 // --- Rows of a replica: a command has one of its own as long as it lives there -------------------
 
-int CommandTrace::take_row(ReplicaId owner) {
+int CommandTrace::take_row(ReplicaId owner, Tick now) {
   std::map<int, Tick>& free = free_rows_[owner.value()];
   // A slice is drawn to the end of the microsecond in which its command ran.
   const auto found =
-      std::ranges::find_if(free, [this](const auto& each) { return each.second < cluster_.now(); });
+      std::ranges::find_if(free, [now](const auto& each) { return each.second < now; });
   if (found == free.end()) {
     const int row = ++rows_[owner.value()];
     trace_.name({process_of(owner), row}, "commands " + std::to_string(row - 1));
@@ -117,94 +127,62 @@ void CommandTrace::give_row(const Life& life) {
 
 // --- What happens --------------------------------------------------------------------------------
 
-void CommandTrace::on_proposed(ReplicaId replica, const Proposal& proposal) {
-  if (cluster_.now() < options_.from_us || lives_.size() >= options_.commands_max) return;
-  if (!by_command_.emplace(proposal.command.id, lives_.size()).second) return;
+void CommandTrace::proposed(const TraceEvent& event) {
+  if (event.at < options_.from_us || lives_.size() >= options_.commands_max) return;
+  if (!by_command_.emplace(event.command, lives_.size()).second) return;
   Life life;
-  life.id = proposal.command.id;
-  life.owner = replica;
-  life.row = take_row(replica);
-  life.proposed_at = cluster_.now();
+  life.id = event.command;
+  life.owner = event.replica;
+  life.row = take_row(event.replica, event.at);
+  life.proposed_at = event.at;
   lives_.push_back(std::move(life));
   ++open_;
 }
 
-void CommandTrace::on_stopped(ReplicaId replica) {
+void CommandTrace::stopped(const TraceEvent& event) {
   for (Life& life : lives_) {
-    if (life.owner == replica) draw(life, cluster_.now(), false);
+    if (life.owner == event.replica) draw(life, event.at, false);
   }
 }
 
-template <class Visit>
-void CommandTrace::read(ReplicaId to, Bytes bundle, Visit visit) {
-  if (!options_.is_epaxos || !watches()) return;
-  net::BundleReader reader(cluster_.at_replica(to).identity(), cluster_.size());
-  if (reader.open(bundle)) return;  // Damaged on its way, or for an earlier life.
-  for (net::Frame frame; reader.next(frame);) visit(frame);
+void CommandTrace::learn_instance(const TraceEvent& event) {
+  Life* const life = life_of(event.command);
+  if (life == nullptr || life->drawn) return;
+  const auto place = static_cast<std::size_t>(life - lives_.data());
+  const auto [first, last] = by_instance_.equal_range(event.instance);
+  if (std::any_of(first, last, [place](const auto& each) { return each.second == place; })) return;
+  life->instance = event.instance;
+  by_instance_.emplace(event.instance, place);
 }
 
-/// A proposal leaves its owner: its commands have an instance from now on.
-void CommandTrace::learn_instance(const net::Frame& frame, ReplicaId owner) {
-  protocol::PreAccept message;
-  if (!protocol::decode(frame.body, cluster_.size(), message)) return;
-  if (message.instance.row != owner || by_instance_.contains(message.instance)) return;
-  std::vector<Command> commands;
-  decode_block_commands(message.block, commands);
-  for (const Command& command : commands) {
-    Life* const life = life_of(command.id);
-    if (life == nullptr || life->drawn) continue;
-    life->instance = message.instance;
-    life->sent_at = cluster_.now();
-    by_instance_.emplace(message.instance, static_cast<std::size_t>(life - lives_.data()));
-  }
-}
-
-void CommandTrace::on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::VirtualDisk&) {
-  read(to, bundle, [&](const net::Frame& frame) {
-    if (static_cast<MessageType>(frame.type) == MessageType::kPreAccept) {
-      learn_instance(frame, from);
-    }
-    const auto id = instance_in(frame, cluster_.size());
-    if (id && by_instance_.contains(*id)) left(frame, *id, from, to);
-  });
-}
-
-void CommandTrace::left(const net::Frame& frame, const InstanceId& id, ReplicaId from,
-                        ReplicaId to) {
-  const Tick now = cluster_.now();
-  under_way_[{frame.type, id, from, to}].push_back(now);
-  const auto type = static_cast<MessageType>(frame.type);
-  const auto [first, last] = by_instance_.equal_range(id);
+void CommandTrace::left(const TraceEvent& event) {
+  const auto [first, last] = by_instance_.equal_range(event.instance);
+  if (first == last) return;
+  under_way_[key_of(event)].push_back(event.at);
+  const auto type = static_cast<MessageType>(event.type);
   for (auto at = first; at != last; ++at) {
     Life& life = lives_[at->second];
-    if (life.owner != from || life.drawn) continue;
-    if (type == MessageType::kAccept && life.slow_at == 0) life.slow_at = now;
-    if (type == MessageType::kCommit && life.commit_at == 0) life.commit_at = now;
+    if (life.owner != event.replica || life.drawn) continue;
+    if (type == MessageType::kAccept && life.slow_at == 0) life.slow_at = event.at;
+    if (type == MessageType::kCommit && life.commit_at == 0) life.commit_at = event.at;
   }
 }
 
-void CommandTrace::on_arrived(ReplicaId from, ReplicaId to, Bytes bundle, bool taken) {
-  read(to, bundle, [&](const net::Frame& frame) {
-    const auto id = instance_in(frame, cluster_.size());
-    if (!id || !by_instance_.contains(*id)) return;
-    if (taken) return came(frame, *id, from, to);
-    const auto sent = under_way_.find({frame.type, *id, from, to});
-    if (sent != under_way_.end() && !sent->second.empty()) sent->second.pop_back();
-  });
+void CommandTrace::lost(const TraceEvent& event) {
+  const auto sent = under_way_.find(key_of(event));
+  if (sent != under_way_.end() && !sent->second.empty()) sent->second.pop_back();
 }
 
-void CommandTrace::came(const net::Frame& frame, const InstanceId& id, ReplicaId from,
-                        ReplicaId to) {
-  const auto sent = under_way_.find({frame.type, id, from, to});
+void CommandTrace::came(const TraceEvent& event) {
+  const auto sent = under_way_.find(key_of(event));
   if (sent == under_way_.end() || sent->second.empty()) return;  // A copy that the network made.
   const Tick left_at = sent->second.front();
   sent->second.erase(sent->second.begin());
-  Life& life = lives_[by_instance_.find(id)->second];
-  const Tick now = cluster_.now();
-  const std::string what = name_of(frame.type) + " " + to_string(id);
-  if (static_cast<MessageType>(frame.type) == MessageType::kCommit) {
-    commit_came_.try_emplace({id, to}, now);
-    if (to == life.owner && life.commit_at == 0) life.commit_at = now;
+  Life& life = lives_[by_instance_.find(event.instance)->second];
+  const std::string what = name_of(event);
+  if (static_cast<MessageType>(event.type) == MessageType::kCommit) {
+    commit_came_.try_emplace({event.instance, event.to}, event.at);
+    if (event.to == life.owner && life.commit_at == 0) life.commit_at = event.at;
   }
   // At its owner the command has a row of its own, as long as it lives; elsewhere its messages are
   // marks in the row of all messages.
@@ -215,16 +193,17 @@ void CommandTrace::came(const net::Frame& frame, const InstanceId& id, ReplicaId
     trace_.slice(messages_of(replica), at, at + 1, what);
     return messages_of(replica);
   };
-  const Trace::Track begin = end_of(from, left_at);
-  const Trace::Track end = end_of(to, now);
-  trace_.arrow(begin, left_at, end, now, what);
+  const Trace::Track begin = end_of(event.replica, left_at);
+  const Trace::Track end = end_of(event.to, event.at);
+  trace_.arrow(begin, left_at, end, event.at, what);
 }
 
-void CommandTrace::on_executed(ReplicaId replica, const Command& command, Bytes) {
-  Life* const life = life_of(command.id);
-  if (life == nullptr || !life->executed.insert(replica).second) return;
-  const Tick now = cluster_.now();
-  if (life->executed.size() == static_cast<std::size_t>(cluster_.size())) --open_;
+void CommandTrace::executed(const TraceEvent& event) {
+  Life* const life = life_of(event.command);
+  if (life == nullptr || !life->executed.insert(event.replica).second) return;
+  const ReplicaId replica = event.replica;
+  const Tick now = event.at;
+  if (life->executed.size() == processes_.size()) --open_;
   if (replica == life->owner) return draw(*life, now, true);
   const bool has_instance = life->instance.slot > Slot();
   const std::string what =

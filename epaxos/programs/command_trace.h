@@ -1,11 +1,13 @@
 #pragma once
 
-// Watches a virtual cluster and draws the lives of its first commands into a trace: at the replica
-// that proposes one a slice until its reply, with the rounds, the wait and the execution in it;
-// arrows for the messages of EPaxos that carry it and for its execution at every other replica. Of
-// other protocols the frames are not read, and an arrow leads from the proposal to each execution.
+// Draws the lives of commands into a trace, from what somebody who watches their replicas tells: at
+// the replica that proposes one a slice until its reply, with the rounds, the wait and the
+// execution in it; arrows for the messages of EPaxos that carry it and for its execution at every
+// other replica. Of other protocols no messages are told, and an arrow leads from the proposal to
+// each execution.
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,33 +16,59 @@
 #include <vector>
 
 #include "epaxos/programs/trace.h"
-#include "epaxos/sim/cluster.h"
+#include "net/frame.h"
 
 namespace epaxos {
+
+/// What happened to a command, or to a message about its instance. A plain value: it may come from
+/// another process.
+struct TraceEvent {
+  /// In the order in which those of one moment are told.
+  enum class Kind : std::uint8_t {
+    kProposed,  ///< `replica` was given `command`.
+    kInstance,  ///< It has `instance`: its proposal is about to leave its owner, `replica`.
+    kSent,      ///< A message of `type` about `instance` leaves `replica` for `to`.
+    kLost,      ///< The one that left last does not come.
+    kArrived,   ///< The one that left first is at `to`.
+    kExecuted,  ///< The state machine of `replica` has run `command`.
+    kStopped,   ///< The life of `replica` is over.
+  };
+
+  Tick at = 0;
+  Kind kind = Kind::kProposed;
+  net::FrameType type = 0;
+  ReplicaId replica = {};
+  ReplicaId to = {};
+  InstanceId instance = {};
+  CommandId command = {};
+};
+
+/// The instance that a message of EPaxos is about, on its way to a decision; nothing: the message
+/// is another one, or malformed.
+std::optional<InstanceId> traced_instance(const net::Frame& frame, int rows);
+/// The commands of a PreAccept; none: the message is another one, or malformed.
+std::vector<CommandId> proposed_commands(const net::Frame& frame, int rows);
 
 struct CommandTraceOptions {
   std::string title;               ///< Of the run; before the name of each replica. May be empty.
   std::vector<std::string> sites;  ///< By replica; may be empty.
-  bool is_epaxos = true;           ///< The frames are those of EPaxos.
+  bool is_epaxos = true;           ///< Messages are told.
   Tick from_us = 0;                ///< What is proposed before is left out.
   std::size_t commands_max = 2000;
 };
 
-class CommandTrace final : public sim::Checker {
+class CommandTrace {
  public:
-  /// Both outlive it.
-  CommandTrace(sim::Cluster& cluster, const CommandTraceOptions& options, Trace& trace);
+  /// `trace` outlives it.
+  CommandTrace(int replica_count, const CommandTraceOptions& options, Trace& trace);
+
+  /// In the order of time. Events of commands that are not drawn are ignored.
+  void take(const TraceEvent& event);
   /// Draws what has not ended, as far as it got. Once, when nothing more happens.
-  void end();
+  void end(Tick now);
 
-  [[nodiscard]] std::string_view name() const override { return "trace"; }
-  [[nodiscard]] std::vector<std::string> violations() const override { return {}; }
-
-  void on_stopped(ReplicaId replica) override;
-  void on_proposed(ReplicaId replica, const Proposal& proposal) override;
-  void on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::VirtualDisk& disk) override;
-  void on_arrived(ReplicaId from, ReplicaId to, Bytes bundle, bool taken) override;
-  void on_executed(ReplicaId replica, const Command& command, Bytes reply) override;
+  /// Whether anything that may come is drawn.
+  [[nodiscard]] bool watches() const { return open_ > 0 || lives_.size() < options_.commands_max; }
 
  private:
   struct Life {
@@ -49,7 +77,6 @@ class CommandTrace final : public sim::Checker {
     InstanceId instance;  // Slot 0: not known.
     int row = 0;          // Its row at its owner.
     Tick proposed_at = 0;
-    Tick sent_at = 0;    // PreAccept; 0: not yet.
     Tick slow_at = 0;    // Accept.
     Tick commit_at = 0;  // Commit left its owner, or came to it.
     Tick end = 0;        // Executed at its owner.
@@ -59,7 +86,9 @@ class CommandTrace final : public sim::Checker {
   /// A message about an instance: its type, the instance, from, to.
   using MessageKey = std::tuple<net::FrameType, InstanceId, ReplicaId, ReplicaId>;
 
-  [[nodiscard]] bool watches() const { return open_ > 0 || lives_.size() < options_.commands_max; }
+  [[nodiscard]] static MessageKey key_of(const TraceEvent& event) {
+    return {event.type, event.instance, event.replica, event.to};
+  }
   [[nodiscard]] int process_of(ReplicaId replica) const { return processes_[replica.value()]; }
   /// Where a replica's messages and executions are shown.
   [[nodiscard]] Trace::Track messages_of(ReplicaId replica) const {
@@ -68,17 +97,18 @@ class CommandTrace final : public sim::Checker {
   [[nodiscard]] Trace::Track track_of(const Life& life) const {
     return {process_of(life.owner), life.row};
   }
-  [[nodiscard]] int take_row(ReplicaId owner);
+  [[nodiscard]] int take_row(ReplicaId owner, Tick now);
   void give_row(const Life& life);
-  template <class Visit>
-  void read(ReplicaId to, Bytes bundle, Visit visit);
-  void learn_instance(const net::Frame& frame, ReplicaId owner);
-  void left(const net::Frame& frame, const InstanceId& id, ReplicaId from, ReplicaId to);
-  void came(const net::Frame& frame, const InstanceId& id, ReplicaId from, ReplicaId to);
+  void proposed(const TraceEvent& event);
+  void learn_instance(const TraceEvent& event);
+  void left(const TraceEvent& event);
+  void lost(const TraceEvent& event);
+  void came(const TraceEvent& event);
+  void executed(const TraceEvent& event);
+  void stopped(const TraceEvent& event);
   void draw(Life& life, Tick end, bool has_ended);
   [[nodiscard]] Life* life_of(const CommandId& id);
 
-  sim::Cluster& cluster_;
   const CommandTraceOptions options_;
   Trace& trace_;
   std::vector<int> processes_;

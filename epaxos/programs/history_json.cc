@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "epaxos/protocol/message.h"
+
 namespace epaxos {
 namespace {
 
@@ -59,15 +61,10 @@ std::string_view word_for(RecoveryReason reason) {
 }
 
 std::string_view word_for(InstanceHistory::Kind kind) {
-  switch (kind) {
-    case InstanceHistory::Kind::kPreAcceptOk:
-      return "PreAcceptOk";
-    case InstanceHistory::Kind::kAcceptOk:
-      return "AcceptOk";
-    case InstanceHistory::Kind::kNack:
-      return "Nack";
-  }
-  return "";
+  using protocol::MessageType;
+  if (kind == InstanceHistory::Kind::kNack) return name_of(MessageType::kNack);
+  return name_of(kind == InstanceHistory::Kind::kAcceptOk ? MessageType::kAcceptOk
+                                                          : MessageType::kPreAcceptOk);
 }
 
 Json name_or_null(const InstanceId& id) {

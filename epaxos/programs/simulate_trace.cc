@@ -3,7 +3,7 @@
 #include <fstream>
 #include <memory>
 
-#include "epaxos/programs/command_trace.h"
+#include "epaxos/programs/cluster_trace.h"
 
 namespace epaxos {
 namespace {
@@ -36,7 +36,7 @@ class TraceOfRun final : public sim::Checker {
 
  private:
   Trace trace_;
-  CommandTrace commands_;
+  ClusterTrace commands_;
   const std::string path_;
 };
 

@@ -3,6 +3,7 @@
 // What replicas say to each other, as plain values. Views (`block`) live as long as the frame that
 // they were decoded from. Source: protocol.md 5.
 
+#include <string_view>
 #include <vector>
 
 #include "deps/types/command.h"
@@ -36,6 +37,53 @@ enum class MessageType : net::FrameType {
   kVectorFloor = 20,
 };
 inline constexpr int kMessageTypes = 21;
+
+/// "PreAccept": as its type is called. Empty: there is no such type.
+constexpr std::string_view name_of(MessageType type) {
+  switch (type) {
+    case MessageType::kPreAccept:
+      return "PreAccept";
+    case MessageType::kPreAcceptOk:
+      return "PreAcceptOk";
+    case MessageType::kAccept:
+      return "Accept";
+    case MessageType::kAcceptOk:
+      return "AcceptOk";
+    case MessageType::kCommit:
+      return "Commit";
+    case MessageType::kNack:
+      return "Nack";
+    case MessageType::kRecover:
+      return "Recover";
+    case MessageType::kRecoverOk:
+      return "RecoverOk";
+    case MessageType::kValidate:
+      return "Validate";
+    case MessageType::kValidateOk:
+      return "ValidateOk";
+    case MessageType::kWaiting:
+      return "Waiting";
+    case MessageType::kStatus:
+      return "Status";
+    case MessageType::kFetchRange:
+      return "FetchRange";
+    case MessageType::kRangeEnd:
+      return "RangeEnd";
+    case MessageType::kLearn:
+      return "Learn";
+    case MessageType::kFrontier:
+      return "Frontier";
+    case MessageType::kTruncated:
+      return "Truncated";
+    case MessageType::kFence:
+      return "Fence";
+    case MessageType::kUnfence:
+      return "Unfence";
+    case MessageType::kVectorFloor:
+      return "VectorFloor";
+  }
+  return "";
+}
 
 /// "Here is a command, and what I know must come before it." Owner -> everybody, ballot 0 only.
 struct PreAccept {

@@ -254,11 +254,12 @@ TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {
   const Scratch scratch;
   const std::string csv = scratch.path() / "out.csv";
   const std::string json_path = scratch.path() / "out.json";
+  const std::string trace = scratch.path() / "trace.json";
 
   const Finished run = bench(
       "wan --mode emulated --topology sosp13-3 --protocols epaxos,raft --leaders EU --clients 2"
       " --warm-up 1s --duration 1s --jitter 1ms --bandwidth 100 --assert 'p50<1ms' --csv " +
-      csv + " --json " + json_path);
+      csv + " --json " + json_path + " --trace-commands 5 --trace " + trace);
 
   EXPECT_EQ(run.status, 3) << run.out;
   EXPECT_THAT(run.out, AllOf(HasSubstr("Emulated: replicas at CA, VA, EU"),
@@ -272,6 +273,9 @@ TEST(WanProgram, EmulatesWithTheSameTableFilesAndGates) {
   EXPECT_TRUE(json["runs"][0].contains("digest"));
   const auto& site = json["runs"][0]["sites"][0];
   EXPECT_EQ(site["late"]["count"], site["execution"]["count"]);
+  EXPECT_THAT(text_of(trace), AllOf(HasSubstr("\"epaxos, seed 1: R2 EU\""),
+                                    HasSubstr("\"raft led from EU, seed 1: R0 CA\""),
+                                    HasSubstr("\"name\":\"first round\"")));
   EXPECT_THAT(text_of(csv), HasSubstr("\nsosp13-3,emulated,raft,EU,VA,VA,2,"));
 }
 

@@ -14,23 +14,6 @@ std::string name(ReplicaId replica) {
   return std::string(1, static_cast<char>('A' + replica.value()));
 }
 
-std::string name(MessageType type) {
-  switch (type) {
-    case MessageType::kPreAccept:
-      return "PreAccept";
-    case MessageType::kPreAcceptOk:
-      return "PreAcceptOk";
-    case MessageType::kAccept:
-      return "Accept";
-    case MessageType::kAcceptOk:
-      return "AcceptOk";
-    case MessageType::kCommit:
-      return "Commit";
-    default:
-      return "something";
-  }
-}
-
 }  // namespace
 
 Conversation::Conversation(sim::Cluster& cluster) : cluster_(cluster) {
@@ -91,7 +74,7 @@ std::vector<std::string> Conversation::sentences(const InstanceId& instance) con
   std::vector<std::string> all;
   for (const Line& line : about(instance)) {
     std::string& sentence = all.emplace_back(name(line.from) + " > " + name(line.to) + " ");
-    sentence += name(line.type);
+    sentence += name_of(line.type);
     if (line.type == MessageType::kAcceptOk) continue;
     sentence += " " + (line.initial ? std::string("=") : to_string(line.dependencies));
   }

@@ -164,6 +164,10 @@ TEST(TopologyFile, AnUnknownSiteTellsWhichThereAre) {
   const auto site = t.find("LON");
   ASSERT_FALSE(site);
   EXPECT_EQ(site.error().message, "There is no site \"LON\" in sosp13-3. Known here: CA, VA, EU.");
+  EXPECT_EQ(t.find("XX").error().message,
+            "There is no site \"XX\" in sosp13-3. Known here: CA, VA, EU.");
+  EXPECT_EQ(t.find("UE").error().message,
+            "There is no site \"UE\" in sosp13-3. Did you mean \"EU\"? Known here: CA, VA, EU.");
 }
 
 TEST(TopologyFile, AMatrixThatIsNotSquareIsRefused) {
