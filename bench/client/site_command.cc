@@ -252,6 +252,12 @@ int run_site(const ClientCommand& command) {
   if (const auto checked = check_site(command, *cluster); !checked) {
     return complain("client", checked.error().message);
   }
+  if (std::ranges::find(cluster->replicas, command.site.site, &ReplicaSettings::site) ==
+      cluster->replicas.end()) {
+    complain("client", "no replica of " + command.config_path + " has the site " +
+                           command.site.site +
+                           ", so the nearest one is asked. If the name is misspelt, stop here.");
+  }
   Tick start_unix_us = 0;
   if (!command.site.start_at.empty()) {
     const auto start = start_time_from(command.site.start_at, unix_now_us());

@@ -75,23 +75,47 @@ Result<Merged> merged_from(const MergeCommand& command) {
   return merge_sites(std::move(files), command.merge);
 }
 
+/// What was measured is never replaced by what it was merged into.
+Result<void> check_inputs_stay(const MergeCommand& command) {
+  std::error_code none;
+  for (const std::string& input : command.paths) {
+    for (const auto& [option, path] : {std::pair("--csv", &command.csv),
+                                       {"--json", &command.json},
+                                       {"--series", &command.series},
+                                       {"--write-topology", &command.measured_topology}}) {
+      if (path->empty() || !std::filesystem::is_regular_file(*path, none)) continue;
+      if (!std::filesystem::equivalent(input, *path, none)) continue;
+      return fail(ErrorCode::kInvalidArgument,
+                  std::string(option) + " names " + input +
+                      ", which is to be merged and would be replaced. Name another file.");
+    }
+  }
+  return {};
+}
+
 int run(const MergeCommand& command) {
+  if (const auto stay = check_inputs_stay(command); !stay) {
+    return complain("wan-merge", stay.error().message);
+  }
   Result<Merged> merged = merged_from(command);
   if (!merged) return complain("wan-merge", merged.error().message);
   for (const std::string& text : command.gates) merged->options.gates.push_back(*Gate::parse(text));
   const WanOptions& options = merged->options;
   const WanResult& result = merged->result;
-  for (const auto& [option, path, text] :
-       {std::tuple("--csv", command.csv, to_csv(options, result)),
-        {"--json", command.json, to_json(options, result)},
-        {"--series", command.series, to_series(merged->plan, result)},
-        {"--write-topology", command.measured_topology, to_toml(result.placement.topology())}}) {
-    ResultFile file(option);
-    const auto opened = file.open(path);
-    if (!opened) return complain("wan-merge", opened.error().message);
-    if (const auto written = file.write(text); !written) {
-      return complain("wan-merge", written.error().message);
-    }
+  ResultFile csv("--csv");
+  ResultFile json("--json");
+  ResultFile series("--series");
+  ResultFile topology("--write-topology");
+  const auto opened_all = ResultFile::open_all({{csv, command.csv},
+                                                {json, command.json},
+                                                {series, command.series},
+                                                {topology, command.measured_topology}});
+  if (!opened_all) return complain("wan-merge", opened_all.error().message);
+  for (const auto& written :
+       {csv.write(to_csv(options, result)), json.write(to_json(options, result)),
+        series.write(to_series(merged->plan, result)),
+        topology.write(to_toml(result.placement.topology()))}) {
+    if (!written) return complain("wan-merge", written.error().message);
   }
   ReportDirectory report;
   if (const auto opened = report.open(command.out); !opened) {

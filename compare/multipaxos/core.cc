@@ -52,6 +52,7 @@ void MultiPaxosCore::receive(ReplicaId from, const net::Frame& frame, Effects& o
   if (frame.group != config_.group) return add(Count::kWrongGroup);
   if (frame.epoch != config_.epoch) return add(Count::kWrongEpoch);
   if (out.bytes() > kTurnBytesMax) return add(Count::kTurnFull);  // A lost message, no more.
+  note_heard(from, out.now);
   if (forgot_.contains(from) && frame.type != static_cast<net::FrameType>(MessageType::kForgot)) {
     send(ReplicaSet::only(from), Forgot{}, out, Release::kNow);
     if (!promises_nothing(frame.type)) return add(Count::kPeerForgot);

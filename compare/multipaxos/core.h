@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "compare/log/asked_in_vain.h"
 #include "compare/log/forward_queue.h"
 #include "compare/log/log_coverage.h"
 #include "compare/log/log_executor.h"
@@ -139,6 +140,7 @@ class MultiPaxosCore final : public Core {
   void resend_accepts(Effects& out);
   void step_down(Tick now);
   [[nodiscard]] Tick election_patience();
+  void note_heard(ReplicaId from, Tick now);
   [[nodiscard]] bool is_believable(const Promise& message) const;
   void count_origins();
   [[nodiscard]] bool takes_no_blocks() const;
@@ -269,6 +271,7 @@ class MultiPaxosCore final : public Core {
 
   Tick election_due_ = kNever;
   unsigned attempts_ = 0;
+  AskedInVain asked_in_vain_;
   Tick heartbeat_due_ = kNever;
   Tick resend_due_ = kNever;
   unsigned resends_ = 0;

@@ -26,7 +26,17 @@ void MultiPaxosCore::start_pre_vote(Effects& out) {
   // Ever more rarely, so that the answers come in time however long a round trip is.
   ++attempts_;
   asked_at_ = out.now;
+  asked_in_vain_.asked(others_);
   send(others_, PreVote{asked_at_}, out, Release::kNow);
+}
+
+/// Who was gone is back, and may be the one that lacked: elections begin from the start.
+void MultiPaxosCore::note_heard(ReplicaId from, Tick now) {
+  if (!asked_in_vain_.is_back(from) || hears_leader(now) || role_ != Role::kFollower) return;
+  attempts_ = 0;
+  if (election_due_ == kNever) return;
+  random_ = mix64(random_);
+  election_due_ = std::min(election_due_, now + random_ % (config_.election_us + 1));
 }
 
 bool MultiPaxosCore::hears_leader(Tick now) const {

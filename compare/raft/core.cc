@@ -57,6 +57,7 @@ void RaftCore::receive(ReplicaId from, const net::Frame& frame, Effects& out) {
   if (frame.group != config_.group) return counters_.add(Count::kWrongGroup);
   if (frame.epoch != config_.epoch) return counters_.add(Count::kWrongEpoch);
   if (is_full(out)) return counters_.add(Count::kTurnFull);  // A lost message, no more.
+  note_heard(from, out.now);
   if (peers_[from.value()].forgot &&
       frame.type != static_cast<net::FrameType>(MessageType::kForgot)) {
     counters_.add(Count::kForgotTold);

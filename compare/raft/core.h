@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "compare/log/asked_in_vain.h"
 #include "compare/log/forward_queue.h"
 #include "compare/log/log_coverage.h"
 #include "compare/log/log_executor.h"
@@ -150,6 +151,7 @@ class RaftCore final : public Core {
   [[nodiscard]] bool has_leader(Tick now) const;
   [[nodiscard]] bool is_up_to_date(LogIndex last_log_index, Term last_log_term) const;
   void wait_for_leader(Tick now);
+  void note_heard(ReplicaId from, Tick now);
   [[nodiscard]] bool has_next_term();
   [[nodiscard]] Tick patience_at(Tick round_trip_us) const;
   void note_round_trip(Tick round_trip_us);
@@ -328,6 +330,7 @@ class RaftCore final : public Core {
   Tick election_due_ = kNever;
   Tick leader_heard_ = 0;
   unsigned attempts_ = 0;  // Elections in a row without a leader.
+  AskedInVain asked_in_vain_;
   ReplicaSet votes_;
   BatchNumber vote_batch_ = 0;  // In which a candidate's vote for itself is; 0: it counts.
   Tick patience_us_;

@@ -33,6 +33,14 @@ void RaftCore::wait_for_leader(Tick now) {
   election_due_ = now + patience + random_below(patience);
 }
 
+/// Who was gone is back, and may be the one that lacked: elections begin from the start.
+void RaftCore::note_heard(ReplicaId from, Tick now) {
+  if (!asked_in_vain_.is_back(from) || has_leader(now)) return;
+  attempts_ = 0;
+  if (election_due_ == kNever) return;
+  election_due_ = std::min(election_due_, now + random_below(patience_us_));
+}
+
 /// What answers take decides how long silence means nothing. The configured times stay a minimum.
 Tick RaftCore::patience_at(Tick round_trip_us) const {
   const Tick needed =
@@ -96,6 +104,7 @@ void RaftCore::start_pre_vote(Effects& out) {
   if (attempts_ < kAttemptsMax) ++attempts_;
   const RequestVote request{current_term_.next(), last_log_index(), last_log_term(), true, false,
                             config_.life,         born_in_};
+  asked_in_vain_.asked(voters_but_self());
   send(voters_but_self(), request, out, Release::kNow);  // It promises nothing.
 }
 

@@ -202,9 +202,9 @@ void Host::end_turn() {
     flush_all();  // The network works while the machine does.
     if (!stopped_) run_reads();
     execute_ready();
-    if (!stopped_) care_for_images();
   }
-  tell_refused();
+  tell_refused();  // What was answered of this state, before that of an image takes its place.
+  if (!stopped_) care_for_images();
   in_turn_ = false;
 }
 

@@ -308,7 +308,7 @@ TEST(Site, MistakesAreNamedBeforeAnythingStarts) {
       {"--site VA --out x --rate 10 --in-flight 3", "--in-flight"},
       {"--site VA --out x --rate 10 --think 5ms", "--think"},
       {"--site VA --out x --arrival fixed", "--rate"},
-      {"--site VA --out x --ycsb E", "--ycsb: workload E of YCSB scans"},
+      {"--site VA --out x --ycsb E --value-bytes 20000", "does not fit into one reply."},
       {"--site VA --out x --zipf 0.9 --conflicts 2", "Leave one of them out."},
       {"--site VA --out x --keys 5", "Add one of them."},
       {"--site VA --out x --reads-by lease", "Add --reads or --ycsb."},

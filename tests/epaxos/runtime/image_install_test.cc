@@ -244,6 +244,38 @@ TEST_F(TakingImages, ThoseWhoseCommandsItCoversAreTold) {
   EXPECT_EQ(stage->host().pending(), 1) << "the opening has another number";
 }
 
+// Between the two states nothing is told: the new one need not know what the old one did.
+TEST_F(TakingImages, WhatTheOldStateKnowsIsToldBeforeTheNewOneIsLoaded) {
+  start();
+  const SessionRequest request{{77, 1}, 0};
+  stage->turn([&] {
+    stage->host().control_session(SessionOperation::kOpen, 77, kNever, [](const Outcome&) {});
+  });
+  stage->execute_proposals();
+  stage->settle();
+  stage->turn([&] { stage->propose("+s1", kNever, request); });
+  stage->execute_proposals();
+  stage->settle();
+  ASSERT_EQ(stage->machine.state, "mine+s1");
+  stage->store.at_once = false;
+  fetch();
+  stage->store.complete();
+
+  std::string state;
+  stage->turn([&] {
+    stage->host().propose(
+        bytes_of("+s1"), Footprint::write("k"), kNever,
+        [&](const Outcome& outcome) {
+          EXPECT_EQ(outcome.kind, OutcomeKind::kExecuted);
+          state = stage->machine.state;
+        },
+        request);
+  });
+
+  EXPECT_EQ(state, "mine+s1");
+  EXPECT_EQ(stage->machine.state, "theirs");
+}
+
 // A crash in between takes the table that came with the image away again.
 TEST_F(TakingImages, WhatOnlyTheImageKnowsIsToldWhenItIsDurable) {
   let_peer_know_a_reply();
