@@ -21,7 +21,7 @@ struct ReplicaReport {
   std::string address;
   std::string site;
   bool answered = false;
-  std::string status;    ///< As status_json() makes it; or another answer.
+  std::string status;  ///< As status_json() makes it; or another answer.
   std::string reason;
   bool refused = false;  ///< By the replica itself, for this reason.
 };
