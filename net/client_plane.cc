@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "deps/types/check.h"
+#include "net/open_files.h"
 
 namespace epaxos::net {
 namespace {
 
 constexpr std::size_t kReplyCloseBytes = 256 * 1024;  // A message takes no further reply beyond it.
 constexpr std::size_t kRouteBytesMax = 7;
+constexpr std::uint32_t kReceivesPerLook = 64;  // Under load nobody waits for connections.
 
 /// A route of up to seven bytes as a number: its length in the highest byte.
 std::uint64_t packed(Bytes route) {
@@ -68,17 +70,21 @@ struct ClientPlane::Waiting {
 
 ClientPlane::ClientPlane(std::unique_ptr<Socket> socket, const ClientPlaneOptions& options)
     : socket_(std::move(socket)), reader_(options.cluster), writer_(options.cluster) {
+  counters_.connections_max = options.connections_max;
 }
 
 ClientPlane::~ClientPlane() = default;
 
 Result<std::unique_ptr<ClientPlane>> ClientPlane::open(Context& context,
-                                                       const ClientPlaneOptions& options) {
+                                                       const ClientPlaneOptions& wanted) {
+  ClientPlaneOptions options = wanted;
+  if (options.connections_max == 0) options.connections_max = connections_for(open_files_max());
   SocketOptions socket_options;
   socket_options.kind = SocketKind::kRouter;
   socket_options.message_bytes_max = kClientMessageBytesMax;
   socket_options.queue_messages_max = options.queue_messages_max;
   socket_options.held_bytes_max = options.held_bytes_max;
+  socket_options.connections_max = options.connections_max;
   socket_options.linger_ms = options.linger_ms;
   socket_options.security = options.security;
   auto socket = Socket::open(context, socket_options);
@@ -88,6 +94,7 @@ Result<std::unique_ptr<ClientPlane>> ClientPlane::open(Context& context,
 }
 
 std::size_t ClientPlane::receive(const Handler& handler, std::size_t limit) {
+  if (++receives_ % kReceivesPerLook == 0) look_at_connections();
   socket_->gather();
   counters_.refusals.count(Refusal::kOverflow, socket_->take_overflows());
   paused_ = false;
@@ -110,6 +117,12 @@ std::size_t ClientPlane::receive(const Handler& handler, std::size_t limit) {
     take(ClientId(packed(route)), socket_->payload(), handler);
   }
   return count;
+}
+
+void ClientPlane::look_at_connections() {
+  socket_->look_at_connections();
+  counters_.connections = socket_->connections();
+  counters_.refused_connections = socket_->refused_connections();
 }
 
 void ClientPlane::take(ClientId client, Bytes message, const Handler& handler) {

@@ -33,7 +33,10 @@ struct ClientPlaneOptions {
   ClusterId cluster{};
   int queue_messages_max = 1024;                       ///< To be sent to a client.
   std::size_t held_bytes_max = std::size_t{16} << 20;  ///< Large replies that one client leaves.
-  int linger_ms = 1000;                                ///< For the last replies of a clean stop.
+  /// Of clients that are connected; who comes beyond it is disconnected. 0: as many as the limit of
+  /// open files has room for beside everything else.
+  std::size_t connections_max = 0;
+  int linger_ms = 1000;  ///< For the last replies of a clean stop.
   SecurityOptions security;
 };
 
@@ -48,6 +51,9 @@ struct ClientPlaneCounters {
   std::uint64_t replies_too_large = 0;            ///< Told as such instead.
   std::uint64_t replies_dropped_would_block = 0;  ///< The client does not read.
   std::uint64_t replies_dropped_unreachable = 0;  ///< The client has gone.
+  std::uint64_t connections = 0;                  ///< Now.
+  std::uint64_t connections_max = 0;
+  std::uint64_t refused_connections = 0;  ///< Beyond connections_max.
   RefusalCounters refusals;
 };
 
@@ -82,6 +88,9 @@ class ClientPlane {
 
   [[nodiscard]] const std::string& bound_address() const { return socket_->bound_address(); }
   [[nodiscard]] Pollable pollable() const { return socket_->pollable(); }
+  /// Readable when clients have come or gone; then look_at_connections() is to be called.
+  [[nodiscard]] Pollable connections_changed() const { return socket_->connections_changed(); }
+  void look_at_connections();
   [[nodiscard]] const ClientPlaneCounters& counters() const { return counters_; }
 
  private:
@@ -102,6 +111,7 @@ class ClientPlane {
   std::size_t waiting_count_ = 0;
   std::vector<ClientReply> batch_;
   bool paused_ = false;
+  std::uint32_t receives_ = 0;
   ClientPlaneCounters counters_;
 };
 

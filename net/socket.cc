@@ -1,14 +1,12 @@
 #include "net/socket.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <deque>
 #include <map>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,6 +16,7 @@
 
 #include "deps/types/check.h"
 #include "net/address.h"
+#include "net/open_files.h"
 
 namespace epaxos::net {
 namespace {
@@ -46,18 +45,6 @@ Result<void> check_library() {
                                            "." + std::to_string(minor) + "." +
                                            std::to_string(patch) +
                                            ", which has known holes. Install 4.3.3 or later.");
-}
-
-/// Whether ZeroMQ finds the file descriptors that it needs beside those of connections. It aborts
-/// the process when its threads get none.
-bool descriptors_left() {
-  std::array<int, kDescriptors> fds{};
-  for (int& fd : fds) fd = ::eventfd(0, EFD_CLOEXEC);
-  const bool all = std::ranges::none_of(fds, [](int fd) { return fd < 0; });
-  for (const int fd : fds) {
-    if (fd >= 0) ::close(fd);
-  }
-  return all;
 }
 
 bool set(void* socket, int option, int value) {
@@ -305,6 +292,8 @@ struct Socket::Impl {
   explicit Impl(const SocketOptions& options)
       : router(options.kind == SocketKind::kRouter),
         held_bytes_max(options.held_bytes_max),
+        watched(!router || options.connections_max > 0),
+        connections(options.connections_max),
         inbox(options.arrived_bytes_max, options.arrived_bytes_max_of_all) {}
 
   void* socket = nullptr;
@@ -313,17 +302,22 @@ struct Socket::Impl {
   bool connected = false;
   std::uint64_t disconnections = 0;
   const std::size_t held_bytes_max;
+  const bool watched;                                              // By the monitor.
+  Connections connections;                                         // Of a router that is watched.
   std::map<std::string, std::shared_ptr<Held>, std::less<>> held;  // By route.
   Inbox inbox;                                                     // Of a router.
   Message payload;                                                 // Of another.
 
   ~Impl() {
+    // In this order: ZeroMQ's thread would wait for somebody to read an event of a closed monitor.
+    if (socket != nullptr) zmq_socket_monitor(socket, nullptr, 0);
     if (monitor != nullptr) zmq_close(monitor);
     if (socket != nullptr) zmq_close(socket);
   }
 
   bool watch(void* context);
   void read_events();
+  void take_event(std::uint16_t event, int value);
   std::shared_ptr<Held> held_for(Bytes to);
   /// 0, or the errno: EAGAIN also when too much is on its way to that connection.
   int send(Bytes route, Bytes payload);
@@ -352,17 +346,25 @@ int Socket::Impl::send(Bytes to, Bytes payload_bytes) {
   return large ? Message(std::move(large)).send(socket, 0) : Message(payload_bytes).send(socket, 0);
 }
 
-/// Follows whether the connection stands, so that a drop can be named. The queue is unbounded,
-/// because ZeroMQ's I/O thread would block on a full one; its events are as rare as reconnections.
+/// Follows whether the connection stands, so that a drop can be named, or which ones a router has.
+/// The queue is unbounded, because ZeroMQ's I/O thread would block on a full one; its events are as
+/// rare as connections. Not so that accepting failed: without descriptors that comes without a
+/// pause, and would fill the memory.
 bool Socket::Impl::watch(void* context) {
-  const std::string name =
-      "inproc://events-" + std::to_string(reinterpret_cast<std::uintptr_t>(this));
-  const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+  // Never the name of a socket that was closed: ZeroMQ frees it later, on its own thread.
+  static std::atomic<std::uint64_t> opened{0};
+  const std::string name = "inproc://events-" + std::to_string(++opened);
+  const int events =
+      (router ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED) | ZMQ_EVENT_DISCONNECTED;
   if (zmq_socket_monitor(socket, name.c_str(), events) != 0) return false;
   monitor = zmq_socket(context, ZMQ_PAIR);
-  if (monitor == nullptr) return false;
-  return set(monitor, ZMQ_LINGER, 0) && set(monitor, ZMQ_RCVHWM, 0) &&
-         zmq_connect(monitor, name.c_str()) == 0;
+  if (monitor == nullptr || (router && !connections.reserve())) return false;
+  if (!set(monitor, ZMQ_LINGER, 0) || !set(monitor, ZMQ_RCVHWM, 0) ||
+      zmq_connect(monitor, name.c_str()) != 0) {
+    return false;
+  }
+  read_events();  // ZeroMQ wakes who has found nothing, and nobody before.
+  return true;
 }
 
 void Socket::Impl::read_events() {
@@ -370,15 +372,26 @@ void Socket::Impl::read_events() {
   Message event, address;
   while (event.receive(monitor)) {
     std::uint16_t number = 0;
-    if (event.bytes().size() >= sizeof number) {
+    std::int32_t value = 0;
+    if (event.bytes().size() >= sizeof number + sizeof value) {
       std::memcpy(&number, event.bytes().data(), sizeof number);
+      std::memcpy(&value, event.bytes().data() + sizeof number, sizeof value);
     }
     if (event.more()) address.receive(monitor);
-    if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) connected = true;
-    if (number == ZMQ_EVENT_DISCONNECTED) {
-      if (connected) ++disconnections;
-      connected = false;
-    }
+    take_event(number, value);
+  }
+}
+
+void Socket::Impl::take_event(std::uint16_t event, int value) {
+  if (router) {
+    if (event == ZMQ_EVENT_ACCEPTED) connections.accepted(value);
+    if (event == ZMQ_EVENT_DISCONNECTED) connections.ended(value);
+    return;
+  }
+  if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) connected = true;
+  if (event == ZMQ_EVENT_DISCONNECTED) {
+    if (connected) ++disconnections;
+    connected = false;
   }
 }
 
@@ -396,11 +409,12 @@ Result<std::unique_ptr<Socket>> Socket::open(Context& context, const SocketOptio
   }
   auto impl = std::make_unique<Impl>(options);
   if (context.handle() == nullptr) errno = EMFILE;
-  if (context.handle() != nullptr && descriptors_left()) {
+  // ZeroMQ aborts the process when its threads get none.
+  if (context.handle() != nullptr && descriptors_left(kDescriptors)) {
     impl->socket = zmq_socket(context.handle(), impl->router ? ZMQ_ROUTER : ZMQ_DEALER);
   }
   if (impl->socket == nullptr || !configure(impl->socket, options) ||
-      (!impl->router && !impl->watch(context.handle()))) {
+      (impl->watched && !impl->watch(context.handle()))) {
     return fail(ErrorCode::kIo, std::string("A ZeroMQ socket could not be opened: ") +
                                     zmq_strerror(zmq_errno()) +
                                     ". Raise the limit of open files (ulimit -n).");
@@ -420,6 +434,7 @@ Result<void> Socket::bind(const std::string& address) {
   std::size_t size = sizeof endpoint;
   const bool known = zmq_getsockopt(impl_->socket, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0;
   bound_address_ = known ? std::string(endpoint) : address;
+  impl_->connections.listens_at(bound_address_);
   return {};
 }
 
@@ -492,6 +507,26 @@ Bytes Socket::payload() const {
 }
 Bytes Socket::route() const {
   return impl_->inbox.route();
+}
+
+void Socket::look_at_connections() {
+  if (impl_->router) impl_->read_events();
+}
+
+Pollable Socket::connections_changed() const {
+  // Cheaper than to ask ZeroMQ before each wait; read_events() reads all, as this needs.
+  int fd = -1;
+  std::size_t size = sizeof fd;
+  if (impl_->monitor != nullptr) zmq_getsockopt(impl_->monitor, ZMQ_FD, &fd, &size);
+  return {nullptr, fd};
+}
+
+std::size_t Socket::connections() const {
+  return impl_->connections.count();
+}
+
+std::uint64_t Socket::refused_connections() const {
+  return impl_->connections.refused();
 }
 
 bool Socket::connected() {

@@ -58,6 +58,9 @@ struct SocketOptions {
   std::size_t arrived_bytes_max_of_all = std::size_t{256} << 20;
   /// Large messages on their way to one connection that does not read; what exceeds it is dropped.
   std::size_t held_bytes_max = std::size_t{64} << 20;
+  /// Of a router: who connects beyond it is disconnected again; see look_at_connections(). 0: no
+  /// bound, and they are not counted.
+  std::size_t connections_max = 0;
   int linger_ms = 0;  ///< How long closing waits for what is still queued.
   SecurityOptions security;
 };
@@ -120,6 +123,13 @@ class Socket {
   /// Of the last message received, until the next receive().
   [[nodiscard]] Bytes payload() const;
   [[nodiscard]] Bytes route() const;
+
+  /// Of a router with a bound of connections: disconnects those beyond it. To be called when
+  /// connections_changed() is readable, and now and then.
+  void look_at_connections();
+  [[nodiscard]] Pollable connections_changed() const;
+  [[nodiscard]] std::size_t connections() const;
+  [[nodiscard]] std::uint64_t refused_connections() const;
 
   /// Of a connected socket: whether its connection stands. Counts how often it broke.
   [[nodiscard]] bool connected();

@@ -103,7 +103,8 @@ CounterGroup image_counters(const runtime::ImageCounters& c) {
            {"installed", c.installed}}};
 }
 
-CounterGroup request_counters(const runtime::RequestCounters& r) {
+CounterGroup request_counters(const runtime::RequestCounters& r,
+                              const runtime::OpenFileCounters& files) {
   return {"node",
           {{"proposals", r.proposals},
            {"queries", r.queries},
@@ -121,7 +122,9 @@ CounterGroup request_counters(const runtime::RequestCounters& r) {
            {"refused_transfers", r.refused_transfers},
            {"refused_member_changes", r.refused_member_changes},
            {"refused_explanations", r.refused_explanations},
-           {"local_refused_not_a_command", r.local_refused_not_a_command}}};
+           {"local_refused_not_a_command", r.local_refused_not_a_command},
+           {"open_files_max", files.open_files_max},
+           {"no_descriptor_left", files.no_descriptor_left}}};
 }
 
 CounterGroup client_plane_counters(const net::ClientPlaneCounters& c) {
@@ -135,7 +138,10 @@ CounterGroup client_plane_counters(const net::ClientPlaneCounters& c) {
                       {"replies_out", c.replies_out},
                       {"replies_too_large", c.replies_too_large},
                       {"replies_dropped_would_block", c.replies_dropped_would_block},
-                      {"replies_dropped_unreachable", c.replies_dropped_unreachable}}};
+                      {"replies_dropped_unreachable", c.replies_dropped_unreachable},
+                      {"connections", c.connections},
+                      {"connections_max", c.connections_max},
+                      {"refused_connections", c.refused_connections}}};
   add_refusals(c.refusals, group.counters);
   return group;
 }
@@ -228,7 +234,7 @@ void describe(runtime::EventLoop& loop, bool on_disk, NodeStatus& out) {
   out.counters.push_back({"core", host.core.counters});
   out.counters.push_back(host_counters(host));
   out.counters.push_back(image_counters(host.image.counters));
-  out.counters.push_back(request_counters(loop.requests()));
+  out.counters.push_back(request_counters(loop.requests(), loop.open_files()));
   if (loop.clients() != nullptr) {
     out.counters.push_back(client_plane_counters(loop.clients()->counters()));
   }

@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <string>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <vector>
 
 #include "deps/types/check.h"
+#include "net/open_files.h"
 
 namespace epaxos {
 namespace {
@@ -26,6 +28,15 @@ void open_standard_streams() {
     // The lowest free number is this one, as those below it are open.
     static_cast<void>(::open("/dev/null", O_RDWR));
   }
+}
+
+std::uint64_t raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // Refused: it stays as it was, which is told all the same.
+  }
+  return net::open_files_max();
 }
 
 Result<void> check_open_files() {

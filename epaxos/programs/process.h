@@ -4,6 +4,7 @@
 // to wake the main one. Private to the programs.
 
 #include <csignal>
+#include <cstdint>
 
 #include "deps/types/result.h"
 
@@ -12,6 +13,10 @@ namespace epaxos {
 /// Gives every closed standard stream the null device. Otherwise the next file or socket would get
 /// its number, and what is printed would go there.
 void open_standard_streams();
+
+/// Lets this process open as many files as it may without asking anybody: the soft limit becomes
+/// the hard one. Returns the limit from here on.
+std::uint64_t raise_open_files();
 
 /// Whether this process may open as many files as a server needs to start and to take some clients.
 /// What it starts with ends the process where it gets none.

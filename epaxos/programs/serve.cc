@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <future>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "epaxos/programs/programs.h"
 #include "epaxos/programs/serve_options.h"
 #include "epaxos/programs/status_json.h"
+#include "epaxos/programs/text_table.h"
 #include "epaxos/programs/watch.h"
 #include "executor/key_value_machine.h"
 
@@ -28,12 +30,14 @@ Tick monotonic_us() {
   return static_cast<Tick>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
 }
 
-std::string ready_line(const NodeStatus& status) {
+std::string ready_line(const NodeStatus& status, std::uint64_t open_files_max) {
   return "ready: replica " + std::to_string(status.self.value()) + " of " +
          std::to_string(status.replica_count) + " in cluster \"" + status.cluster +
          "\", protocol " + status.protocol + ", durability " +
          std::string(to_string(status.durability)) + ", peers at " + status.peer_address +
-         ", clients at " + status.client_address;
+         ", clients at " + status.client_address + ", at most " + grouped(open_files_max) +
+         " open files, " + grouped(status.counter("client_plane", "connections_max")) +
+         " of them clients";
 }
 
 /// One run of a replica. Signals are read and lines are written on the main thread alone, so that
@@ -41,7 +45,8 @@ std::string ready_line(const NodeStatus& status) {
 class Server {
  public:
   /// Precondition: it is said which replica this is.
-  explicit Server(const ServeOptions& options) : log_(*options.replica, options.log_level) {}
+  Server(const ServeOptions& options, std::uint64_t open_files_max)
+      : log_(*options.replica, options.log_level), open_files_max_(open_files_max) {}
 
   int run(NodeConfig config) {
     for (const std::string& note : config.cluster.notes) log_.warn(note);
@@ -61,7 +66,7 @@ class Server {
     }
     const std::unique_ptr<Node> node = *std::move(opened);
     if (!stop_wanted_) {
-      log_.info(ready_line(node->status()));
+      log_.info(ready_line(node->status(), open_files_max_));
       watch_until_the_end(*node);
     }
     return stop(*node);
@@ -129,6 +134,7 @@ class Server {
   StopSignals signals_;
   Event event_;  // The node stops by itself.
   Log log_;
+  const std::uint64_t open_files_max_;
   std::vector<std::string> peer_addresses_;  // Of all replicas.
   bool stop_wanted_ = false;
 };
@@ -165,11 +171,12 @@ int serve(std::span<const Protocol> protocols, int argc, char** argv) {
   if (options->check_config || options->print_config) {
     return said(show_config(*options, config->cluster));
   }
+  const std::uint64_t open_files_max = raise_open_files();
   if (const Result<void> enough = check_open_files(); !enough) {
     std::fprintf(stderr, "epaxosd: %s\n", enough.error().message.c_str());
     return kServeBadUsage;
   }
-  return Server(*options).run(*std::move(config));
+  return Server(*options, open_files_max).run(*std::move(config));
 }
 
 }  // namespace epaxos

@@ -113,7 +113,7 @@ bool tells_refusal(std::string_view counter) {
   if (counter.ends_with("dropped_unreachable") || counter == "bundles_dropped") return false;
   return counter.starts_with("rejected") || counter.starts_with("unknown") ||
          counter.find("dropped") != counter.npos || counter.find("refused") != counter.npos ||
-         counter.find("too_large") != counter.npos;
+         counter.find("too_large") != counter.npos || counter == "no_descriptor_left";
 }
 
 }  // namespace epaxos

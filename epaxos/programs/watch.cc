@@ -31,6 +31,10 @@ bool has_executed(const NodeStatus& status, const std::vector<Slot>& up_to) {
   return true;
 }
 
+bool has_own_line(std::string_view counter) {
+  return counter == "refused_connections" || counter == "no_descriptor_left";
+}
+
 }  // namespace
 
 std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
@@ -44,6 +48,7 @@ std::vector<Remark> Watch::look(const NodeStatus& status, Tick now) {
   look_at_timers(status, now, out);
   look_at_catch_up(status, out);
   look_at_refusals(status, now, out);
+  look_at_open_files(status, now, out);
   look_at_progress(status, now, out);
   return out;
 }
@@ -217,7 +222,7 @@ void Watch::look_at_refusals(const NodeStatus& status, Tick now, std::vector<Rem
   std::string grown;
   const auto look_at = [&](const std::string& group, const std::vector<Counter>& counters) {
     for (const Counter& counter : counters) {
-      if (!tells_refusal(counter.name)) continue;
+      if (!tells_refusal(counter.name) || has_own_line(counter.name)) continue;
       const std::string name = group + "." + std::string(counter.name);
       std::uint64_t& before = refusals_[name];
       if (counter.value > before) {
@@ -235,6 +240,36 @@ void Watch::look_at_refusals(const NodeStatus& status, Tick now, std::vector<Rem
   if (grown.empty()) return;
   refusals_told_at_ = now;
   out.push_back({Severity::kWarning, "refused or dropped since the last line about it: " + grown});
+}
+
+/// How much a counter has grown since it was last told, when that is to be told now; 0 otherwise.
+std::uint64_t Watch::grown(Told& told, std::uint64_t value, Tick now) {
+  if (value <= told.value || (told.at != 0 && now - told.at < kRefusalsUs)) return 0;
+  told.at = now;
+  return value - std::exchange(told.value, value);
+}
+
+void Watch::look_at_open_files(const NodeStatus& status, Tick now, std::vector<Remark>& out) {
+  const std::string limit = grouped(status.counter("node", "open_files_max"));
+  const std::string advice =
+      " Close connections that nobody needs, or raise the limit (ulimit -n, LimitNOFILE) and "
+      "restart.";
+  if (grown(no_descriptor_left_, status.counter("node", "no_descriptor_left"), now) > 0) {
+    out.push_back({Severity::kWarning,
+                   "no file descriptor is left: the limit is " + limit +
+                       " open files. Who is connected is served, but nobody new can connect, no "
+                       "replica either." +
+                       advice});
+  }
+  const std::uint64_t refused =
+      grown(refused_connections_, status.counter("client_plane", "refused_connections"), now);
+  if (refused > 0) {
+    out.push_back({Severity::kWarning,
+                   "too many clients are connected: " + grouped(refused) +
+                       (refused == 1 ? " connection was" : " connections were") +
+                       " closed again. The limit of " + limit + " open files leaves room for " +
+                       grouped(status.counter("client_plane", "connections_max")) + "." + advice});
+  }
 }
 
 void Watch::look_at_progress(const NodeStatus& status, Tick now, std::vector<Remark>& out) {

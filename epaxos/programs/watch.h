@@ -70,6 +70,7 @@ class Watch {
   void look_at_timers(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_catch_up(const NodeStatus& status, std::vector<Remark>& out);
   void look_at_refusals(const NodeStatus& status, Tick now, std::vector<Remark>& out);
+  void look_at_open_files(const NodeStatus& status, Tick now, std::vector<Remark>& out);
   void look_at_progress(const NodeStatus& status, Tick now, std::vector<Remark>& out);
 
   bool voting_ = true;
@@ -93,6 +94,14 @@ class Watch {
   bool far_ = false;                 // It has been far behind since it began to catch up.
   std::vector<Slot> catches_up_to_;  // A row each; empty: it does not catch up.
   std::optional<std::uint64_t> executed_before_;  // When it began to.
+  /// A counter that has a line of its own, and when that was last told.
+  struct Told {
+    std::uint64_t value = 0;
+    Tick at = 0;
+  };
+  static std::uint64_t grown(Told& told, std::uint64_t value, Tick now);
+  Told refused_connections_;
+  Told no_descriptor_left_;
   std::map<std::string, std::uint64_t> refusals_;
   Tick refusals_told_at_ = 0;
   std::uint64_t executed_ = 0;

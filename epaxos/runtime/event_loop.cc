@@ -5,8 +5,12 @@
 #include <system_error>
 #include <utility>
 
+#include "net/open_files.h"
+
 namespace epaxos::runtime {
 namespace {
+
+constexpr Tick kOpenFilesUs = 1'000'000;
 
 Error stopping_error() {
   return {ErrorCode::kStopped, "This replica is stopping. Use another one."};
@@ -145,6 +149,7 @@ bool EventLoop::turn() {
   tell_refused();
   deliver_delayed();
   if (parts_.clients != nullptr) parts_.clients->flush();
+  look_at_open_files();
   run_tasks();
   return busy;
 }
@@ -164,6 +169,15 @@ void EventLoop::deliver_delayed() {
 
 void EventLoop::run_tasks() {
   for (Task& task : batch_.tasks()) task();
+}
+
+/// Neither ZeroMQ nor a client that waits to be accepted tells that the descriptors are used up.
+void EventLoop::look_at_open_files() {
+  if (now_ < look_at_open_files_at_) return;
+  look_at_open_files_at_ = later(now_, kOpenFilesUs);
+  open_files_.open_files_max = net::open_files_max();
+  if (parts_.clients != nullptr) parts_.clients->look_at_connections();
+  if (!net::descriptors_left(1)) ++open_files_.no_descriptor_left;
 }
 
 void EventLoop::propose(Submission& submission) {
@@ -207,6 +221,9 @@ void EventLoop::sleep() {
   if (due <= current || !wake_up_.wait_is_needed()) return;
   poller_->wait(due == kNever ? kNever : due - current);
   wake_up_.awake(poller_->ready(0));
+  if (parts_.clients != nullptr && poller_->ready(connections_changed_)) {
+    parts_.clients->look_at_connections();
+  }
 }
 
 void EventLoop::watch_sockets() {
@@ -215,7 +232,9 @@ void EventLoop::watch_sockets() {
   poller_->add_fd(wake_up_.fd());  // The first: sleep() asks for it.
   if (parts_.alarm != nullptr) poller_->add_fd(parts_.alarm->fd());
   if (parts_.peers != nullptr) poller_->add(parts_.peers->pollable());
-  if (parts_.clients != nullptr) poller_->add(parts_.clients->pollable());
+  if (parts_.clients == nullptr) return;
+  poller_->add(parts_.clients->pollable());
+  connections_changed_ = poller_->add(parts_.clients->connections_changed());
 }
 
 void EventLoop::close_sockets() {

@@ -71,6 +71,13 @@ struct RequestCounters {
   std::uint64_t local_refused_not_a_command = 0;  ///< Of this process's own proposals.
 };
 
+/// The limit of open files, and how often a look, once a second, found it reached: nobody new can
+/// connect then.
+struct OpenFileCounters {
+  std::uint64_t open_files_max = 0;
+  std::uint64_t no_descriptor_left = 0;
+};
+
 class EventLoop {
  public:
   /// `store` and `wake_up` outlive the loop; whoever owns the store lets it announce() its
@@ -108,6 +115,7 @@ class EventLoop {
   [[nodiscard]] const StateMachine& machine() const { return *parts_.machine; }
   void request_image() { host_.request_image(); }
   [[nodiscard]] const RequestCounters& requests() const { return requests_; }
+  [[nodiscard]] const OpenFileCounters& open_files() const { return open_files_; }
   /// Null once the sockets are closed.
   [[nodiscard]] net::PeerPlane* peers() { return parts_.peers.get(); }
   [[nodiscard]] const net::ClientPlane* clients() const { return parts_.clients.get(); }
@@ -146,6 +154,7 @@ class EventLoop {
   bool take_submissions();
   void deliver_delayed();
   void run_tasks();
+  void look_at_open_files();
   void propose(Submission& submission);
   void tell_refused();
   void watch_sockets();
@@ -185,10 +194,13 @@ class EventLoop {
   SubmissionQueue queue_;
   SubmissionQueue::Batch batch_;
   std::unique_ptr<net::Poller> poller_;
+  std::size_t connections_changed_ = 0;  // In the poller; of the clients.
   std::function<void(Bytes)> take_bundle_;
   net::ClientPlane::Handler take_request_;
 
   RequestCounters requests_;
+  OpenFileCounters open_files_;
+  Tick look_at_open_files_at_ = 0;
   std::vector<Refused> refused_;
   std::vector<Call> calls_;
   std::vector<std::uint32_t> free_calls_;

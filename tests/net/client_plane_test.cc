@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -356,6 +357,93 @@ TEST_F(ClientPlanes, AQuestionOfAClientThatReadsNoAnswersIsNotAnsweredAtAll) {
 
   EXPECT_LT(handled, 500U);
   EXPECT_EQ(plane->counters().replies_dropped_would_block, 1000 - handled);
+}
+
+TEST(ClientPlane, WhoConnectsBeyondTheBoundIsDisconnectedAndTheOthersAreServed) {
+  Context context;
+  ClientPlaneOptions options;
+  options.connections_max = 2;
+  const auto plane = open_plane(context, options);
+  const auto counted = [&](std::uint64_t open, std::uint64_t refused) {
+    return eventually([&] {
+      plane->look_at_connections();
+      return plane->counters().connections == open &&
+             plane->counters().refused_connections == refused;
+    });
+  };
+  auto first = std::make_unique<RawPeer>(plane->bound_address());
+  const RawPeer second(plane->bound_address());
+  first->shake_hands();
+  second.shake_hands();
+  ASSERT_TRUE(counted(2, 0));
+
+  const RawPeer third(plane->bound_address());
+  EXPECT_TRUE(counted(2, 1));
+  EXPECT_TRUE(third.wait_until_closed());
+
+  first->send_frame("not of ours");
+  second.send_frame("not of ours");
+  EXPECT_TRUE(eventually([&] {
+    plane->receive([](ClientId, const ClientRequest&) {});
+    return plane->counters().messages_in == 2;
+  }));
+
+  first.reset();
+  EXPECT_TRUE(counted(1, 1));
+  const RawPeer fourth(plane->bound_address());
+  fourth.shake_hands();
+  EXPECT_TRUE(counted(2, 1));
+  fourth.send_frame("not of ours");
+  EXPECT_TRUE(eventually([&] {
+    plane->receive([](ClientId, const ClientRequest&) {});
+    return plane->counters().messages_in == 3;
+  }));
+}
+
+TEST(ClientPlane, WhoeverComesOrGoesWakesAnIdleLoop) {
+  Context context;
+  const auto plane = open_plane(context);
+  Poller poller;
+  const std::size_t changed = poller.add(plane->connections_changed());
+  const auto woken_until = [&](std::uint64_t open) {
+    while (plane->counters().connections != open) {
+      poller.wait(20'000'000);
+      if (!poller.ready(changed)) return false;
+      plane->look_at_connections();
+    }
+    return true;
+  };
+  auto first = std::make_unique<RawPeer>(plane->bound_address());
+  EXPECT_TRUE(woken_until(1));
+  const RawPeer second(plane->bound_address());
+  EXPECT_TRUE(woken_until(2));
+  first.reset();
+  EXPECT_TRUE(woken_until(1));
+}
+
+TEST(ClientPlane, TheBoundOfConnectionsHoldsOnAUnixSocketToo) {
+  Context context;
+  ClientPlaneOptions options;
+  options.address = "ipc:///tmp/epaxos-connections-" + std::to_string(::getpid());
+  options.cluster = cluster();
+  options.connections_max = 1;
+  const auto opened = ClientPlane::open(context, options);
+  ASSERT_TRUE(opened) << opened.error().message;
+  const auto& plane = *opened;
+  BareClient first(context, options.address);
+  ASSERT_TRUE(eventually([&] {
+    plane->look_at_connections();
+    return plane->counters().connections == 1;
+  }));
+
+  const BareClient second(context, options.address);
+
+  EXPECT_TRUE(eventually([&] {
+    plane->look_at_connections();
+    return plane->counters().refused_connections > 0;
+  }));
+  EXPECT_EQ(plane->counters().connections, 1U);
+  ::unlink(options.address.c_str() + std::string_view("ipc://").size());
 }
 
 TEST(ClientPlane, ATakenPortIsNamed) {

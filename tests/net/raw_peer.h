@@ -20,7 +20,8 @@ namespace epaxos::net {
 class RawPeer {
  public:
   /// `address` is "tcp://127.0.0.1:PORT".
-  explicit RawPeer(const std::string& address) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit RawPeer(const std::string& address)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -55,15 +56,20 @@ class RawPeer {
   /// Greeting and READY of a DEALER, which a ROUTER accepts, or of another kind; waits for both of
   /// the other side.
   void shake_hands(std::string_view routing_id = "", std::string_view kind = "DEALER") const {
+    offer_hand(routing_id, kind);
+    (void)read(64);
+    const std::string command = read(2);
+    if (command.size() == 2) (void)read(static_cast<unsigned char>(command[1]));
+  }
+
+  /// Its own half of that, without waiting for the other one: nobody may have accepted it yet.
+  void offer_hand(std::string_view routing_id = "", std::string_view kind = "DEALER") const {
     std::string greeting("\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16);
     greeting.resize(64);
     write(greeting);
     std::string ready = "\5READY";
     ready += property("Socket-Type", kind) + property("Identity", routing_id);
     write(std::string("\4") + static_cast<char>(ready.size()) + ready);
-    (void)read(64);
-    const std::string command = read(2);
-    if (command.size() == 2) (void)read(static_cast<unsigned char>(command[1]));
   }
 
   /// That many bytes, or fewer when the connection ends.

@@ -78,6 +78,23 @@ std::unique_ptr<Socket> open_socket(Context& context, SocketOptions options) {
   return std::move(*socket);
 }
 
+// A new one may lie where a closed one lay that ZeroMQ has not done away with yet.
+TEST(Socket, OneAfterTheOtherIsOpenedAndClosedWhileSomebodyConnects) {
+  Context context;
+  SocketOptions options;
+  options.kind = SocketKind::kRouter;
+  options.connections_max = 1;
+  for (int i = 0; i < 50; ++i) {
+    auto socket = open_socket(context, options);
+    ASSERT_TRUE(socket->bind("tcp://127.0.0.1:*"));
+    std::vector<std::unique_ptr<RawPeer>> comers;
+    for (int comer = 0; comer < 20; ++comer) {
+      comers.push_back(std::make_unique<RawPeer>(socket->bound_address()));
+    }
+    socket.reset();
+  }
+}
+
 /// More messages than queues of 1,024 hold, heartbeats among them, and a broken connection.
 void send_and_break(RawPeer& peer) {
   for (int i = 0; i < 4000; ++i) {

@@ -104,10 +104,25 @@ std::string ClusterProcesses::log(int replica) const {
 }
 
 void ClusterProcesses::start(int replica, const std::vector<std::string>& more) {
-  std::vector<std::string> command{
-      EPAXOS_PROGRAMS_DIR "/epaxosd", "--config", config_path_, "--replica",
-      std::to_string(replica),        "--data",   data(replica)};
+  std::vector<std::string> command = server_command(replica);
   command.insert(command.end(), more.begin(), more.end());
+  run(replica, command);
+}
+
+void ClusterProcesses::start_limited(int replica, int open_files_max) {
+  const std::string limit = "ulimit -n " + std::to_string(open_files_max) + " && exec \"$@\"";
+  std::vector<std::string> command{"/bin/sh", "-c", limit, "sh"};
+  const std::vector<std::string> server = server_command(replica);
+  command.insert(command.end(), server.begin(), server.end());
+  run(replica, command);
+}
+
+std::vector<std::string> ClusterProcesses::server_command(int replica) const {
+  return {EPAXOS_PROGRAMS_DIR "/epaxosd", "--config", config_path_, "--replica",
+          std::to_string(replica),        "--data",   data(replica)};
+}
+
+void ClusterProcesses::run(int replica, const std::vector<std::string>& command) {
   auto started = ChildProcess::start(command, scratch_ / ("log-" + std::to_string(replica)));
   ASSERT_TRUE(started) << started.error().message;
   replicas_[static_cast<std::size_t>(replica)].emplace(*std::move(started));

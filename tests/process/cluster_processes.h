@@ -52,6 +52,8 @@ class ClusterProcesses {
   explicit ClusterProcesses(ClusterConfig config);
 
   void start(int replica, const std::vector<std::string>& more = {});
+  /// The same, with so many open files at most.
+  void start_limited(int replica, int open_files_max);
   void start_all();
   /// SIGKILL.
   void kill(int replica);
@@ -87,6 +89,8 @@ class ClusterProcesses {
   [[nodiscard]] const Scratch& scratch() const { return scratch_; }
 
  private:
+  [[nodiscard]] std::vector<std::string> server_command(int replica) const;
+  void run(int replica, const std::vector<std::string>& command);
   std::optional<std::string> ask(int replica, net::RequestKind kind);
 
   Scratch scratch_;

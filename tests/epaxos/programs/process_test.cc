@@ -73,6 +73,18 @@ TEST(Event, WakesFromAnotherThreadUntilItIsCleared) {
   EXPECT_EQ(wait_for(signals, event, 0), Woken::kByNothing);
 }
 
+TEST(OpenFiles, TheSoftLimitBecomesTheHardOne) {
+  const auto raised = [] {
+    const rlimit low{100, 200};
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    const bool told = raise_open_files() == 200;
+    rlimit now{};
+    ::getrlimit(RLIMIT_NOFILE, &now);
+    ::_exit(told && now.rlim_cur == 200 && now.rlim_max == 200 ? 7 : 1);
+  };
+  EXPECT_EXIT(raised(), ::testing::ExitedWithCode(7), "");
+}
+
 TEST(OpenFiles, TooFewAreNamedBeforeAnythingNeedsOne) {
   EXPECT_TRUE(check_open_files());
   const auto with_five = [] {

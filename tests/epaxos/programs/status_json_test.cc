@@ -89,10 +89,12 @@ TEST(StatusJson, BytesThatAreNoTextDoNotBreakIt) {
 TEST(StatusJson, WhatWasRefusedIsToldFromWhatWasDone) {
   for (const auto* const name :
        {"refused_wrong_cluster", "rejected_overloaded", "unknown_deadline",
-        "local_refused_not_a_command", "dropped_would_block", "replies_too_large"}) {
+        "local_refused_not_a_command", "dropped_would_block", "replies_too_large",
+        "refused_connections", "no_descriptor_left"}) {
     EXPECT_TRUE(tells_refusal(name)) << name;
   }
-  for (const auto* const name : {"fast_path", "ignored_stale", "messages_in", "nacks_sent"}) {
+  for (const auto* const name :
+       {"fast_path", "ignored_stale", "messages_in", "nacks_sent", "connections"}) {
     EXPECT_FALSE(tells_refusal(name)) << name;
   }
 }

@@ -287,6 +287,40 @@ TEST(Watch, RefusalsAreToldWithTheirNamesAndNotOneByOne) {
               ElementsAre(HasSubstr("peer_plane.refused_wrong_cluster 5,900")));
 }
 
+TEST(Watch, UsedUpDescriptorsAreToldOnceAMinuteWithTheLimit) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.counters.push_back({"node", {{"open_files_max", 1024}, {"no_descriptor_left", 0}}});
+  Counter& without = status.counters.back().counters[1];
+  std::vector<std::string> lines;
+  for (Tick second = 1; second <= 60; ++second) {
+    ++without.value;
+    for (const std::string& line : texts(watch.look(status, second * kSecond))) {
+      lines.push_back(line);
+    }
+  }
+  EXPECT_THAT(lines, ElementsAre(AllOf(HasSubstr("no file descriptor is left"),
+                                       HasSubstr("1,024 open files"), HasSubstr("ulimit -n"))));
+
+  EXPECT_THAT(texts(watch.look(status, 61 * kSecond)), ElementsAre(HasSubstr("1,024")));
+  EXPECT_THAT(texts(watch.look(status, 200 * kSecond)), IsEmpty()) << "it is over";
+}
+
+TEST(Watch, ClientsBeyondTheBoundAreToldWithTheBound) {
+  Watch watch;
+  NodeStatus status = quiet();
+  status.counters.push_back(
+      {"client_plane", {{"connections_max", 832}, {"refused_connections", 0}}});
+  Counter& refused = status.counters.back().counters[1];
+  EXPECT_THAT(texts(watch.look(status, kSecond)), IsEmpty());
+
+  refused.value = 3;
+
+  EXPECT_THAT(texts(watch.look(status, 2 * kSecond)),
+              ElementsAre(AllOf(HasSubstr("3 connections were closed again"),
+                                HasSubstr("room for 832"), HasSubstr("ulimit -n"))));
+}
+
 TEST(Watch, WhatAnAbsentPeerDidNotGetIsNoRefusal) {
   Watch watch;
   NodeStatus status = quiet();
