@@ -78,5 +78,36 @@ TEST(RaftMutants, ALogThatAnImageContradictsStaysOnlyWithTheBug) {
   EXPECT_EQ(last_behind_an_image(Mutant::kRaftKeepsSuffix), LogIndex(4));
 }
 
+/// How far B knows of commits. Entry 4 of term 4 is on the disks of B and C; D has told of another
+/// entry 4, of term 3.
+std::uint64_t committed_by_two_terms(Mutant mutant) {
+  const Active active(mutant);
+  Subject b(config(kB, 5), disk_of({1, 1}, 2), {}, {.learn_from_all = true});
+  const auto hear_from_leader = [&b](ReplicaId leader, std::uint64_t term, std::uint64_t before,
+                                     std::uint64_t term_before, Bytes entries) {
+    AppendEntries append;
+    append.term = Term(term);
+    append.prev_log_index = LogIndex(before);
+    append.prev_log_term = Term(term_before);
+    append.entries = entries;
+    b.deliver(leader, append);
+    b.durable();
+  };
+  const auto tells = [&b](ReplicaId from, std::uint64_t term) {
+    b.deliver(from,
+              AppendEntriesReply{Term(term), true, true, LogIndex(4), LogIndex(4), {}, {}, 0});
+  };
+  hear_from_leader(kA, 3, 2, 1, entries(3, {3}));
+  tells(kD, 3);
+  hear_from_leader(kE, 4, 3, 3, entries(4, {4}));
+  tells(kC, 4);
+  return b.commit();
+}
+
+TEST(RaftMutants, WhatWasToldInAnEarlierTermCountsOnlyWithTheBug) {
+  EXPECT_EQ(committed_by_two_terms(Mutant::kNone), 0u);
+  EXPECT_EQ(committed_by_two_terms(Mutant::kRaftLearnsAcrossTerms), 4u);
+}
+
 }  // namespace
 }  // namespace epaxos::compare::raft
