@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int status = 0;
   epaxos::bench::add_throughput(app, status);
-  epaxos::bench::add_compare(app, status);
+  epaxos::bench::add_compare(app, status, epaxos::bench::show_wan_diff);
   epaxos::bench::add_away(app, status);
   epaxos::bench::add_demo(app, status);
   epaxos::bench::add_client(app, status);

@@ -3,6 +3,8 @@
 // The subcommands of epaxos-bench. Each adds itself to the command line, and when it is chosen its
 // callback runs it and leaves the exit status in `status`.
 
+#include <string>
+
 namespace CLI {
 class App;
 }
@@ -11,8 +13,9 @@ namespace epaxos::bench {
 
 /// `throughput`: processes that embed a node each, with a closed-loop load inside.
 void add_throughput(CLI::App& app, int& status);
-/// `compare`: the protocols under one load, side by side.
-void add_compare(CLI::App& app, int& status);
+/// `compare`: the protocols under one load, side by side; or what show_diff() says of two files.
+void add_compare(CLI::App& app, int& status,
+                 int (*show_diff)(const std::string& before, const std::string& after));
 /// `away`: the same processes, one of which is killed and comes back.
 void add_away(CLI::App& app, int& status);
 /// `client`: a load from outside, on replicas that run already.
@@ -27,5 +30,7 @@ void add_wan(CLI::App& app, int& status);
 void add_wan_merge(CLI::App& app, int& status);
 /// `wan-diff`: what changed between two results of it.
 void add_wan_diff(CLI::App& app, int& status);
+/// The same for these files. Returns the exit status.
+int show_wan_diff(const std::string& before_path, const std::string& after_path);
 
 }  // namespace epaxos::bench

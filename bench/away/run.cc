@@ -133,7 +133,7 @@ class Run {
     children_->kill(last_);
     latest_[last_] = {};
     if (const auto begun = begin_phase(last_); !begun) return begun;
-    const std::uint64_t first = completed(others());
+    const std::uint64_t first = completed(begun_by_others());
     const Tick begin = now_us();
     Tick moved_us = begin;
     std::uint64_t done = 0;

@@ -156,9 +156,22 @@ Chosen add_loads(CLI::App& command, CompareOptions& o, std::vector<std::string>&
   return chosen;
 }
 
+/// Complains about the first one.
+bool has_other_options(const CLI::App& command, const CLI::Option* files) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option == files || option->count() == 0) continue;
+    complain("compare", option->get_name() +
+                            " is of a measurement, and two results of wan are "
+                            "compared without one. Leave it out.");
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-void add_compare(CLI::App& app, int& status) {
+void add_compare(CLI::App& app, int& status,
+                 int (*show_diff)(const std::string& before, const std::string& after)) {
   auto options = std::make_shared<CompareOptions>();
   auto durability = std::make_shared<std::vector<std::string>>();
   auto quick = std::make_shared<bool>(false);
@@ -174,8 +187,18 @@ void add_compare(CLI::App& app, int& status) {
       ->check(existing_directory());
   sub->add_option("--csv", options->csv, "A file for the figures as CSV");
   sub->add_option("--json", options->json, "A file for the figures as JSON");
+  auto results = std::make_shared<std::vector<std::string>>();
+  auto* const files =
+      sub->add_option("RESULTS", *results,
+                      "Two results of wan --json instead: what changed, as wan-diff says it")
+          ->expected(2)
+          ->check(refuse_empty);
   sub->footer(kCompareFooter);
-  sub->callback([options, durability, quick, chosen, &status] {
+  sub->callback([options, durability, quick, chosen, results, sub, files, show_diff, &status] {
+    if (!results->empty()) {
+      status = has_other_options(*sub, files) ? 1 : show_diff((*results)[0], (*results)[1]);
+      return;
+    }
     using Sizes = std::vector<std::size_t>;
     options->durability.clear();
     for (const std::string& name : *durability) {

@@ -29,7 +29,9 @@ Result<WanFigures> figures_in(const std::string& path) {
   return read_figures({std::istreambuf_iterator<char>(file), {}}, path);
 }
 
-int run(const std::string& before_path, const std::string& after_path) {
+}  // namespace
+
+int show_wan_diff(const std::string& before_path, const std::string& after_path) {
   const Result<WanFigures> before = figures_in(before_path);
   if (!before) return complain("wan-diff", before.error().message);
   const Result<WanFigures> after = figures_in(after_path);
@@ -39,6 +41,8 @@ int run(const std::string& before_path, const std::string& after_path) {
   if (found.compared == 0) return 1;
   return found.changes.empty() ? 0 : kChanged;
 }
+
+namespace {
 
 constexpr const char* kDiffFooter = R"(
 Medians and 99th percentiles of commit and execution are compared, for every protocol, leader and
@@ -57,7 +61,7 @@ void add_wan_diff(CLI::App& app, int& status) {
       ->check(refuse_empty);
   sub->add_option("AFTER", paths->second, "Another one")->required()->check(refuse_empty);
   sub->footer(kDiffFooter);
-  sub->callback([paths, &status] { status = run(paths->first, paths->second); });
+  sub->callback([paths, &status] { status = show_wan_diff(paths->first, paths->second); });
 }
 
 }  // namespace epaxos::bench

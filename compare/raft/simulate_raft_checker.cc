@@ -70,13 +70,13 @@ void RaftChecker::look_at(ReplicaId replica, const RaftCore& core) {
   const std::uint64_t last_term = core.log().round(core.log().last());
   const std::uint64_t overwritten = core.counters()[Count::kEntriesOverwritten];
   const bool leads = core.role() == Role::kLeader;
+  const bool led_before = seen.leads && seen.term == term;
   const std::string who = to_string(replica);
   expect(term >= seen.term, who + " goes back to an earlier term");
   if (leads) {
     const auto [leader, is_new] = leaders_.try_emplace(term, replica);
     expect(leader->second == replica,
            who + " and " + to_string(leader->second) + " lead in the same term (Election Safety)");
-    const bool led_before = seen.leads && seen.term == term;
     expect(!led_before || (last >= seen.last && overwritten == seen.overwritten),
            who + " leads and takes entries back (Leader Append-Only)");
     if (!led_before) expect_completeness(core);
@@ -92,6 +92,7 @@ void RaftChecker::look_at(ReplicaId replica, const RaftCore& core) {
     note_committed_members(core, before);
     expect_members(core);
     if (leads) expect_quorum_holds(core, LogIndex(seen.last));
+    if (leads && led_before) expect_own_term(core);
   }
   seen.last = last;
   seen.last_term = last_term;
@@ -208,6 +209,16 @@ void RaftChecker::expect_quorum_holds(const RaftCore& core, LogIndex counted_up_
   expect(has_majorities(core.configurations().at(counted_up_to), holding),
          to_string(core.self()) + " commits " + entry_name(index) +
              " which no majority of its members has");
+}
+
+/// Section 5.4.2: what a leader commits because a majority has it ends with an entry of its own
+/// term. An earlier one may still be overwritten, whoever has it (Figure 8).
+void RaftChecker::expect_own_term(const RaftCore& core) {
+  const std::uint64_t index = core.commit_index().value();
+  const std::optional<std::uint64_t> term = committed_term(core, index);
+  expect(!term || *term == core.current_term().value(),
+         to_string(core.self()) + " commits " + entry_name(index) +
+             " of an earlier term by counting (Figure 8)");
 }
 
 bool RaftChecker::holds_durably(ReplicaId replica, std::uint64_t index, std::uint64_t term) {

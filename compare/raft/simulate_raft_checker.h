@@ -64,6 +64,7 @@ class RaftChecker final : public sim::Checker {
   void note_committed_members(const RaftCore& core, std::uint64_t after);
   void expect_members(const RaftCore& core);
   void expect_elected(const RaftCore& core);
+  void expect_own_term(const RaftCore& core);
   void expect_quorum_holds(const RaftCore& core, LogIndex counted_up_to);
   [[nodiscard]] bool holds_durably(ReplicaId replica, std::uint64_t index, std::uint64_t term);
   [[nodiscard]] std::optional<std::uint64_t> committed_term(const RaftCore& core,

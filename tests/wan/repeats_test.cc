@@ -176,6 +176,10 @@ TEST(WanDiff, ReadsWhatWanWrites) {
   EXPECT_THAT(same.out, AllOf(HasSubstr("Nothing changed."), HasSubstr("12 figures"),
                               Not(HasSubstr("differ:"))));
   EXPECT_THAT(other.out, HasSubstr("Conditions differ: think_us: 0, then 50000."));
+  const Finished compared = bench("compare " + before + " " + after);
+  EXPECT_EQ(compared.status, other.status);
+  EXPECT_EQ(compared.out, other.out);
+  EXPECT_EQ(bench("compare " + before + " " + after + " --kill").status, 1);
 }
 
 TEST(WanDiff, ChangesEndWithThreeAndOtherFilesAreRefused) {
