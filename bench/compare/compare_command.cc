@@ -17,6 +17,7 @@
 #include "bench/subcommands.h"
 #include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
+#include "epaxos/programs/every_program.h"
 #include "executor/key_value_command.h"
 
 namespace epaxos::bench {
