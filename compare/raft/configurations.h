@@ -4,6 +4,8 @@
 // latest configuration in its log, regardless of whether the entry is committed" (Raft paper, 6);
 // so what is overwritten is taken back, and an image says what held where it ends.
 
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "compare/log/members.h"
@@ -24,6 +26,14 @@ class Configurations {
     std::size_t place = known_.size() - 1;
     while (place > 0 && known_[place].index > index) --place;
     return known_[place].members;
+  }
+
+  /// Whether it has a vote in what held at an index, or in anything since. The same precondition.
+  [[nodiscard]] bool votes_since(LogIndex index, ReplicaId replica) const {
+    const auto later = std::ranges::upper_bound(known_, index, {}, &Known::index);
+    const auto from = later == known_.begin() ? later : std::prev(later);
+    return std::any_of(from, known_.end(),
+                       [&](const Known& each) { return each.members.votes(replica); });
   }
 
   /// Whether an entry up to this index, or an image, says so. The same precondition.

@@ -82,12 +82,13 @@ bool RaftCore::may_hold_at(LogIndex index, const Members& members) const {
   return !configurations_.is_said_at(before) || members.may_follow(configurations_.at(before));
 }
 
-/// Whether it belongs to the latest configuration, or did so in the last one that is known to be
-/// committed: "a server that is not part of its own latest configuration should still start new
-/// elections, as it might still be needed until the Cnew entry is committed" (thesis, 4.2.2). It
-/// may be the only one that has that entry, and those without it cannot win against its log.
+/// Whether it belongs to the latest configuration, or did so in one that may be the last that is
+/// committed, as far as is known: after a start that is any. "A server that is not part of its own
+/// latest configuration should still start new elections, as it might still be needed until the
+/// Cnew entry is committed" (thesis, 4.2.2). It may be the only one that has that entry, and those
+/// without it cannot win against its log.
 bool RaftCore::may_lead() const {
-  return members().votes(self_) || configurations_.at(commit_index_).votes(self_);
+  return members().votes(self_) || configurations_.votes_since(commit_index_, self_);
 }
 
 ReplicaSet RaftCore::voters_but_self() const {

@@ -231,6 +231,24 @@ TEST(RemoveMember, ALeaderThatLeavesGivesTheLeadAwayWhenThatIsCommitted) {
   EXPECT_EQ(role_of(a), "spare");
 }
 
+// The same after a start, when nothing is known to be committed: it was no member at first, and the
+// last step has it no more, but without its log nobody can win (simulator seed 700669 of the
+// nightly profile).
+TEST(RemoveMember, OneThatWasAMemberInBetweenStandsToo) {
+  const Members all{set_of(kA, kB, kC, kD), {}, {}};
+  Disk disk = disk_with({1}, all, 1);
+  disk[{static_cast<std::uint8_t>(RecordKind::kEntry), {}, {}, {}, Slot(3)}] =
+      members_entry(1, {set_of(kA, kB, kC), {}, {}});
+  Subject d(with_spare(kD), disk);
+  ASSERT_FALSE(members_of(d).votes(kD));
+  for (int i = 0; i < 20; ++i) d.advance(CoreConfig{}.election_us);
+  EXPECT_GT(d.count(Count::kPreVotes), 0u);
+
+  Subject never(with_spare(kD), disk_with({1}, {set_of(kA, kB, kC), {}, {}}, 1));
+  for (int i = 0; i < 20; ++i) never.advance(CoreConfig{}.election_us);
+  EXPECT_EQ(never.count(Count::kPreVotes), 0u) << "it has never had a vote";
+}
+
 // Thesis, 4.2.2. A lacks the last step, and cannot win against a log that has it (simulator seed
 // 405866 of the nightly profile).
 TEST(RemoveMember, OneThatAloneHasTheLastStepStandsForElectionAndBringsItToItsEnd) {
