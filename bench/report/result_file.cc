@@ -7,6 +7,12 @@
 
 namespace epaxos::bench {
 
+bool is_one_file(const std::string& one, const std::string& other) {
+  std::error_code none;
+  return std::filesystem::is_regular_file(one, none) &&
+         std::filesystem::equivalent(one, other, none);
+}
+
 Failure ResultFile::not_written() const {
   return fail(ErrorCode::kIo, path_ + " cannot be written: " + std::strerror(errno) +
                                   ". Name another file with " + option_ + ".");
@@ -25,9 +31,7 @@ Result<void> ResultFile::open_all(std::initializer_list<Named> files) {
   }
   for (const Named* one = files.begin(); one != files.end(); ++one) {
     for (const Named* other = one + 1; other != files.end(); ++other) {
-      std::error_code none;
-      if (one->path.empty() || !std::filesystem::is_regular_file(one->path, none)) continue;
-      if (!std::filesystem::equivalent(one->path, other->path, none)) continue;
+      if (!is_one_file(one->path, other->path)) continue;
       return fail(ErrorCode::kInvalidArgument, std::string(one->file.option_) + " and " +
                                                    other->file.option_ + " name one file, " +
                                                    one->path +

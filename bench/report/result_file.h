@@ -12,6 +12,10 @@
 
 namespace epaxos::bench {
 
+/// Whether both name one regular file, so that what is written to one replaces the other. False:
+/// also for an empty path, and for pipes and devices.
+bool is_one_file(const std::string& one, const std::string& other);
+
 class ResultFile {
  public:
   /// `option`: the one that names the file, for sentences.

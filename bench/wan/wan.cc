@@ -119,7 +119,7 @@ Result<void> check_heeded(const WanOptions& options) {
   return {};
 }
 
-/// In virtual time a client whose commands take no time sends the next one for ever.
+/// In virtual time a client whose commands take no time sends so many that a run hardly ends.
 Result<void> check_time_passes(const WanOptions& options, const Placement& placement,
                                const std::vector<WanPlan::Run>& runs) {
   const RunOptions& run = options.run;

@@ -77,14 +77,12 @@ Result<Merged> merged_from(const MergeCommand& command) {
 
 /// What was measured is never replaced by what it was merged into.
 Result<void> check_inputs_stay(const MergeCommand& command) {
-  std::error_code none;
   for (const std::string& input : command.paths) {
     for (const auto& [option, path] : {std::pair("--csv", &command.csv),
                                        {"--json", &command.json},
                                        {"--series", &command.series},
                                        {"--write-topology", &command.measured_topology}}) {
-      if (path->empty() || !std::filesystem::is_regular_file(*path, none)) continue;
-      if (!std::filesystem::equivalent(input, *path, none)) continue;
+      if (!is_one_file(*path, input)) continue;
       return fail(ErrorCode::kInvalidArgument,
                   std::string(option) + " names " + input +
                       ", which is to be merged and would be replaced. Name another file.");
