@@ -125,7 +125,7 @@ void Cluster::dispatch(const Event& event) {
     case EventKind::kDiskDone:
       return at_replica(event.replica).disk_done(event.subject);
     case EventKind::kTurn:
-      return at_replica(event.replica).run_turn(event.subject);
+      return at_replica(event.replica).run_turn();
     case EventKind::kAction:
       return run_action(event.subject);
   }

@@ -180,6 +180,7 @@ void VirtualReplica::crash() {
   crash_in_ = 0;
   inbox_size_ = 0;
   wake_time_ = kNever;
+  world_.events.set_turn(config_.self, kNever);
   paused_until_ = 0;
   begun_turn_.reset();
   for (Observer* observer : world_.observers) observer->on_stopped(config_.self);
@@ -348,11 +349,11 @@ void VirtualReplica::wake_at(Tick time) {
   time = std::max(time, paused_until_);
   if (time >= wake_time_) return;
   wake_time_ = time;
-  world_.events.push(time, EventKind::kTurn, config_.self, incarnation_);
+  world_.events.set_turn(config_.self, time);
 }
 
-void VirtualReplica::run_turn(std::uint64_t life) {
-  if (!alive() || life != incarnation_ || world_.events.now() < wake_time_) return;
+void VirtualReplica::run_turn() {
+  check(alive(), "a replica that is down has a turn");
   wake_time_ = kNever;
   // It stood still when this turn was due.
   if (world_.events.now() < paused_until_) return wake_at(paused_until_);

@@ -109,7 +109,7 @@ class VirtualReplica {
   void change_members(MemberChange change, ReplicaId whom);
 
   void deliver(Bytes bundle);
-  void run_turn(std::uint64_t life);
+  void run_turn();
   void disk_done(std::uint64_t life);
   /// Runs a turn soon: something outside of it has changed.
   void wake();

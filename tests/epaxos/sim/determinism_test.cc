@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <memory>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -15,7 +17,9 @@ namespace epaxos::testing {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::Lt;
+using ::testing::Pair;
 
 /// A run with every kind of fault.
 template <class Prepare>
@@ -100,6 +104,63 @@ TEST(EventQueue, TakesEventsByTimeAndTiesByChanceOfItsSeed) {
     for (std::size_t i = 0; i < 4; ++i) EXPECT_GE(taken[i], 4u) << "the earlier ones first";
   }
   EXPECT_TRUE(differs) << "what happens at one moment happens in any order";
+}
+
+// What is popped is the first, in the order of time, tie and number, of all that was there.
+TEST(EventQueue, TakesTheFirstOfAllThatAreThere) {
+  sim::EventQueue queue(1);
+  sim::Random random(2);
+  struct Taken {
+    sim::Event event;
+    std::uint64_t pushed = 0;
+  };
+  std::vector<Taken> taken;
+  std::vector<int> times_taken;
+  const auto pop = [&] {
+    taken.push_back({queue.pop(), times_taken.size()});
+    EXPECT_EQ(queue.now(), taken.back().event.time);
+    ++times_taken.at(taken.back().event.subject);
+  };
+  for (int step = 0; step < 2'000; ++step) {
+    if (queue.empty() || random.below(5) < 3) {
+      queue.push(queue.now() + random.below(30), sim::EventKind::kAction, kA, times_taken.size());
+      times_taken.push_back(0);
+    } else {
+      pop();
+    }
+  }
+  while (!queue.empty()) pop();
+
+  EXPECT_THAT(times_taken, Each(1));
+  const auto key = [](const sim::Event& event) {
+    return std::tuple(event.time, event.tie, event.number);
+  };
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    for (std::size_t later = i + 1; later < taken.size(); ++later) {
+      if (taken[later].event.subject >= taken[i].pushed) continue;  // Was not there yet.
+      ASSERT_LT(key(taken[i].event), key(taken[later].event));
+    }
+  }
+}
+
+TEST(EventQueue, AReplicaHasOneTurnThatMoves) {
+  sim::EventQueue queue(1);
+  queue.push(20, sim::EventKind::kAction, kA, 0);
+  queue.set_turn(kA, 10);
+  queue.set_turn(kB, 5);
+  queue.set_turn(kA, 30);
+  queue.set_turn(kC, 15);
+  queue.set_turn(kB, kNever);
+  queue.set_turn(kC, 12);
+
+  std::vector<std::pair<Tick, ReplicaId>> turns;
+  while (!queue.empty()) {
+    const sim::Event event = queue.pop();
+    if (event.kind == sim::EventKind::kTurn) turns.emplace_back(event.time, event.replica);
+  }
+
+  EXPECT_THAT(turns, ElementsAre(Pair(12, kC), Pair(30, kA)));
+  EXPECT_EQ(queue.taken(), 3u);
 }
 
 // A crash keeps the first batches that were on their way, never a later one without an earlier.
