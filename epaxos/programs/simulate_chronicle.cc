@@ -21,24 +21,18 @@ class Chronicle final : public sim::Checker {
       : cluster_(cluster),
         words_(words),
         to_(to),
-        images_(static_cast<std::size_t>(cluster.size())) {
+        looks_(static_cast<std::size_t>(cluster.size())) {
     for (const ReplicaId replica : cluster.replicas()) on_started(replica);
   }
 
   [[nodiscard]] std::string_view name() const override { return "chronicle"; }
   [[nodiscard]] std::vector<std::string> violations() const override { return {}; }
 
-  void on_started(ReplicaId replica) override {
-    line(replica) << " starts"
-                  << "\n";
-  }
-  void on_stopped(ReplicaId replica) override {
-    line(replica) << " stops"
-                  << "\n";
-  }
+  void on_started(ReplicaId replica) override { line(replica) << " starts" << std::endl; }
+  void on_stopped(ReplicaId replica) override { line(replica) << " stops" << std::endl; }
   void on_proposed(ReplicaId replica, const Proposal& proposal) override {
     line(replica) << " is given " << epaxos::words_of(proposal.command.id)
-                  << (proposal.command.reads_only ? ", which only reads" : "") << "\n";
+                  << (proposal.command.reads_only ? ", which only reads" : "") << std::endl;
   }
   void on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::VirtualDisk&) override {
     tell(from, '>', from, to, bundle);
@@ -47,32 +41,39 @@ class Chronicle final : public sim::Checker {
     tell(to, taken ? '<' : 'x', from, to, bundle);
   }
   void on_executed(ReplicaId replica, const Command& command, Bytes) override {
-    line(replica) << " executes " << epaxos::words_of(command.id) << "\n";
+    line(replica) << " executes " << epaxos::words_of(command.id) << std::endl;
   }
   void on_acknowledged(ReplicaId replica, CommandId command, Bytes) override {
-    line(replica) << " tells its client the reply to " << epaxos::words_of(command) << "\n";
+    line(replica) << " tells its client the reply to " << epaxos::words_of(command) << std::endl;
   }
 
   /// What has reached the disks since the last look. After every event.
   void look_at_disks() {
     for (const ReplicaId replica : cluster_.replicas()) {
-      const sim::VirtualDisk::Image& now = cluster_.disk(replica).image();
-      sim::VirtualDisk::Image& before = images_[replica.value()];
-      if (now == before) continue;
+      const sim::VirtualDisk& disk = cluster_.disk(replica);
+      Look& last = looks_[replica.value()];
+      if (disk.changes() == last.changes) continue;
+      last.changes = disk.changes();
+      const sim::VirtualDisk::Image& now = disk.image();
+      sim::VirtualDisk::Image& before = last.image;
       for (const auto& [key, value] : now) {
         const auto known = before.find(key);
         if (known != before.end() && known->second == value) continue;
         if (key.kind == kRecordKindMax) continue;  // How many batches there were.
-        line(replica) << " durable: " << words_of(key, value) << "\n";
+        line(replica) << " durable: " << words_of(key, value) << std::endl;
       }
-      if (now.size() < before.size())
-        line(replica) << " lost what its disk held"
-                      << "\n";
+      if (now.size() < before.size()) line(replica) << " lost what its disk held" << std::endl;
       before = now;
     }
   }
 
  private:
+  /// What a disk held.
+  struct Look {
+    std::uint64_t changes = 0;
+    sim::VirtualDisk::Image image;
+  };
+
   std::ostream& line(ReplicaId replica) {
     to_.width(10);
     return to_ << cluster_.now() << " " << to_string(replica);
@@ -82,12 +83,11 @@ class Chronicle final : public sim::Checker {
     const ReplicaId other = who == from && how == '>' ? to : from;
     net::BundleReader reader(cluster_.at_replica(to).identity(), cluster_.size());
     if (reader.open(bundle)) {
-      line(who) << " " << how << " " << to_string(other) << " a damaged bundle"
-                << "\n";
+      line(who) << " " << how << " " << to_string(other) << " a damaged bundle" << std::endl;
       return;
     }
     for (net::Frame frame; reader.next(frame);) {
-      line(who) << " " << how << " " << to_string(other) << " " << words_of(frame) << "\n";
+      line(who) << " " << how << " " << to_string(other) << " " << words_of(frame) << std::endl;
     }
   }
 
@@ -104,7 +104,7 @@ class Chronicle final : public sim::Checker {
   sim::Cluster& cluster_;
   const SimulatedWords& words_;
   std::ostream& to_;
-  std::vector<sim::VirtualDisk::Image> images_;  // Of the last look.
+  std::vector<Look> looks_;  // The last ones.
 };
 
 }  // namespace
@@ -125,7 +125,6 @@ Result<void> write_chronicle(const SimulatedRuns& runs, const sim::SwarmOptions&
   watched.run = [&](const sim::SwarmPlan& one) {
     // Every line is written at once: the process may not live to see the last.
     std::ofstream to(path, std::ios::app);
-    to << std::unitbuf;
     sim::SwarmOptions options = swarm;
     Chronicle* chronicle = nullptr;
     options.checkers.insert(options.checkers.begin(), [&](sim::Cluster& cluster) {

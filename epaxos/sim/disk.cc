@@ -151,6 +151,7 @@ void VirtualDisk::keep_written() {
 
 void VirtualDisk::keep_first() {
   Batch& batch = line_.front();
+  ++changes_;
   for (Change& change : batch.changes) {
     if (change.change == RecordChange::kEraseThrough) {
       storage::erase_through(damaged_, change.key);

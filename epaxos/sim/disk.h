@@ -44,6 +44,8 @@ class VirtualDisk {
 
   /// What a replica would find after a power loss now.
   [[nodiscard]] const Image& image() const { return image_; }
+  /// How often image() may have become another one.
+  [[nodiscard]] std::uint64_t changes() const { return changes_; }
   /// Records on disk from all lives; the value of one key, or nothing.
   [[nodiscard]] const std::vector<std::byte>* find(const RecordKey& key) const;
 
@@ -61,6 +63,7 @@ class VirtualDisk {
   /// same of the machine's own storage.
   void set_back(Image image, MachineStorage::State kept = {}) {
     image_ = std::move(image);
+    ++changes_;
     machine_storage_.set_back(std::move(kept));
     damaged_.clear();
     was_set_back_ = true;
@@ -113,6 +116,7 @@ class VirtualDisk {
   MachineStorage machine_storage_;
   DiskConditions conditions_;
   Image image_;
+  std::uint64_t changes_ = 0;
   std::map<RecordKey, Stored> damaged_;  // What is found in the places of these records.
   std::deque<Batch> line_;
   BatchNumber submitted_ = 0;
