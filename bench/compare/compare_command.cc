@@ -39,7 +39,7 @@ std::string contradiction(const CompareOptions& o) {
            " is more than is ever in flight: nothing could hold so many commands.";
   }
   if (!o.data.empty() && o.durability == std::vector{Durability::kNone} && !o.kill) {
-    return "--data is of no use at --durability none, which writes nothing. Choose sync or async.";
+    return kDataOfNoUse;
   }
   return {};
 }

@@ -32,6 +32,14 @@ CLI::Validator measured_protocol() {
   return CLI::Validator([](std::string& name) { return no_measured_protocol(name); }, "");
 }
 
+void add_durability(CLI::App& command, Durability& level) {
+  command
+      .add_option_function<std::string>(
+          "--durability", [&level](const std::string& name) { level = *durability_from(name); },
+          "none, async or sync (" + std::string(to_string(level)) + ")")
+      ->check(durability_level());
+}
+
 void add_group_arguments(CLI::App& command, GroupOptions& o) {
   command
       .add_option("--protocol", o.protocol,
@@ -47,12 +55,7 @@ void add_group_arguments(CLI::App& command, GroupOptions& o) {
       ->check(number(0, 100, "it is a share in percent, from 0 to 100."));
   command.add_option("--keys", o.keys, "Other keys, a replica (10000)")
       ->check(number(1, 1'000'000, "a replica writes 1 to 1000000 keys of its own."));
-  const std::string level(to_string(o.durability));
-  command
-      .add_option_function<std::string>(
-          "--durability", [&o](const std::string& name) { o.durability = *durability_from(name); },
-          "none, async or sync (" + level + ")")
-      ->check(durability_level());
+  add_durability(command, o.durability);
   command.add_option("--data", o.data, "Where to keep the data during the run (a temporary place)")
       ->check(existing_directory());
   command.add_option("--series", o.series,

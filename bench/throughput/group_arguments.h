@@ -22,6 +22,13 @@ CLI::Validator durability_level();
 CLI::Validator existing_directory();
 CLI::Validator measured_protocol();
 
+/// What replicas keep. Its value is the default that the help names.
+void add_durability(CLI::App& command, Durability& level);
+
+/// Where data would be kept that nobody writes.
+inline constexpr const char* kDataOfNoUse =
+    "--data is of no use at --durability none, which writes nothing. Choose sync or async.";
+
 /// What each argument alone cannot know. Empty: all is well.
 std::string contradiction(const GroupOptions& options);
 

@@ -15,7 +15,7 @@ namespace {
 
 std::string contradiction_of(const ThroughputOptions& options) {
   if (!options.data.empty() && options.durability == Durability::kNone) {
-    return "--data is of no use at --durability none, which writes nothing. Choose sync or async.";
+    return kDataOfNoUse;
   }
   if (options.floor && options.protocol != GroupOptions().protocol) {
     return "--floor sends the messages of epaxos, so it says nothing about " + options.protocol +

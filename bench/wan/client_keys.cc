@@ -44,6 +44,10 @@ Arrivals arrivals_of(std::size_t site, const RunOptions& options, Tick begin_us)
   return {options.open, sim::stream(options.seed, sim::Purpose::kWorkload, stream), begin_us};
 }
 
+kv::Payload first_command() {
+  return kv::put("first", "command");
+}
+
 std::string ask_for_less(const RunOptions& options) {
   return options.open.is_on() ? "Ask for a lower --rate."
                               : "Ask for fewer --clients or more --think.";

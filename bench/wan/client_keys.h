@@ -46,6 +46,9 @@ sim::Random beginnings_of(std::size_t site, const RunOptions& options);
 /// The open loop of a site, from `begin_us` on. Precondition: the options have one.
 Arrivals arrivals_of(std::size_t site, const RunOptions& options, Tick begin_us);
 
+/// Whoever executes it serves.
+kv::Payload first_command();
+
 /// What to ask for where commands never end or are not counted in time: "Ask for ... .".
 std::string ask_for_less(const RunOptions& options);
 

@@ -31,6 +31,9 @@ NodeConfig config_of(const EmulatedGroup& group, const Place& place) {
     config.cluster.core.first_election_us = kFirstElectionUs;
   }
   config.self = place.self;
+  if (!place.directory.empty()) {
+    config.data_directory = place.directory + "/" + to_string(place.self);
+  }
   config.protocol = traced_protocol(group, place.self);
   config.links = &group.shared.links;
   return config;
@@ -52,17 +55,23 @@ class EmulatedClients final : public Subject {
     const NodeStatus status = node_->status();
     const bool connected = std::ranges::all_of(status.peers, &PeerStatus::connected);
     if (!connected || (group_.leader && status.leader != group_.leader)) return false;
-    first_.propose(*node_, [] { return kv::put("first", "command"); });
+    first_.propose(*node_, first_command);
     return false;
   }
 
   void start_load() override {
     loading_ = true;
-    start_sites(group_.shared.begin_us, kSecond);
+    shared_.answers = first_.is_executed();
+    if (shared_.answers) start_sites(group_.shared.begin_us, kSecond);  // Else it was restarted.
   }
-  /// Clients whose replica has died come here.
+  /// Clients come here whose replica has died, or who ask this one again since it is back.
   void tick() override {
-    if (loading_ && !stopping_) start_sites(now_us(), kPauseUs);
+    if (!loading_ || stopping_) return;
+    if (!shared_.answers) {
+      shared_.answers = first_.is_executed();
+      first_.propose(*node_, first_command);
+    }
+    start_sites(now_us(), kPauseUs);
   }
   void stop_load() override { stopping_ = true; }
   void begin_window() override {}
@@ -92,8 +101,7 @@ class EmulatedClients final : public Subject {
  private:
   /// The clients of a site while they are here.
   struct Site {
-    bool is_here = false;
-    Tick from_us = 0;                  // Since then.
+    std::atomic<Tick> from_us = 0;     // Of an open loop: it is here since then.
     std::optional<Arrivals> arrivals;  // Of an open loop. Of the timer's thread.
     std::atomic<std::size_t> in_flight = 0;
   };
@@ -117,27 +125,39 @@ class EmulatedClients final : public Subject {
     node_->query([&](const StateMachine&) { task(); });
   }
 
+  [[nodiscard]] bool is_asked_by(std::size_t site) const {
+    return group_.shared.server_of[site] == self_.value();
+  }
+
   /// All that ask this replica and are not here yet; they begin within `span` from then on.
   void start_sites(Tick begin, Tick span) {
     for (std::size_t site = 0; site < sites_.size(); ++site) {
-      if (group_.shared.server_of[site] != self_.value() || sites_[site].is_here) continue;
-      sites_[site].is_here = true;
-      sites_[site].from_us = begin;
+      if (!is_asked_by(site)) continue;
+      const std::size_t count = group_.shared.waiting_clients[site].exchange(0);
+      if (count == 0) continue;
+      shared_.clients[site] += count;
       if (group_.options.open.is_on()) {
-        start_open(site);
+        start_open(site, begin);
         continue;
       }
       on_loop([&] {
         sim::Random begins = beginnings_of(site, group_.options);
-        for (std::size_t client = 0; client < group_.options.clients; ++client) {
+        for (std::size_t client = 0; client < count; ++client) {
           send_next(site, begin + begins.below(span));
         }
       });
     }
   }
 
+  /// A client whose turn it is asks another replica now.
+  void leave(std::size_t site) {
+    --shared_.clients[site];
+    ++group_.shared.waiting_clients[site];
+  }
+
   /// The open loop of a site goes on where another replica left it, or begins.
-  void start_open(std::size_t site) {
+  void start_open(std::size_t site, Tick begin) {
+    sites_[site].from_us = begin;
     Arrivals& arrivals =
         sites_[site].arrivals.emplace(arrivals_of(site, group_.options, group_.shared.begin_us));
     for (std::uint64_t i = group_.shared.arrived[site]; i > 0; --i) arrivals.next();
@@ -153,6 +173,7 @@ class EmulatedClients final : public Subject {
   /// The command of the open loop that is due then is sent, if it may be. On the timer's thread.
   void send_open(std::size_t site, Tick due) {
     if (stopping_) return;
+    if (!is_asked_by(site)) return leave(site);
     ++group_.shared.arrived[site];
     if (sites_[site].in_flight < group_.options.open.in_flight_max) {
       send_next(site, due);
@@ -189,7 +210,7 @@ class EmulatedClients final : public Subject {
 
   /// Who takes a site over sends what came due before as soon as it can: that is not late.
   void arrive(Asked asked) {
-    const Tick could_be_sent = std::max(asked.sent_at, sites_[asked.site].from_us);
+    const Tick could_be_sent = std::max(asked.sent_at, sites_[asked.site].from_us.load());
     const Tick due = could_be_sent + there_us(asked.site);
     const Tick now = now_us();
     asked.late_us = now - std::min(now, due);
@@ -226,6 +247,7 @@ class EmulatedClients final : public Subject {
       return send({site, now + back, 0, {.payload = asked.command.then}});
     }
     if (group_.options.open.is_on()) return;
+    if (!is_asked_by(site)) return leave(site);
     send_next(site, now + back + group_.options.think_us + (executed ? 0 : kPauseUs));
   }
 

@@ -7,9 +7,11 @@
 
 #include "bench/report/clock.h"
 #include "bench/throughput/children.h"
+#include "bench/throughput/run_directory.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/emulated_clients.h"
 #include "bench/wan/emulated_trace.h"
+#include "bench/wan/paths.h"
 #include "bench/wan/shared_memory.h"
 #include "bench/wan/simulation.h"
 #include "deps/types/check.h"
@@ -41,7 +43,8 @@ class EmulatedRun {
                options,   shared,   trace != nullptr ? &trace->shared() : nullptr},
         run_{protocol.name, leader, {}, 0, 0, {}, {}, {}, false},
         recorder_(run_, options),
-        world_(placement) {
+        world_(placement),
+        lives_(placement.replica_count()) {
     run_.sites.resize(placement.topology().site_count());
   }
 
@@ -79,7 +82,11 @@ class EmulatedRun {
   Result<void> start() {
     GroupOptions group;
     group.replicas = placement_.replica_count();
-    auto children = Children::start(emulated_clients(group_), group, "");
+    group.durability = options_.durability;
+    if (options_.durability != Durability::kNone) {
+      if (const auto made = directory_.make(options_.data); !made) return made;
+    }
+    auto children = Children::start(emulated_clients(group_), group, directory_.path());
     if (!children) return fail(children.error());
     children_ = *std::move(children);
     begin_ = now_us() + kHeadStartUs;
@@ -89,57 +96,124 @@ class EmulatedRun {
     shared_.from_us = from_;
     shared_.to_us = to_;
     recorder_.measure(from_);
+    for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      shared_.waiting_clients[site] = options_.open.is_on() ? 1 : options_.clients;
+    }
     const auto loading = ask(Order::kLoad);
     return loading ? Result<void>() : fail(loading.error());
   }
 
   Result<void> measure() {
     if (const auto warmed_up = run_until(from_); !warmed_up) return warmed_up;
-    const auto before = ask(Order::kMeasure);
+    const auto before = paths();
     if (!before) return fail(before.error());
     if (const auto passed = run_until(to_); !passed) return passed;
-    const auto after = ask(Order::kMeasure);
+    const auto after = paths();
     if (!after) return fail(after.error());
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
       const ReplicaId replica = placement_.nearest(site);
-      if (!living().contains(replica) || silent_.contains(replica)) continue;
+      if (!world_.answering().contains(replica) || silent_.contains(replica)) continue;
       run_.sites[site].slow_share =
-          slow_share(paths_of((*before)[replica.value()]), paths_of((*after)[replica.value()]));
+          slow_share((*before)[replica.value()], (*after)[replica.value()]);
     }
     world_.heal();
     set_links();
     return {};
   }
 
-  [[nodiscard]] ReplicaSet living() const { return world_.placement().living(); }
-
-  void apply_faults() {
+  Result<void> apply_faults() {
     for (; next_fault_ < options_.faults.size(); ++next_fault_) {
       const Fault& fault = options_.faults[next_fault_];
-      if (now_us() < from_ + fault.at_us) return;
+      if (now_us() < from_ + fault.at_us) return {};
+      if (fault.kind == Fault::Kind::kKill) {
+        if (const auto killed = kill(fault.one); !killed) return killed;
+      }
+      if (fault.kind == Fault::Kind::kRestart) {
+        if (const auto restarted = restart(fault.one); !restarted) return restarted;
+      }
       world_.apply(fault);
-      if (fault.kind == Fault::Kind::kKill) kill(fault.one);
       set_links();
     }
+    return {};
   }
 
   /// Its clients die with it; what they waited for has no known outcome.
-  void kill(ReplicaId replica) {
+  Result<void> kill(ReplicaId replica) {
+    if (const auto told = end_life(replica); !told) return told;
     children_->kill(replica.value());
     look();
     const Tick now = now_us();
     if (trace_ != nullptr) trace_->stopped(replica, now);
-    auto& unfinished = shared_.replicas[replica.value()].unfinished;
+    SharedRun::Replica& dead = shared_.replicas[replica.value()];
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
+      shared_.waiting_clients[site] += dead.clients[site].exchange(0);
       // As if all were sent just now, if that is measured: when each was sent died with it.
       const Sample lost{.sent_us = std::clamp(now, from_, to_ - 1),
                         .site = static_cast<std::uint32_t>(site)};
-      for (std::int64_t left = unfinished[site].exchange(0); left > 0; --left) recorder_.add(lost);
+      for (auto left = dead.unfinished[site].exchange(0); left > 0; --left) recorder_.add(lost);
     }
+    return {};
+  }
+
+  /// Its counters die with it, and are asked for just before if it will be restarted. Who does not
+  /// tell in time is killed nevertheless, and the share of its slow paths is not known.
+  Result<void> end_life(ReplicaId replica) {
+    std::optional<Paths> counted;
+    const Tick deadline = now_us() + kLastWordUs;
+    const bool asks = will_return(replica) && world_.answering().contains(replica);
+    if (asks) children_->give(replica.value(), Order::kMeasure);
+    while (asks && !counted && now_us() < deadline) {
+      const auto said = children_->answer(replica.value(), kLook);
+      if (!said) return fail(said.error());
+      if (*said) counted = paths_of(**said);
+      look();
+    }
+    lives_.ended(replica, counted);
+    return {};
+  }
+
+  [[nodiscard]] bool will_return(ReplicaId replica) const {
+    return std::any_of(options_.faults.begin() + static_cast<std::ptrdiff_t>(next_fault_),
+                       options_.faults.end(), [replica](const Fault& fault) {
+                         return fault.kind == Fault::Kind::kRestart && fault.one == replica;
+                       });
+  }
+
+  /// The others go on while it starts, and its clients where they are.
+  Result<void> restart(ReplicaId replica) {
+    shared_.replicas[replica.value()].answers = false;
+    if (const auto forked = children_->restart(replica.value()); !forked) return forked;
+    children_->give(replica.value(), Order::kLoad);
+    return {};
+  }
+
+  /// Clients ask again who answers by now.
+  Result<void> look_who_returns() {
+    for (const ReplicaId replica : members_of(world_.returning())) {
+      const bool answers = shared_.replicas[replica.value()].answers;
+      // It was ordered to load before anything else: whoever answers has said so.
+      const auto said = children_->answer(replica.value(), std::chrono::milliseconds(0));
+      if (!said) return fail(said.error());
+      if (!answers) continue;
+      world_.answers_again(replica);
+      set_links();
+    }
+    return {};
   }
 
   static Paths paths_of(const Measurement& measurement) {
     return {measurement.totals.fast_path, measurement.totals.slow_path};
+  }
+
+  /// By replica, over all of its lives.
+  Result<std::vector<std::optional<Paths>>> paths() {
+    const auto all = ask(Order::kMeasure);
+    if (!all) return fail(all.error());
+    std::vector<std::optional<Paths>> paths;
+    for_each_member(placement_.all(), [&](ReplicaId replica) {
+      paths.push_back(lives_.sum(replica, paths_of((*all)[replica.value()])));
+    });
+    return paths;
   }
 
   /// The load goes on until what was measured has ended; then all replicas come to one state.
@@ -154,8 +228,16 @@ class EmulatedRun {
 
   Result<void> wait_for_stragglers() {
     const Tick deadline = now_us() + kPatienceUs;
-    while ((is_behind() || unfinished() > 0) && !run_.interrupted) {
+    while ((is_behind() || unfinished() > 0 || world_.returning().size() > 0) &&
+           !run_.interrupted) {
       if (now_us() > deadline) {
+        if (world_.returning().size() > 0) {
+          return fail(ErrorCode::kUnavailable,
+                      "The replica at " + names_of(placement_, world_.returning()) +
+                          " was restarted and executes nothing 30 seconds after the measured time "
+                          "of " +
+                          run_.protocol + ". Restart it earlier, or let it miss less.");
+        }
         if (is_behind()) {
           return fail(ErrorCode::kUnavailable,
                       "This machine cannot send so many commands: 30 seconds after the measured "
@@ -193,7 +275,7 @@ class EmulatedRun {
     while (now_us() < deadline) {
       const auto all = ask(Order::kMeasure);
       if (!all) return fail(all.error());
-      const std::vector<ReplicaId> members = members_of(living());
+      const std::vector<ReplicaId> members = members_of(world_.answering());
       const std::uint64_t digest = (*all)[members.front().value()].digest;
       const bool equal = std::ranges::all_of(members, [&](ReplicaId each) {
         const Measurement& said = (*all)[each.value()];
@@ -215,8 +297,9 @@ class EmulatedRun {
     while (!run_.interrupted && now_us() < time) {
       std::this_thread::sleep_for(std::chrono::microseconds(std::min(kLookUs, time - now_us())));
       look();
-      apply_faults();
-      for (const ReplicaId replica : members_of(living())) {
+      if (const auto applied = apply_faults(); !applied) return applied;
+      if (const auto looked = look_who_returns(); !looked) return looked;
+      for (const ReplicaId replica : members_of(world_.answering())) {
         // Nothing was asked, so that this tells of an end alone.
         const auto said = children_->answer(replica.value(), std::chrono::milliseconds(0));
         if (!said) return fail(said.error());
@@ -261,10 +344,10 @@ class EmulatedRun {
     return {};
   }
 
-  /// Gives the order to all that live, and goes on looking until they have answered. By replica.
+  /// Gives the order to all that answer, and goes on looking until they have answered. By replica.
   /// Once told to stop it does without those that answer too late.
   Result<std::vector<Measurement>> ask(Order order) {
-    std::vector<ReplicaId> members = members_of(living());
+    std::vector<ReplicaId> members = members_of(world_.answering());
     std::erase_if(members, [this](ReplicaId each) { return silent_.contains(each); });
     for (const ReplicaId each : members) children_->give(each.value(), order);
     std::vector<Measurement> all(static_cast<std::size_t>(placement_.replica_count()));
@@ -296,7 +379,9 @@ class EmulatedRun {
   MeasuredRun run_;
   Recorder recorder_;
   FaultyWorld world_;
+  PathsOfLives lives_;
   std::size_t next_fault_ = 0;
+  RunDirectory directory_;  // Outlives those that write in it.
   std::unique_ptr<Children> children_;
   ReplicaSet silent_;  // They did not answer in time when all was to stop.
   Tick begin_ = 0;
@@ -310,6 +395,8 @@ Result<MeasuredRun> emulate(const Placement& placement, const Protocol& protocol
                             std::optional<ReplicaId> leader, const RunOptions& options,
                             const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in an emulation");
+  check(check_restarts(options.faults, options.durability).has_value(),
+        "who is restarted has a disk that keeps what it promised");
   const auto shared = make_shared_value<SharedRun>();
   const auto traced = options.trace != nullptr ? make_shared_value<SharedTrace>() : nullptr;
   if (shared == nullptr || (options.trace != nullptr && traced == nullptr)) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <sstream>
 #include <utility>
 
@@ -50,7 +51,10 @@ class Reader {
 
   Result<void> fill(Fault& fault, const std::string& verb,
                     const std::vector<std::string>& words) const {
-    if (verb == "kill" && words.size() == 1) return kill(fault, words[0]);
+    if ((verb == "kill" || verb == "restart") && words.size() == 1) {
+      fault.kind = verb == "kill" ? Fault::Kind::kKill : Fault::Kind::kRestart;
+      return site(words[0], fault.one);
+    }
     if (verb == "partition" && words.size() == 1) return partition(fault, words[0]);
     if (verb == "slow" && words.size() == 2) return slow(fault, words[0], words[1]);
     if (verb == "latency" && words.size() == 2) return latency(fault, words[0], words[1]);
@@ -64,11 +68,6 @@ class Reader {
     if (!found) return fail(found.error());
     out = *found;
     return {};
-  }
-
-  Result<void> kill(Fault& fault, const std::string& name) const {
-    fault.kind = Fault::Kind::kKill;
-    return site(name, fault.one);
   }
 
   Result<void> slow(Fault& fault, const std::string& name, const std::string& factor) const {
@@ -142,22 +141,43 @@ Failure refusal(const std::string& text, const std::string& why) {
   if (sentence.ends_with('.')) sentence.pop_back();
   return fail(ErrorCode::kInvalidArgument,
               sentence +
-                  ". Faults are written 'at 30s kill JP', 'at 40s partition EU|*', 'at 60s slow OR "
-                  "5x', 'at 70s latency CA-JP +50ms', 'at 80s heal'.");
+                  ". Faults are written 'at 30s kill JP', 'at 50s restart JP', 'at 40s partition "
+                  "EU|*', 'at 60s slow OR 5x', 'at 70s latency CA-JP +50ms', 'at 80s heal'.");
+}
+
+/// Why a replica that is not dead cannot be restarted: `earlier` are the faults before.
+std::string not_dead(const Fault& restart, std::span<const Fault> earlier,
+                     const Placement& placement) {
+  const std::string who = "the replica at " + placement.name_of(restart.one);
+  for (const Fault& fault : earlier) {
+    if (fault.kind == Fault::Kind::kRestart && fault.one == restart.one) {
+      return who + " was restarted before and is not dead by then; kill it again first, or leave " +
+             "one restart out";
+    }
+  }
+  return who + " is not dead by then; kill it first, at an earlier time";
 }
 
 /// What the faults before it make impossible.
 Result<void> check_order(const std::vector<Fault>& faults, const Placement& placement) {
   ReplicaSet dead;
-  for (const Fault& fault : faults) {
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    const Fault& fault = faults[i];
     const bool about_links =
         fault.kind == Fault::Kind::kPartition || fault.kind == Fault::Kind::kHeal;
     if (about_links) continue;
+    if (fault.kind == Fault::Kind::kRestart) {
+      if (!dead.contains(fault.one)) {
+        return refusal(fault.text, not_dead(fault, std::span(faults).first(i), placement));
+      }
+      dead = dead.without(fault.one);
+      continue;
+    }
     for (const ReplicaId replica : {fault.one, fault.other}) {
       if (replica == fault.other && fault.kind != Fault::Kind::kLatency) continue;
       if (dead.contains(replica)) {
         return refusal(fault.text, "the replica at " + placement.name_of(replica) +
-                                       " is dead by then, and does not come back");
+                                       " is dead by then; restart it before");
       }
     }
     if (fault.kind != Fault::Kind::kKill) continue;
@@ -186,7 +206,23 @@ Result<std::vector<Fault>> faults_from(const std::vector<std::string>& texts,
   return faults;
 }
 
-FaultyWorld::FaultyWorld(const Placement& placement) : placement_(placement), living_(placement) {
+Result<void> check_restarts(const std::vector<Fault>& faults, Durability durability) {
+  if (durability == Durability::kSync) return {};
+  for (const Fault& fault : faults) {
+    if (fault.kind != Fault::Kind::kRestart) continue;
+    // What a killed replica had yet to write dies with it, and its data directory takes that for
+    // lost: whoever may have forgotten a vote never votes again, and refuses commands.
+    return fail(ErrorCode::kInvalidArgument,
+                "--fault '" + fault.text + "': at --durability " +
+                    std::string(to_string(durability)) + " a replica that is killed " +
+                    (durability == Durability::kNone ? "forgets" : "may have forgotten") +
+                    " what it promised, so that it would neither vote nor take commands when it "
+                    "comes back. Add --durability sync, or leave the restart out.");
+  }
+  return {};
+}
+
+FaultyWorld::FaultyWorld(const Placement& placement) : placement_(placement), asked_(placement) {
   heal();
 }
 
@@ -199,12 +235,14 @@ void FaultyWorld::heal() {
 
 void FaultyWorld::apply(const Fault& fault) {
   switch (fault.kind) {
-    case Fault::Kind::kKill: {
-      ReplicaSet down = living_.down();
-      down.add(fault.one);
-      living_ = placement_.without(down);
-      return;
-    }
+    case Fault::Kind::kKill:
+      dead_.add(fault.one);
+      returning_ = returning_.without(fault.one);
+      return choose_asked();
+    case Fault::Kind::kRestart:
+      dead_ = dead_.without(fault.one);
+      returning_.add(fault.one);
+      return choose_asked();
     case Fault::Kind::kPartition:
       for (const ReplicaSet& part : fault.parts) {
         for_each_member(part, [&](ReplicaId each) { hears_[each.value()] = part; });
@@ -222,6 +260,16 @@ void FaultyWorld::apply(const Fault& fault) {
     case Fault::Kind::kHeal:
       return heal();
   }
+}
+
+void FaultyWorld::answers_again(ReplicaId replica) {
+  returning_ = returning_.without(replica);
+  choose_asked();
+}
+
+void FaultyWorld::choose_asked() {
+  const ReplicaSet asked = answering().size() > 0 ? answering() : returning_;
+  asked_ = placement_.without(placement_.all().without(asked));
 }
 
 Tick FaultyWorld::one_way_us(ReplicaId from, ReplicaId to) const {

@@ -16,6 +16,7 @@
 #include "deps/types/histogram.h"
 #include "epaxos/contract/core.h"
 #include "epaxos/programs/trace.h"
+#include "epaxos/storage/store.h"
 
 namespace epaxos::bench {
 
@@ -51,6 +52,8 @@ struct RunOptions : OfferedLoad {
   Trace* trace = nullptr;
   std::size_t traced_commands_max = 2000;
   bool thrifty = false;  ///< Of EPaxos: asks the nearest that can decide.
+  Durability durability = Durability::kNone;
+  std::string data = {};  ///< In real time: where a directory for the run is made; empty: system's.
 };
 
 /// What the clients of one site saw: of the commands that they sent in the measured time, all of

@@ -24,11 +24,18 @@ struct SharedRun {
     std::array<std::atomic<std::int64_t>, kSitesMax> unfinished{};
     /// By site: measured commands of its open loop that were not sent, since they were last taken.
     std::array<std::atomic<std::uint64_t>, kSitesMax> unsent{};
+    /// By site: clients that are here. They die with it. An open loop counts as one.
+    std::array<std::atomic<std::size_t>, kSitesMax> clients{};
+    /// Whether it has executed a first command in this life.
+    std::atomic<bool> answers{false};
   };
 
   net::LinkTable links;
   /// By site: the number of the replica that its clients ask.
   std::array<std::atomic<std::uint16_t>, kSitesMax> server_of{};
+  /// By site: clients that are nowhere, as they have yet to begin, their replica was killed, or
+  /// they have left it for the one that they are to ask. That one takes them.
+  std::array<std::atomic<std::size_t>, kSitesMax> waiting_clients{};
   /// By site: commands of its open loop whose time has come, so that whoever takes the site over
   /// goes on behind them.
   std::array<std::atomic<std::uint64_t>, kSitesMax> arrived{};

@@ -6,6 +6,7 @@
 #include "bench/throughput/protocols.h"
 #include "bench/wan/client_keys.h"
 #include "bench/wan/simulated_clients.h"
+#include "bench/wan/simulated_faults.h"
 #include "bench/wan/wan_trace.h"
 #include "deps/types/check.h"
 #include "epaxos/sim/checkers/linearizability.h"
@@ -20,29 +21,12 @@ constexpr Tick kSliceUs = 50'000;
 constexpr Tick kPatienceUs = 120 * kSecond;
 constexpr std::uint32_t kEach = 1'000'000;  // In parts per million.
 
-Paths paths_of(sim::Cluster& cluster, ReplicaId replica) {
-  Paths paths;
-  for (const Counter& counter : cluster.status(replica).counters) {
-    if (counter.name == "fast_path") paths.fast += counter.value;
-    if (counter.name.starts_with("slow_path")) paths.slow += counter.value;
-  }
-  return paths;
-}
-
-std::vector<Paths> paths_of(sim::Cluster& cluster) {
-  std::vector<Paths> paths;
-  for (const ReplicaId replica : cluster.replicas()) {
-    paths.push_back(cluster.alive(replica) ? paths_of(cluster, replica) : Paths());
-  }
-  return paths;
-}
-
 sim::ClusterConfig config_of(const Placement& placement, const Protocol& protocol,
                              std::optional<ReplicaId> leader, const RunOptions& options) {
   sim::ClusterConfig config;
   config.replica_count = placement.replica_count();
   config.seed = options.seed;
-  config.durability = Durability::kNone;
+  config.durability = options.durability;
   config.links.jitter_us = 0;
   config.links.tail_ppm = options.links.jitter_us > 0 ? kEach : 0;
   config.links.tail_us = options.links.jitter_us;
@@ -50,39 +34,12 @@ sim::ClusterConfig config_of(const Placement& placement, const Protocol& protoco
   config.links.resent_us = LinkTrouble::kResentUs;
   config.links.in_order = true;
   config.never_silent = true;
-  config.memory_only = true;
+  config.memory_only = options.durability == Durability::kNone;
   config.check_executions = false;
   config.leads_first = leader;
   config.core = core_of(placement, options);
   config.core.reads = reads_of(protocol, options.reads_by);
   return config;
-}
-
-void set_links(const FaultyWorld& world, sim::VirtualNetwork& network) {
-  const ReplicaSet all = world.placement().all();
-  for_each_member(all, [&](ReplicaId from) {
-    for_each_member(all, [&](ReplicaId to) {
-      network.link(from, to).delay_us = world.one_way_us(from, to);
-      network.link(from, to).cut = world.is_cut(from, to);
-    });
-  });
-}
-
-/// The faults happen by themselves, and at `to` all links are well again. Everything outlives them.
-void plan_faults(const std::vector<Fault>& faults, Tick from, Tick to, FaultyWorld& world,
-                 sim::Cluster& cluster) {
-  if (faults.empty()) return;
-  for (const Fault& fault : faults) {
-    cluster.at(from + fault.at_us, [&] {
-      world.apply(fault);
-      if (fault.kind == Fault::Kind::kKill) cluster.kill(fault.one);
-      set_links(world, cluster.network());
-    });
-  }
-  cluster.at(to, [&] {
-    world.heal();
-    set_links(world, cluster.network());
-  });
 }
 
 bool all_follow(sim::Cluster& cluster, ReplicaId leader) {
@@ -141,13 +98,6 @@ Result<void> judge(sim::LinearizabilityChecker& history, std::uint64_t seed, Mea
 
 }  // namespace
 
-std::optional<double> slow_share(const Paths& before, const Paths& after) {
-  const auto fast = static_cast<double>(after.fast - before.fast);
-  const auto slow = static_cast<double>(after.slow - before.slow);
-  if (fast + slow == 0) return std::nullopt;
-  return slow / (fast + slow);
-}
-
 bool has_leader(const Protocol& protocol) {
   CoreConfig config;
   config.replica_count = 1;
@@ -185,12 +135,13 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
                              std::optional<ReplicaId> leader, const RunOptions& options,
                              const Watch& watch) {
   check(placement.down().size() == 0, "every replica runs in a simulation");
+  check(check_restarts(options.faults, options.durability).has_value(),
+        "who is restarted has a disk that keeps what it promised");
   MeasuredRun run{protocol.name, leader, {}, 0, 0, {}, {}, {}, false};
   run.sites.resize(placement.topology().site_count());
   sim::Cluster cluster(config_of(placement, protocol, leader, options), protocol,
                        [] { return std::make_unique<KeyValueMachine>(); });
-  FaultyWorld world(placement);
-  set_links(world, cluster.network());
+  SimulatedFaults faults(options.faults, placement, cluster);
   if (leader && !cluster.run_until([&] { return all_follow(cluster, *leader); }, kPatienceUs)) {
     return fail(ErrorCode::kUnavailable, protocol.name + " did not come to be led from " +
                                              placement.name_of(*leader) +
@@ -200,7 +151,7 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
   sim::LinearizabilityChecker history;
   if (options.check_linearizability) cluster.watch(history);
   Recorder recorder(run, options);
-  SimulatedClients clients(cluster, world, options, recorder);
+  SimulatedClients clients(cluster, faults.world(), options, recorder);
   const Tick begin = cluster.now();
   const Tick from = begin + options.warm_up_us;
   const Tick to = from + options.measured_us;
@@ -208,11 +159,11 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
   const std::unique_ptr<ClusterTrace> trace =
       trace_commands(cluster, placement, run, options, from);
   clients.start();
-  plan_faults(options.faults, from, to, world, cluster);
+  faults.plan(from, to);
   run.interrupted = !run_until(cluster, from, watch, begin, to);
-  const std::vector<Paths> before = paths_of(cluster);
+  const std::vector<std::optional<Paths>> before = faults.paths();
   run.interrupted = run.interrupted || !run_until(cluster, to, watch, begin, to);
-  const std::vector<Paths> after = paths_of(cluster);
+  const std::vector<std::optional<Paths>> after = faults.paths();
   for (std::size_t site = 0; site < run.sites.size(); ++site) {
     const ReplicaId replica = placement.nearest(site);
     if (!cluster.alive(replica)) continue;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bench/throughput/protocols.h"
+#include "bench/wan/paths.h"
 #include "bench/wan/repeats.h"
 #include "bench/wan/simulation.h"
 #include "epaxos/node/config.h"
@@ -267,6 +268,7 @@ RunOptions run_options_of(const SiteConditions& c, std::size_t files_a_site) {
   run.check_linearizability = c.increments;  // For the description: nothing is judged.
   run.warm_up_us = c.warm_up_us;
   run.measured_us = c.measured_us;
+  run.durability = *durability_from(c.durability);  // It was checked when the file was read.
   run.links.jitter_us = c.emulated_jitter_us;
   run.links.loss = c.emulated_loss;
   run.links.bytes_per_second = c.emulated_bytes_per_second;
@@ -289,7 +291,7 @@ SiteLatency latency_of(const std::vector<const SiteFile*>& files) {
   }
   Latency& both = all;
   for (const Latency* const kind : {&all.reads, &all.writes}) both.merge(*kind);
-  all.slow_share = slow_share({}, paths);
+  all.slow_share = slow_share(Paths(), paths);
   return all;
 }
 
@@ -401,7 +403,6 @@ Result<Merged> merge_sites(std::vector<SiteFile> files, const MergeOptions& opti
   wan.protocols.clear();
   wan.leaders.clear();
   wan.run = run_options_of(conditions, files_a_site);
-  wan.durability = conditions.durability;
   wan.batch = conditions.batch;
   wan.run.thrifty = std::ranges::any_of(
       files, [](const SiteFile& file) { return file.result.conditions.thrifty; });

@@ -7,6 +7,7 @@
 
 #include "bench/report/clock.h"
 #include "bench/report/progress.h"
+#include "bench/throughput/group_arguments.h"
 #include "bench/throughput/protocols.h"
 #include "bench/wan/emulation.h"
 #include "bench/wan/repeats.h"
@@ -117,6 +118,16 @@ Result<void> check_heeded(const WanOptions& options) {
         "multipaxos, or leave --leaders out.");
   }
   return {};
+}
+
+Result<void> check_data(const WanOptions& options) {
+  if (options.run.data.empty()) return {};
+  if (options.mode == WanMode::kSimulated) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--data needs --mode emulated: in virtual time the disks are virtual too.");
+  }
+  if (options.run.durability != Durability::kNone) return {};
+  return fail(ErrorCode::kInvalidArgument, kDataOfNoUse);
 }
 
 /// In virtual time a client whose commands take no time sends so many that a run hardly ends.
@@ -232,8 +243,8 @@ Result<WanPlan> plan(const WanOptions& options) {
         ErrorCode::kInvalidArgument,
         "--bandwidth needs --mode emulated: in virtual time messages take no time to send.");
   }
-  for (const auto& checked :
-       {check_linearizability_options(options), check_reads_by(options), check_heeded(options)}) {
+  for (const auto& checked : {check_linearizability_options(options), check_reads_by(options),
+                              check_heeded(options), check_data(options)}) {
     if (!checked) return fail(checked.error());
   }
   Result<Places> places = places_of(options.places);
@@ -244,6 +255,9 @@ Result<WanPlan> plan(const WanOptions& options) {
       faults_from(options.faults, placement, options.run.measured_us);
   if (!faults) return fail(faults.error());
   plan.faults = *std::move(faults);
+  if (const auto checked = check_restarts(plan.faults, options.run.durability); !checked) {
+    return fail(checked.error());
+  }
   for (const std::string& name : options.leaders) {
     const auto checked = check_leader(placement, name);
     if (!checked) return fail(checked.error());

@@ -31,9 +31,7 @@ struct WanOptions {
   std::size_t repeat = 1;  ///< Runs of each, with seed, seed + 1, ...
   std::vector<std::string> faults = {};
   std::vector<Gate> gates = {};
-  // What the replicas of a run on machines have; all others keep nothing and take one command each.
-  std::string durability = "none";
-  std::size_t batch = 1;  ///< Commands of an instance or entry at most.
+  std::size_t batch = 1;  ///< Commands of an instance or entry at most; more on machines alone.
   std::string csv = {};
   std::string json = {};
   std::string series = {};

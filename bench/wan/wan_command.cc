@@ -101,7 +101,9 @@ Clients are at every site and ask the nearest replica. Commands that are sent wh
 left out, and so are those after the measured time, which go on until all measured ones have ended.
 
 --fault may be given more than once. Times count from the beginning of the measured time:
-  'at 30s kill JP'                for good; its clients go on at the nearest replica that lives
+  'at 30s kill JP'                its clients go on at the nearest replica that lives
+  'at 50s restart JP'             with what its disk kept, so it needs --durability sync; its
+                                  clients come back when it answers
   'at 40s partition EU|*'         parts separated by |, sites by commas, * the others
   'at 60s slow OR 5x'             whatever the site sends and gets takes five times as long
   'at 70s latency CA-JP +50ms'    in each direction
@@ -166,6 +168,14 @@ void add_scaled(CLI::App& sub, const std::string& name, Field& field, double fac
       ->check(number(0.0, most, sentence));
 }
 
+/// What a replica keeps, and where.
+void add_disks(CLI::App& sub, RunOptions& o) {
+  add_durability(sub, o.durability);
+  sub.add_option("--data", o.data,
+                 "Where to keep the data during the run; emulated only (a temporary place)")
+      ->check(existing_directory());
+}
+
 void add_links(CLI::App& sub, LinkTrouble& o) {
   sub.add_option("--jitter", o.jitter_us, "Up to so much on top of each delay, as 2ms (0)")
       ->transform(
@@ -197,6 +207,7 @@ void add_wan(CLI::App& app, int& status) {
   add_place_options(*sub, options->places);
   add_contenders(*sub, *options);
   add_load(*sub, options->run, *mix);
+  add_disks(*sub, options->run);
   sub->add_option("--repeat", options->repeat, "Runs of each, with the next seed each time")
       ->check(number(std::size_t{1}, std::size_t{100}, "each runs 1 to 100 times."))
       ->capture_default_str();

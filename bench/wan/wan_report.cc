@@ -237,7 +237,7 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
   if (options.repeat > 1) {
     out += (machines ? ", " : " and the next, ") + std::to_string(options.repeat) + " runs";
   }
-  out += ". Durability " + options.durability + ", " +
+  out += ". Durability " + std::string(to_string(s.durability)) + ", " +
          (options.batch == 1 ? "one command" : "up to " + grouped(options.batch) + " commands") +
          " an instance,\nreplies after execution";
   const std::size_t faults = options.faults.size();

@@ -191,7 +191,8 @@ std::string line_of(const WanOptions& options, const WanResult& result, const Wa
       late(0.99),
       protocol_named(run.measured.protocol).can_be_thrifty && s.thrifty ? "1" : "0",
       s.limit_hot_keys ? "1" : "0",
-      faults_cell(options)};
+      faults_cell(options),
+      std::string(to_string(s.durability))};
   std::string line;
   for (const std::string& cell : cells) line += (line.empty() ? "" : ",") + cell;
   return line + "\n";
@@ -220,7 +221,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
   }
   out +=
       ",kind,ycsb,reads_percent,reads_by,zipf_theta,keys,late_p50_ms,late_p99_ms,thrifty,"
-      "hot_key_limit,faults\n";
+      "hot_key_limit,faults,durability\n";
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
       out += line_of(options, result, run, site, Kind::kAll);
@@ -262,7 +263,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
             {"bytes_per_second", s.links.bytes_per_second},
             {"faults", options.faults},
             {"latency_before_faults", s.latency_before_faults},
-            {"durability", options.durability},
+            {"durability", to_string(s.durability)},
             {"batch", options.batch},
             {"interrupted", result.interrupted}};
   json.update(to_json(static_cast<const OfferedLoad&>(s)));

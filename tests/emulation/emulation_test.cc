@@ -10,6 +10,8 @@
 #include "bench/report/clock.h"
 #include "bench/throughput/protocols.h"
 #include "bench/wan/client_keys.h"
+#include "bench/wan/emulated_clients.h"
+#include "bench/wan/shared_memory.h"
 #include "bench/wan/timer_thread.h"
 #include "bench/wan/wan.h"
 #include "tests/bench/bench_program.h"
@@ -219,6 +221,100 @@ TEST(Emulation, TheScheduleOfAnOpenLoopGoesOnElsewhere) {
     EXPECT_EQ(seen.unsent, 0u);
   }
   EXPECT_GE(run.sites[2].execution_us.max(), 18'000u) << "from C to B and back, at least";
+}
+
+// In the end all clients ask replicas that were restarted, as the only other one is dead: whatever
+// was due since then they have executed, and only a command that was under way at a kill is lost.
+TEST(Emulation, WhoIsRestartedServesAgainWithWhatItsDiskKept) {
+  const Topology topology = near();
+  const Placement placement(topology, {0, 1, 2});
+  const Scratch scratch;
+  RunOptions options = short_run();
+  options.clients = 1;
+  options.durability = Durability::kSync;
+  options.data = scratch.path();
+  options.measured_us = 3 * kSecond;
+  options.faults = must(faults_from({"at 0.4s kill C", "at 0.6s restart C", "at 1.2s kill B",
+                                     "at 1.4s restart B", "at 2s kill A"},
+                                    placement, options.measured_us));
+  const std::pair<const char*, double> all[] = {{"epaxos", 20}, {"raft", 0}};
+  for (const auto& [name, rate] : all) {
+    const Protocol protocol = protocol_named(name);
+    const auto leader = has_leader(protocol) ? std::optional(ReplicaId(1)) : std::nullopt;
+    options.open.rate = rate;
+
+    const MeasuredRun run = must(emulate(placement, protocol, leader, options));
+
+    EXPECT_TRUE(run.digest.has_value()) << name;
+    for (std::size_t site = 0; site < run.sites.size(); ++site) {
+      const SiteLatency& seen = run.sites[site];
+      EXPECT_GT(seen.execution_us.count(), 0u) << name << ", " << site;
+      if (options.open.is_on()) {
+        const auto ended = static_cast<double>(seen.execution_us.count() + seen.failed);
+        EXPECT_NEAR(ended, static_cast<double>(due(site, options)), 3) << "one a kill, " << site;
+      } else {
+        EXPECT_LE(seen.failed, 3u) << name << ", " << site << ": one a kill";
+      }
+      const double share = seen.slow_share.value_or(0);
+      EXPECT_TRUE(share >= 0 && share <= 1) << share;
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(scratch.path())) << "the data is removed";
+  }
+}
+
+/// Whether it comes to hold, however busy the machine is.
+bool becomes_true(Subject& subject, const std::function<bool()>& holds) {
+  const Tick deadline = now_us() + 60 * kSecond;
+  while (now_us() < deadline) {
+    if (holds()) return true;
+    subject.tick();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+// Who is to ask another replica goes there when its command has ended, and none gets lost or
+// doubled on the way there and back.
+TEST(Emulation, ClientsLeaveForTheReplicaThatTheyAreToAskAndComeBack) {
+  const Topology topology = near();
+  const Placement placement(topology, {0});
+  const Protocol protocol = protocol_named("epaxos");
+  auto cluster = must(ClusterConfig::loopback("bench", 1));
+  cluster.replicas[0].client.clear();
+  for (const double rate : {0.0, 100.0}) {
+    RunOptions options = short_run();
+    options.open.rate = rate;
+    const std::size_t count = rate > 0 ? 1 : options.clients;
+    const auto shared = make_shared_value<SharedRun>();
+    ASSERT_NE(shared, nullptr);
+    SharedRun::Replica& told = shared->replicas[0];
+    std::size_t ended = 0;
+    const auto more_end = [&] {
+      const std::size_t before = ended;
+      told.samples.read([&ended](const Sample&) { ++ended; });
+      return ended > before;
+    };
+    const EmulatedGroup group{placement, protocol, {}, options, *shared};
+    const auto subject = must(emulated_clients(group)({}, {cluster, ReplicaId(0), ""}));
+    ASSERT_TRUE(becomes_true(*subject, [&] { return subject->ready(); }));
+    shared->begin_us = now_us();
+    shared->waiting_clients[1] = count;
+    subject->start_load();
+    ASSERT_TRUE(becomes_true(*subject, more_end));
+
+    shared->server_of[1] = 1;
+    EXPECT_TRUE(becomes_true(*subject, [&] { return shared->waiting_clients[1] == count; }));
+    EXPECT_EQ(told.clients[1], 0u);
+    more_end();
+    const std::uint64_t arrived = shared->arrived[1];
+    shared->server_of[1] = 0;
+    EXPECT_TRUE(becomes_true(*subject, [&] { return told.clients[1] == count; }));
+    EXPECT_EQ(shared->waiting_clients[1], 0u);
+
+    EXPECT_TRUE(becomes_true(*subject, more_end));
+    EXPECT_TRUE(rate == 0 || becomes_true(*subject, [&] { return shared->arrived[1] > arrived; }));
+    ASSERT_TRUE(subject->close().has_value());
+  }
 }
 
 TEST(Emulation, EveryMixRunsAndReadsStandApart) {

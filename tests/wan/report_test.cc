@@ -120,13 +120,13 @@ TEST(WanReport, FaultsAreMarkedOverTime) {
 
   const Finished run = bench(
       "wan --topology sosp13-3 --clients 2 --protocols epaxos --warm-up 1s --duration 4s"
-      " --fault 'at 2s kill EU' --out " +
+      " --durability sync --fault 'at 2s kill EU' --fault 'at 3s restart EU' --out " +
       out.string());
 
   ASSERT_EQ(run.status, 0) << run.out;
   EXPECT_THAT(text_of(out / "report.html"),
               AllOf(HasSubstr("<h2>Over time</h2>"), HasSubstr(">at 2s kill EU<"),
-                    HasSubstr("<h2>When something fails</h2>")));
+                    HasSubstr(">at 3s restart EU<"), HasSubstr("<h2>When something fails</h2>")));
   EXPECT_THAT(text_of(out / "summary.txt"), HasSubstr("longest time without a commit"));
   EXPECT_THAT(text_of(out / "series.csv"), HasSubstr("at 2s kill EU"));
 }
