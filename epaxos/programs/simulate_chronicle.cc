@@ -28,11 +28,11 @@ class Chronicle final : public sim::Checker {
   [[nodiscard]] std::string_view name() const override { return "chronicle"; }
   [[nodiscard]] std::vector<std::string> violations() const override { return {}; }
 
-  void on_started(ReplicaId replica) override { line(replica) << " starts" << std::endl; }
-  void on_stopped(ReplicaId replica) override { line(replica) << " stops" << std::endl; }
+  void on_started(ReplicaId replica) override { say(replica, "starts"); }
+  void on_stopped(ReplicaId replica) override { say(replica, "stops"); }
   void on_proposed(ReplicaId replica, const Proposal& proposal) override {
-    line(replica) << " is given " << epaxos::words_of(proposal.command.id)
-                  << (proposal.command.reads_only ? ", which only reads" : "") << std::endl;
+    say(replica, "is given " + epaxos::words_of(proposal.command.id) +
+                     (proposal.command.reads_only ? ", which only reads" : ""));
   }
   void on_sent(ReplicaId from, ReplicaId to, Bytes bundle, const sim::VirtualDisk&) override {
     tell(from, '>', from, to, bundle);
@@ -41,10 +41,10 @@ class Chronicle final : public sim::Checker {
     tell(to, taken ? '<' : 'x', from, to, bundle);
   }
   void on_executed(ReplicaId replica, const Command& command, Bytes) override {
-    line(replica) << " executes " << epaxos::words_of(command.id) << std::endl;
+    say(replica, "executes " + epaxos::words_of(command.id));
   }
   void on_acknowledged(ReplicaId replica, CommandId command, Bytes) override {
-    line(replica) << " tells its client the reply to " << epaxos::words_of(command) << std::endl;
+    say(replica, "tells its client the reply to " + epaxos::words_of(command));
   }
 
   /// What has reached the disks since the last look. After every event.
@@ -60,9 +60,9 @@ class Chronicle final : public sim::Checker {
         const auto known = before.find(key);
         if (known != before.end() && known->second == value) continue;
         if (key.kind == kRecordKindMax) continue;  // How many batches there were.
-        line(replica) << " durable: " << words_of(key, value) << std::endl;
+        say(replica, "durable: " + words_of(key, value));
       }
-      if (now.size() < before.size()) line(replica) << " lost what its disk held" << std::endl;
+      if (now.size() < before.size()) say(replica, "lost what its disk held");
       before = now;
     }
   }
@@ -74,20 +74,23 @@ class Chronicle final : public sim::Checker {
     sim::VirtualDisk::Image image;
   };
 
-  std::ostream& line(ReplicaId replica) {
+  /// Every line is written at once: the process may not live to see the last.
+  void say(ReplicaId replica, const std::string& what) {
     to_.width(10);
-    return to_ << cluster_.now() << " " << to_string(replica);
+    to_ << cluster_.now() << " " << to_string(replica) << " " << what << "\n";
+    to_.flush();
   }
 
   void tell(ReplicaId who, char how, ReplicaId from, ReplicaId to, Bytes bundle) {
     const ReplicaId other = who == from && how == '>' ? to : from;
+    const std::string before = std::string(1, how) + " " + to_string(other) + " ";
     net::BundleReader reader(cluster_.at_replica(to).identity(), cluster_.size());
     if (reader.open(bundle)) {
-      line(who) << " " << how << " " << to_string(other) << " a damaged bundle" << std::endl;
+      say(who, before + "a damaged bundle");
       return;
     }
     for (net::Frame frame; reader.next(frame);) {
-      line(who) << " " << how << " " << to_string(other) << " " << words_of(frame) << std::endl;
+      say(who, before + words_of(frame));
     }
   }
 
@@ -123,7 +126,6 @@ Result<void> write_chronicle(const SimulatedRuns& runs, const sim::SwarmOptions&
 
   SimulatedRuns watched = runs;
   watched.run = [&](const sim::SwarmPlan& one) {
-    // Every line is written at once: the process may not live to see the last.
     std::ofstream to(path, std::ios::app);
     sim::SwarmOptions options = swarm;
     Chronicle* chronicle = nullptr;
