@@ -19,11 +19,37 @@ constexpr std::size_t histogram_buckets(std::size_t steps) {
   return steps * (65 - static_cast<std::size_t>(std::bit_width(steps - 1)));
 }
 
-/// `Buckets`: an array of all of them, or a vector that grows with the largest value.
+/// Buckets that take memory where there are values: those of one second lie close to each other,
+/// and an hour has thousands of seconds.
+class PagedBuckets {
+ public:
+  [[nodiscard]] std::size_t size() const { return pages_.size() * kPage; }
+  void resize(std::size_t size) { pages_.resize((size + kPage - 1) / kPage); }
+
+  std::uint64_t& operator[](std::size_t index) {
+    std::vector<std::uint64_t>& page = pages_[index / kPage];
+    if (page.empty()) page.resize(kPage);
+    return page[index % kPage];
+  }
+  std::uint64_t operator[](std::size_t index) const {
+    const std::vector<std::uint64_t>& page = pages_[index / kPage];
+    return page.empty() ? 0 : page[index % kPage];
+  }
+
+  friend bool operator==(const PagedBuckets&, const PagedBuckets&) = default;
+
+ private:
+  static constexpr std::size_t kPage = 128;
+
+  std::vector<std::vector<std::uint64_t>> pages_;  // Empty: all of its buckets are.
+};
+
+/// `Buckets`: an array of all of them, or PagedBuckets, which grow with the largest value.
 template <std::size_t kSteps, class Buckets>
 class StepHistogram {
  public:
   void add(std::uint64_t value, std::uint64_t times = 1) {
+    if (times == 0) return;
     const std::size_t place = bucket_of(value);
     grow_to(place + 1);
     buckets_[place] += times;
@@ -34,7 +60,9 @@ class StepHistogram {
 
   void merge(const StepHistogram& other) {
     grow_to(other.buckets_.size());
-    for (std::size_t i = 0; i < other.buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+    for (std::size_t i = 0; i < other.buckets_.size(); ++i) {
+      if (other.buckets_[i] > 0) buckets_[i] += other.buckets_[i];
+    }
     count_ += other.count_;
     sum_ += other.sum_;
     if (other.max_ > max_) max_ = other.max_;
@@ -99,6 +127,6 @@ class StepHistogram {
 /// Off by 3 % at most; a plain block of bytes.
 using Histogram = StepHistogram<32, std::array<std::uint64_t, histogram_buckets(32)>>;
 /// Off by 0.1 % at most, for comparisons with what is computed.
-using FineHistogram = StepHistogram<1024, std::vector<std::uint64_t>>;
+using FineHistogram = StepHistogram<1024, PagedBuckets>;
 
 }  // namespace epaxos

@@ -307,5 +307,28 @@ TEST(Histogram, MergedIsAsIfOneHadSeenEverything) {
   for (std::size_t i = 0; i < Histogram::kBuckets; ++i) ASSERT_EQ(even.bucket(i), all.bucket(i));
 }
 
+// Buckets that nobody needs have no memory there, and that must not show.
+TEST(Histogram, FineOnesOfTheSameValuesAreEqual) {
+  FineHistogram all;
+  FineHistogram high;
+  FineHistogram low;
+  for (std::uint64_t value = 1; value < 400'000; value += 37) {
+    all.add(value);
+    (value > 300'000 ? high : low).add(value);
+  }
+  EXPECT_NE(low, all);
+  const FineHistogram low_alone = low;
+
+  low.merge(high);
+  high.merge(low_alone);
+  high.add(5, 0);
+
+  EXPECT_EQ(low, all);
+  EXPECT_EQ(high, all);
+  EXPECT_NE(low_alone, all) << "a copy is one of its own";
+  for (std::size_t i = 0; i < FineHistogram::kBuckets; ++i)
+    ASSERT_EQ(high.bucket(i), all.bucket(i));
+}
+
 }  // namespace
 }  // namespace epaxos
