@@ -43,8 +43,9 @@ TEST(Compare, EveryProtocolIsMeasuredAndTheFilesHoldWhatTheTableShows) {
   const std::string json_path = scratch.path() / "out.json";
   std::filesystem::create_directory(scratch.path() / "data");
 
+  // Long enough for an fsync of a disk that others keep busy.
   const Finished run = compare(
-      "--seconds 0.2 --repeat 1 --in-flight 8 --values 64 --durability sync --protocols "
+      "--seconds 0.8 --repeat 1 --in-flight 8 --values 64 --durability sync --protocols "
       "epaxos,raft,multipaxos,multipaxos-all --conflicts 0,100 --csv " +
       csv + " --json " + json_path + " --data " + (scratch.path() / "data").string());
 
