@@ -118,7 +118,7 @@ void EpaxosCore::ask_about_holes(Effects& out) {
     const Instance* const instance = instances_.find({row, head});
     const bool own_round_runs = instance != nullptr && instance->progress != Instance::kNoProgress;
     if (question.due <= out.now) {
-      if (!own_round_runs && !storage_full_) ask_about(row, question.attempts, out);
+      if (!own_round_runs && !storage_full_) ask_about(row, out);
       ++question.attempts;
       question.due =
           out.now + (config_.question_us << std::min(question.attempts, kQuestionBackoff));
@@ -128,7 +128,7 @@ void EpaxosCore::ask_about_holes(Effects& out) {
   }
 }
 
-void EpaxosCore::ask_about(ReplicaId row, unsigned attempt, Effects& out) {
+void EpaxosCore::ask_about(ReplicaId row, Effects& out) {
   if (others_.size() == 0) return;
   const RowState& state = instances_.row(row);
   const InstanceId head{row, state.committed_up_to.next()};
@@ -141,8 +141,8 @@ void EpaxosCore::ask_about(ReplicaId row, unsigned attempt, Effects& out) {
   if (row != self_ && asked_at == kNever) asked_at = out.now;
   if (known && head.slot == state.highest_known) return;
   // The owner first, then one peer after the other.
-  ReplicaId whom =
-      replica_at(static_cast<int>((row.value() + attempt) % static_cast<unsigned>(n_)));
+  const unsigned turn = questions_[row.value()].turn++;
+  ReplicaId whom = replica_at(static_cast<int>((row.value() + turn) % static_cast<unsigned>(n_)));
   if (whom == self_) whom = replica_at((self_.value() + 1) % n_);
   ask_range(row, head.slot, whom, out);
 }

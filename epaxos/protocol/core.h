@@ -80,7 +80,10 @@ class EpaxosCore final : public Core {
   struct RowQuestion {
     Slot head;
     Tick due = kNever;
-    unsigned attempts = 0;
+    unsigned attempts = 0;  ///< About this head.
+    /// Whom to ask next for a range. It does not begin again with the head: when answers about
+    /// heads are all that moves it, whoever was asked for ranges has told none.
+    unsigned turn = 0;
     Slot asked_from;      ///< Where the last FetchRange began; an answer goes on only beyond it.
     Tick head_since = 0;  ///< When `head` became the first undecided slot.
     Tick recover_not_before = 0;  ///< Somebody else recovers the row.
@@ -170,7 +173,7 @@ class EpaxosCore final : public Core {
   void on_learn(ReplicaId from, const Learn& message, Bytes body, Effects& out);
   void on_frontier(ReplicaId from, const Frontier& message, Effects& out);
   void ask_about_holes(Effects& out);
-  void ask_about(ReplicaId row, unsigned attempt, Effects& out);
+  void ask_about(ReplicaId row, Effects& out);
   void ask_range(ReplicaId row, Slot from, ReplicaId whom, Effects& out);
   void gossip(ReplicaSet to, Effects& out);
   [[nodiscard]] bool lags(ReplicaId row) const;

@@ -30,6 +30,36 @@ TEST(CatchUp, HoleIsAskedForFromItsOwnerFirstThenFromOthers) {
   EXPECT_LT(asked.size(), 20u) << "more and more rarely";
 }
 
+// The owner is gone and its payloads are known, so that peers decide one head after the other when
+// they are asked about it. Whoever was asked for the whole range tells nothing, and somebody else
+// must be: one instance a question is no way to catch up with thousands.
+TEST(CatchUp, RangeIsAskedForFromTheNextPeerAlsoWhenHeadsMoveOneByOne) {
+  Subject c(kC, 5);
+  const auto block = block_of({write("x")});
+  for (std::uint64_t slot = 1; slot <= 40; ++slot) {
+    c.deliver(kB, Learn{id(kA, slot), {slot - 1, 0, 0, 0, 0}, block});
+  }
+  c.end_turn();
+
+  ReplicaSet asked;
+  for (std::uint64_t slot = 1; slot <= 5; ++slot) {
+    bool asked_about_head = false;
+    for (int i = 0; i < 10 && !asked_about_head; ++i) {
+      const Effects& effects = c.advance(kPatience);
+      for (const auto& ask : sends<FetchRange>(effects, 5)) asked.add(ask.first);
+      asked_about_head = any<Status>(effects);
+    }
+    ASSERT_TRUE(asked_about_head);
+    c.deliver(kB, Commit{id(kA, slot), CommitKind::kFull, {slot - 1, 0, 0, 0, 0}, block});
+    c.end_turn();
+  }
+
+  EXPECT_TRUE(asked.contains(kA)) << "the owner is the first";
+  EXPECT_TRUE(asked.contains(kB));
+  EXPECT_TRUE(asked.contains(kD));
+  EXPECT_TRUE(asked.contains(kE));
+}
+
 TEST(CatchUp, DependenciesTellWhichSlotsExist) {
   Subject c(kC, 3);
   const auto block = block_of({write("x")});
