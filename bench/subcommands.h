@@ -15,7 +15,8 @@ namespace epaxos::bench {
 void add_throughput(CLI::App& app, int& status);
 /// `compare`: the protocols under one load, side by side; or what show_diff() says of two files.
 void add_compare(CLI::App& app, int& status,
-                 int (*show_diff)(const std::string& before, const std::string& after));
+                 int (*show_diff)(const char* name, const std::string& before,
+                                  const std::string& after));
 /// `away`: the same processes, one of which is killed and comes back.
 void add_away(CLI::App& app, int& status);
 /// `client`: a load from outside, on replicas that run already.
@@ -30,7 +31,7 @@ void add_wan(CLI::App& app, int& status);
 void add_wan_merge(CLI::App& app, int& status);
 /// `wan-diff`: what changed between two results of it.
 void add_wan_diff(CLI::App& app, int& status);
-/// The same for these files. Returns the exit status.
-int show_wan_diff(const std::string& before_path, const std::string& after_path);
+/// The same for these files, as a subcommand that complains as `name`. Returns the exit status.
+int show_wan_diff(const char* name, const std::string& before_path, const std::string& after_path);
 
 }  // namespace epaxos::bench

@@ -206,7 +206,8 @@ SiteResult result_at(const JsonPlace& root) {
 
 Result<SiteResult> read_site_result(std::string_view text) {
   const auto malformed = [](const std::string& what) { return fail(ErrorCode::kMalformed, what); };
-  if (text.empty()) return malformed("is empty: its client ended before the load began");
+  if (text.empty())
+    return malformed("is empty: its client has not finished yet, or ended before the load began");
   const Result<Json> json = parse_json(text);
   if (!json) return malformed(json.error().message);
   if (!json->is_object() || !json->contains("benchmark") || json->at("benchmark") != "site") {

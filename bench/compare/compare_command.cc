@@ -172,7 +172,8 @@ bool has_other_options(const CLI::App& command, const CLI::Option* files) {
 }  // namespace
 
 void add_compare(CLI::App& app, int& status,
-                 int (*show_diff)(const std::string& before, const std::string& after)) {
+                 int (*show_diff)(const char* name, const std::string& before,
+                                  const std::string& after)) {
   auto options = std::make_shared<CompareOptions>();
   auto durability = std::make_shared<std::vector<std::string>>();
   auto quick = std::make_shared<bool>(false);
@@ -197,7 +198,8 @@ void add_compare(CLI::App& app, int& status,
   sub->footer(kCompareFooter);
   sub->callback([options, durability, quick, chosen, results, sub, files, show_diff, &status] {
     if (!results->empty()) {
-      status = has_other_options(*sub, files) ? 1 : show_diff((*results)[0], (*results)[1]);
+      status =
+          has_other_options(*sub, files) ? 1 : show_diff("compare", (*results)[0], (*results)[1]);
       return;
     }
     using Sizes = std::vector<std::size_t>;

@@ -9,10 +9,8 @@
 namespace epaxos::bench {
 
 Progress::Progress(double total_s, Elsewhere elsewhere)
-    : terminal_(::isatty(STDERR_FILENO) == 1),
-      elsewhere_(elsewhere),
-      begin_(seconds_now()),
-      end_(begin_ + total_s) {
+    : terminal_(::isatty(STDERR_FILENO) == 1), elsewhere_(elsewhere), begin_(seconds_now()) {
+  if (total_s > 0) expect(total_s);
 }
 
 Progress::~Progress() {
@@ -40,8 +38,8 @@ void Progress::clear() {
 
 void Progress::draw() {
   drawn_ = seconds_now();
-  const double left = std::max(0.0, end_ - drawn_);
-  std::fprintf(stderr, "\r\033[K%s, about %.0f s left", stage_.c_str(), left);
+  std::fprintf(stderr, "\r\033[K%s", stage_.c_str());
+  if (end_) std::fprintf(stderr, ", about %.0f s left", std::max(0.0, *end_ - drawn_));
   std::fflush(stderr);
 }
 

@@ -3,6 +3,7 @@
 // What a long run tells while it runs: one line that is rewritten on a terminal, and only the ends
 // of stages elsewhere. On the standard error, so that results stay alone on the standard output.
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,7 @@ class Progress {
  public:
   enum class Elsewhere { kStages, kNothing };  ///< What is told where there is no terminal.
 
-  /// `total_s`: how long everything is expected to take.
+  /// `total_s`: how long everything is expected to take; 0: nobody knows before expect().
   explicit Progress(double total_s, Elsewhere elsewhere = Elsewhere::kStages);
   ~Progress();
   Progress(const Progress&) = delete;
@@ -33,7 +34,7 @@ class Progress {
   const bool terminal_;
   const Elsewhere elsewhere_;
   const double begin_;
-  double end_;  // As expected.
+  std::optional<double> end_;  // As expected; none: nobody knows yet.
   double drawn_ = 0;
   std::string stage_;
 };

@@ -16,7 +16,13 @@ Result<void> RunDirectory::make(const std::string& where) {
   const std::filesystem::path parent =
       where.empty() ? std::filesystem::temp_directory_path(error) : std::filesystem::path(where);
   std::string path = (parent / "epaxos-bench-XXXXXX").string();
-  if (error || ::mkdtemp(path.data()) == nullptr) {
+  if (error) {
+    return fail(
+        ErrorCode::kIo,
+        "There is no directory for temporary files: TMPDIR names none. Name one for the data "
+        "with --data.");
+  }
+  if (::mkdtemp(path.data()) == nullptr) {
     return fail(ErrorCode::kIo, "No directory for the data can be made in " + parent.string() +
                                     ". Name another one with --data.");
   }

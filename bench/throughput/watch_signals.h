@@ -1,7 +1,7 @@
 #pragma once
 
-// The wish to stop: Ctrl-C, or SIGTERM. The second one ends the process at once, and its children
-// with it.
+// The wish to stop: Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed. The second one ends
+// the process at once, and its children with it.
 
 #include <csignal>
 
@@ -20,6 +20,7 @@ class WatchSignals {
  private:
   struct sigaction interrupt_ {};
   struct sigaction terminate_ {};
+  struct sigaction hang_up_ {};
 };
 
 }  // namespace epaxos::bench

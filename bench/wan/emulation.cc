@@ -112,7 +112,7 @@ class EmulatedRun {
     if (!after) return fail(after.error());
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
       const ReplicaId replica = placement_.nearest(site);
-      if (!world_.answering().contains(replica) || silent_.contains(replica)) continue;
+      if (silent_.contains(replica)) continue;
       run_.sites[site].slow_share =
           slow_share((*before)[replica.value()], (*after)[replica.value()]);
     }

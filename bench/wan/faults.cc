@@ -38,7 +38,10 @@ class Reader {
     if (words.size() < 3 || words[0] != "at") return wrong("it begins with a time and a verb");
     const Result<Tick> at = duration_from(words[1], 0);
     if (!at) return wrong(at.error().message);
-    if (*at >= measured_us_) return wrong("its time is not before the end of the --duration");
+    if (*at >= measured_us_)
+      return wrong(
+          "its time is not before the end of the --duration; give an earlier one, or a longer "
+          "--duration");
     Fault fault{.text = text, .at_us = *at};
     const std::string verb = words[2];
     words.erase(words.begin(), words.begin() + 3);
@@ -95,6 +98,9 @@ class Reader {
       if (!more.starts_with('+')) return wrong("\"" + more + "\" does not begin with +");
       const Result<Tick> more_us = duration_from(more.substr(1));
       if (!more_us) return wrong(more_us.error().message);
+      if (!more.ends_with('s') && !more.ends_with('m') && !more.ends_with('h')) {
+        return wrong("\"" + more + "\" has no unit; 50 ms are +50ms");
+      }
       fault.more_us = *more_us;
       return {};
     }
@@ -183,8 +189,11 @@ Result<void> check_order(const std::vector<Fault>& faults, const Placement& plac
     if (fault.kind != Fault::Kind::kKill) continue;
     dead.add(fault.one);
     if (dead.size() > (placement.replica_count() - 1) / 2) {
-      return refusal(fault.text, "no majority of the " + std::to_string(placement.replica_count()) +
-                                     " replicas would live, and nothing be decided any more");
+      return refusal(
+          fault.text,
+          "no majority of the " + std::to_string(placement.replica_count()) +
+              " replicas would live, and nothing be decided any more; kill fewer, or restart "
+              "one before");
     }
   }
   return {};

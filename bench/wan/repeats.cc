@@ -26,7 +26,7 @@ MeasuredRun merged(const std::vector<MeasuredRun>& runs) {
       all.sites[site].merge(runs[i].sites[site]);
     }
     all.events += runs[i].events;
-    all.digest.reset();
+    all.digest.reset();  // Each has its own.
     if (runs[i].linearizable) {
       all.linearizable = all.linearizable.value_or(0) + *runs[i].linearizable;
     }

@@ -52,6 +52,7 @@ WanFigures figures_of(const Json& json) {
     if (json.contains(name)) all.conditions.emplace_back(name, json.at(name).dump());
   }
   all.repeat = json.at("repeat").get<std::size_t>();
+  all.interrupted = json.value("interrupted", false);
   for (const Json& run : json.at("runs")) {
     std::string name = run.at("protocol").get<std::string>();
     if (run.at("leader").is_string()) name += " led from " + run.at("leader").get<std::string>();
@@ -64,6 +65,12 @@ WanFigures figures_of(const Json& json) {
       for (const char* kind : {"reads", "writes"}) {
         add_figures(site.at(kind), at + kind + ", ", all);
       }
+    }
+  }
+  if (all.interrupted) {
+    // As many as began, of the protocol with the fewest.
+    for (const Figures& figure : all.figures) {
+      if (!figure.ms.empty()) all.repeat = std::min(all.repeat, figure.ms.size());
     }
   }
   return all;
@@ -138,6 +145,8 @@ WanDiff diff(const WanFigures& before, const WanFigures& after) {
   WanDiff diff;
   diff.before_runs = before.repeat;
   diff.after_runs = after.repeat;
+  diff.before_interrupted = before.interrupted;
+  diff.after_interrupted = after.interrupted;
   const std::map<std::string, std::string> conditions(after.conditions.begin(),
                                                       after.conditions.end());
   for (const auto& [name, value] : before.conditions) {
@@ -183,6 +192,12 @@ double chance_to_lie_apart(std::size_t runs, std::size_t others) {
 
 std::string to_text(const WanDiff& diff) {
   std::string out;
+  for (const auto& [interrupted, which] :
+       {std::pair(diff.before_interrupted, "before"), std::pair(diff.after_interrupted, "after")}) {
+    if (!interrupted) continue;
+    out += std::string("The measurement ") + which +
+           " was interrupted: it holds fewer runs or commands than its conditions say.\n";
+  }
   for (const std::string& condition : diff.conditions) {
     out += "Conditions differ: " + condition + ".\n";
   }

@@ -19,7 +19,8 @@ struct Figures {
 /// What is compared of a result of `wan`.
 struct WanFigures {
   std::vector<std::pair<std::string, std::string>> conditions;  ///< "clients", "10".
-  std::size_t repeat = 1;
+  std::size_t repeat = 1;                                       ///< Runs that are there.
+  bool interrupted = false;
   std::vector<Figures> figures;
 };
 /// Errors: invalid argument - the text is no such result; names `path`.
@@ -38,6 +39,8 @@ struct WanDiff {
   /// How many runs each has; with 1 the spread is not known, and all that differs is a change.
   std::size_t before_runs = 1;
   std::size_t after_runs = 1;
+  bool before_interrupted = false;
+  bool after_interrupted = false;
 };
 /// A change: all runs of the one are below all runs of the other, by more than histograms are off.
 WanDiff diff(const WanFigures& before, const WanFigures& after);

@@ -116,8 +116,8 @@ std::string gaps_section(const WanPlan& plan, const WanResult& result) {
   std::string out =
       "<section>\n<h2>When something fails</h2>\n<p>The longest time without a commit at each "
       "site, "
-      "in ms, from the fault to the next one or the end.</p>\n"
-      "<div class=\"wide\"><table>\n<thead><tr>" +
+      "in ms. " +
+      markup_text(gaps_note(result)) + "</p>\n<div class=\"wide\"><table>\n<thead><tr>" +
       cell("th", "protocol", true) + cell("th", "after", true);
   for (const std::string& site : result.placement.topology().sites())
     out += cell("th", site, false);

@@ -166,7 +166,6 @@ Result<MeasuredRun> simulate(const Placement& placement, const Protocol& protoco
   const std::vector<std::optional<Paths>> after = faults.paths();
   for (std::size_t site = 0; site < run.sites.size(); ++site) {
     const ReplicaId replica = placement.nearest(site);
-    if (!cluster.alive(replica)) continue;
     run.sites[site].slow_share = slow_share(before[replica.value()], after[replica.value()]);
   }
   if (!run.interrupted) {

@@ -1,6 +1,7 @@
 #include "bench/wan/timeline.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace epaxos::bench {
@@ -12,7 +13,8 @@ constexpr Tick kMillisecond = 1'000;
 Tick percentile(std::vector<std::uint32_t>& values, double share) {
   if (values.empty()) return 0;
   std::ranges::sort(values);
-  return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+  const double rank = std::ceil(share * static_cast<double>(values.size()) * (1 - 1e-12));
+  return values[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
 }
 
 Second second_of(std::vector<std::uint32_t> latency_us, std::uint64_t failed) {
@@ -65,17 +67,19 @@ Timeline TimelineRecorder::timeline(const std::vector<Tick>& fault_us, Tick end_
     }
     out.all.push_back(second_of(std::move(all.latency_us), all.failed));
   }
-  for (std::size_t fault = 0; fault < fault_us.size(); ++fault) {
-    const Tick to = fault + 1 < fault_us.size() ? std::min(fault_us[fault + 1], end_us) : end_us;
-    std::vector<Tick>& gaps = out.gap_us.emplace_back();
+  for (const Tick from : fault_us) {
+    const auto next = std::ranges::upper_bound(fault_us, from);
+    const Tick to = next == fault_us.end() ? end_us : std::min(*next, end_us);
+    std::vector<Timeline::Gap>& gaps = out.gaps.emplace_back();
     for (std::size_t site = 0; site < cells_.size(); ++site) {
-      gaps.push_back(gap_us(site, std::min(fault_us[fault], to), to));
+      gaps.push_back(longest_gap(site, std::min(from, to), to));
+      if (to == end_us) gaps.back().goes_on = false;  // Nobody looked on.
     }
   }
   return out;
 }
 
-Tick TimelineRecorder::gap_us(std::size_t site, Tick from_us, Tick to_us) const {
+Timeline::Gap TimelineRecorder::longest_gap(std::size_t site, Tick from_us, Tick to_us) const {
   Tick longest = 0;
   Tick last = from_us;
   for (Tick at = from_us / kMillisecond; at < to_us / kMillisecond; ++at) {
@@ -84,7 +88,8 @@ Tick TimelineRecorder::gap_us(std::size_t site, Tick from_us, Tick to_us) const 
     longest = std::max(longest, now - last);
     last = now;
   }
-  return std::max(longest, to_us - last);
+  const Tick rest = to_us - last;
+  return rest > longest ? Timeline::Gap{rest, true} : Timeline::Gap{longest, false};
 }
 
 }  // namespace epaxos::bench

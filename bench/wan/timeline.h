@@ -23,9 +23,15 @@ struct Second {
 struct Timeline {
   std::vector<std::vector<Second>> by_site;
   std::vector<Second> all;  ///< The sites together.
-  /// By fault and site: the longest time without a commit from the fault to the next one, or to the
-  /// end; to within a millisecond.
-  std::vector<std::vector<Tick>> gap_us;
+  /// A time without a commit.
+  struct Gap {
+    Tick us = 0;           ///< To within a millisecond.
+    bool goes_on = false;  ///< Until after the next fault.
+
+    friend bool operator==(const Gap&, const Gap&) = default;
+  };
+  /// By fault and site: the longest from the fault to the next later one, or to the end.
+  std::vector<std::vector<Gap>> gaps;
 
   friend bool operator==(const Timeline&, const Timeline&) = default;
 };
@@ -50,7 +56,7 @@ class TimelineRecorder {
     std::uint64_t failed = 0;
   };
 
-  [[nodiscard]] Tick gap_us(std::size_t site, Tick from_us, Tick to_us) const;
+  [[nodiscard]] Timeline::Gap longest_gap(std::size_t site, Tick from_us, Tick to_us) const;
 
   const Tick measured_us_;
   std::vector<std::vector<Cell>> cells_;        // By site and second.

@@ -1,7 +1,9 @@
 #include "bench/wan/timeline_report.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "bench/wan/repeats.h"
 #include "epaxos/programs/text_table.h"
 
 namespace epaxos::bench {
@@ -31,20 +33,57 @@ std::string line_of(const std::string& begin, std::size_t at, const Second& seco
   return out + "," + faults + "\n";
 }
 
+std::string cell_of(const std::vector<Timeline::Gap>& of_each_run) {
+  std::vector<double> us;
+  for (const Timeline::Gap& gap : of_each_run) us.push_back(static_cast<double>(gap.us));
+  const auto [least, most] = std::ranges::minmax(us);
+  std::string cell = fixed(median_of(us) / 1000, 0);
+  if (least != most) cell += " (" + fixed(least / 1000, 0) + ".." + fixed(most / 1000, 0) + ")";
+  return cell + (std::ranges::any_of(of_each_run, &Timeline::Gap::goes_on) ? "+" : "");
+}
+
 }  // namespace
+
+std::vector<Gaps> gaps_of(const std::vector<Fault>& faults, const WanRun& run) {
+  std::vector<Gaps> all;
+  if (!run.measured.timeline) return all;
+  for (std::size_t fault = 0; fault < faults.size(); ++fault) {
+    const std::string& text = faults[fault].text;
+    if (fault > 0 && faults[fault - 1].at_us == faults[fault].at_us) {
+      all.back().faults +=
+          "; " + text;  // The same times without a commit are those of all of them.
+      continue;
+    }
+    Gaps& gaps = all.emplace_back(Gaps{text, {}});
+    gaps.by_site.resize(run.measured.sites.size());
+    for (const MeasuredRun& one : run.repeats) {
+      for (std::size_t site = 0; site < gaps.by_site.size(); ++site) {
+        gaps.by_site[site].push_back(one.timeline->gaps[fault][site]);
+      }
+    }
+  }
+  return all;
+}
 
 std::vector<std::vector<std::string>> gaps(const WanPlan& plan, const WanResult& result) {
   std::vector<std::vector<std::string>> rows;
   for (const WanRun& run : result.runs) {
-    if (!run.measured.timeline) continue;
     const std::string name = name_of(result.placement, run.measured.protocol, run.measured.leader);
-    for (std::size_t fault = 0; fault < plan.faults.size(); ++fault) {
-      std::vector<std::string> cells{name, plan.faults[fault].text};
-      for (const Tick gap : run.measured.timeline->gap_us[fault]) cells.push_back(ms_text(gap, 0));
-      rows.push_back(std::move(cells));
+    for (const Gaps& gaps : gaps_of(plan.faults, run)) {
+      std::vector<std::string>& cells = rows.emplace_back(std::vector{name, gaps.faults});
+      for (const std::vector<Timeline::Gap>& of_site : gaps.by_site) {
+        cells.push_back(cell_of(of_site));
+      }
     }
   }
   return rows;
+}
+
+std::string gaps_note(const WanResult& result) {
+  const bool repeated =
+      std::ranges::any_of(result.runs, [](const WanRun& run) { return run.repeats.size() > 1; });
+  return std::string("From each fault to the next one or the end; + means that it went on then.") +
+         (repeated ? " Median of the runs, and in brackets their range." : "");
 }
 
 std::string gaps_text(const WanPlan& plan, const WanResult& result) {
@@ -58,7 +97,7 @@ std::string gaps_text(const WanPlan& plan, const WanResult& result) {
     run = row.front();
     table.add(row);
   }
-  return "\n" + table.text() + "From each fault to the next one or the end.\n";
+  return "\n" + table.text() + gaps_note(result) + "\n";
 }
 
 std::string to_series(const WanPlan& plan, const WanResult& result) {

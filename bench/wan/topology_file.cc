@@ -358,7 +358,10 @@ class TopologyReader {
 
 Result<Topology> Topology::parse(std::string_view text, std::string_view path) {
   const Result<toml::table> file = toml_file::parse(text, path, kWords);
-  if (!file) return fail(file.error());
+  if (!file) {
+    return fail(file.error().code,
+                file.error().message + " How a topology is written: docs/wan.md, section 2.");
+  }
   return TopologyReader(path).read(*file);
 }
 

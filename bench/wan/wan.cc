@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <sys/resource.h>
+#include <thread>
 #include <utility>
 
 #include "bench/report/clock.h"
@@ -130,6 +131,46 @@ Result<void> check_data(const WanOptions& options) {
   return fail(ErrorCode::kInvalidArgument, kDataOfNoUse);
 }
 
+/// What this machine cannot do, or only long after the run would have to end.
+Result<void> check_possible(const WanOptions& options, const Placement& placement) {
+  if (options.mode != WanMode::kEmulated) return {};
+  const RunOptions& run = options.run;
+  // What one command costs a replica at least. Five of them were measured to take 50 us together
+  // when emulated, and 8 us where nothing is held back: no machine that could do it is refused.
+  constexpr double kLeastCpuS = 3e-6;
+  const auto cores = static_cast<double>(std::max(1u, std::thread::hardware_concurrency()));
+  const auto sites = static_cast<double>(placement.topology().site_count());
+  const double cpu_s_of_one = sites * placement.replica_count() * kLeastCpuS;
+  if (run.open.rate * cpu_s_of_one > cores) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--rate " + fixed(run.open.rate, 0) + " at " + fixed(sites, 0) + " sites is " +
+                    fixed(run.open.rate * sites, 0) + " commands/s, and this machine with its " +
+                    fixed(cores, 0) + (cores > 1 ? " cores" : " core") + " has not the CPU for " +
+                    std::to_string(placement.replica_count()) +
+                    " replicas of that. Ask for a --rate far below " +
+                    fixed(cores / cpu_s_of_one, 0) + ", or use --mode simulated.");
+  }
+  if (run.links.bytes_per_second == 0) return {};
+  const double value_s =
+      static_cast<double>(run.value_bytes) / static_cast<double>(run.links.bytes_per_second);
+  if (value_s * static_cast<double>(kSecond) <= static_cast<double>(run.measured_us)) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "At this --bandwidth one value of --value-bytes " + std::to_string(run.value_bytes) +
+                  " takes " + fixed(value_s, 0) +
+                  " s on a link, longer than the --duration. Give more bandwidth, smaller values "
+                  "or a longer duration.");
+}
+
+Result<void> check_latency_before_faults(const WanOptions& options,
+                                         const std::vector<Fault>& faults) {
+  if (!options.run.latency_before_faults || faults.empty() || faults.front().at_us > 0) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "--latency-before-faults: the first fault, '" + faults.front().text +
+          "', is at the beginning of the measured time, and nothing is before it. Give it a "
+          "later time, or leave the option out.");
+}
+
 /// In virtual time a client whose commands take no time sends so many that a run hardly ends.
 Result<void> check_time_passes(const WanOptions& options, const Placement& placement,
                                const std::vector<WanPlan::Run>& runs) {
@@ -255,8 +296,10 @@ Result<WanPlan> plan(const WanOptions& options) {
       faults_from(options.faults, placement, options.run.measured_us);
   if (!faults) return fail(faults.error());
   plan.faults = *std::move(faults);
-  if (const auto checked = check_restarts(plan.faults, options.run.durability); !checked) {
-    return fail(checked.error());
+  for (const auto& checked :
+       {check_restarts(plan.faults, options.run.durability),
+        check_latency_before_faults(options, plan.faults), check_possible(options, placement)}) {
+    if (!checked) return fail(checked.error());
   }
   for (const std::string& name : options.leaders) {
     const auto checked = check_leader(placement, name);
@@ -292,7 +335,7 @@ Result<WanResult> run_wan(const WanOptions& options, const WanPlan& plan, bool (
   Watcher watcher(plan.runs.size() * options.repeat, stop);
   const double cpu = cpu_seconds();
   RunOptions run_options = options.run;
-  run_options.faults = plan.faults;
+  run_options.faults = result.faults = plan.faults;
   if (!options.trace.empty()) run_options.trace = &result.trace;
   run_options.timeline = !options.series.empty() || !options.out.empty();
   const auto measure = options.mode == WanMode::kEmulated ? emulate : simulate;

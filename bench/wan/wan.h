@@ -57,8 +57,9 @@ struct WanResult {
   std::vector<WanRun> runs;
   double cpu_s = 0;  ///< For all of them, of this process and those that it made.
   bool interrupted = false;
-  std::string failure = {};  ///< A sentence: what ended it after the first measurement.
-  Trace trace = {};          ///< When it was asked for.
+  std::string failure = {};        ///< A sentence: what ended it after the first measurement.
+  Trace trace = {};                ///< When it was asked for.
+  std::vector<Fault> faults = {};  ///< Those of the plan.
 };
 
 /// What is to be run, checked before anything starts.

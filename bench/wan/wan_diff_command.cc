@@ -31,11 +31,11 @@ Result<WanFigures> figures_in(const std::string& path) {
 
 }  // namespace
 
-int show_wan_diff(const std::string& before_path, const std::string& after_path) {
+int show_wan_diff(const char* name, const std::string& before_path, const std::string& after_path) {
   const Result<WanFigures> before = figures_in(before_path);
-  if (!before) return complain("wan-diff", before.error().message);
+  if (!before) return complain(name, before.error().message);
   const Result<WanFigures> after = figures_in(after_path);
-  if (!after) return complain("wan-diff", after.error().message);
+  if (!after) return complain(name, after.error().message);
   const WanDiff found = diff(*before, *after);
   std::fputs(to_text(found).c_str(), stdout);
   if (found.compared == 0) return 1;
@@ -61,7 +61,8 @@ void add_wan_diff(CLI::App& app, int& status) {
       ->check(refuse_empty);
   sub->add_option("AFTER", paths->second, "Another one")->required()->check(refuse_empty);
   sub->footer(kDiffFooter);
-  sub->callback([paths, &status] { status = show_wan_diff(paths->first, paths->second); });
+  sub->callback(
+      [paths, &status] { status = show_wan_diff("wan-diff", paths->first, paths->second); });
 }
 
 }  // namespace epaxos::bench

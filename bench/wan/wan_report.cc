@@ -1,6 +1,8 @@
 #include "bench/wan/wan_report.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <string_view>
 
 #include "bench/wan/client_keys.h"
 #include "bench/wan/repeats.h"
@@ -73,11 +75,36 @@ std::string slow_path_text(const WanOptions& options, const WanResult& result) {
     out += (site == 0 ? " " : ", ") + result.placement.topology().site(site) + " " +
            ms_text(static_cast<double>(slow.by_site_us[site]));
   }
-  if (options.run.limit_hot_keys) {
-    out += "; a replica has one undecided instance at a time on a contended key";
-  }
-  if (options.run.thrifty) out += ". Thrifty: proposals go to the nearest that can decide";
   return out + ".\n";
+}
+
+/// What the protocols do beyond their papers, as far as they were measured: a line each.
+std::string optimisations_text(const WanOptions& options, const WanResult& result) {
+  const auto measured = [&](std::initializer_list<std::string_view> protocols) {
+    return std::ranges::any_of(result.runs, [&](const WanRun& run) {
+      return std::ranges::find(protocols, run.measured.protocol) != protocols.end();
+    });
+  };
+  std::string out;
+  // On real machines the replicas' own files say it.
+  if (measured({"epaxos"}) && options.mode != WanMode::kMachines) {
+    out += "EPaxos: ";
+    out += options.run.thrifty ? "thrifty, proposals go to the nearest that can decide"
+                               : "proposals go to everybody";
+    out += options.run.limit_hot_keys
+               ? "; a replica has one undecided instance at a time on a contended key.\n"
+               : "; as many undecided instances on a contended key as come.\n";
+  }
+  if (measured({"raft", "raft-all", "multipaxos", "multipaxos-all"})) {
+    out +=
+        "With a leader: commands are forwarded to it, it does not wait for one to send the next, "
+        "and who forwarded\none is told of its commit at once";
+    if (measured({"raft-all", "multipaxos-all"})) {
+      out += "; in those with -all everybody learns from all who accept";
+    }
+    out += ".\n";
+  }
+  return out;
 }
 
 /// What the links do beside taking their delays.
@@ -254,7 +281,12 @@ std::string conditions_text(const WanOptions& options, const WanResult& result) 
         "own and, in brackets, their range.\n";
   }
   if (s.conflict_percent > 0 || s.mix.zipf_theta) out += slow_path_text(options, result);
-  return out + reads_text(options, result) + judged_text(result);
+  if (result.interrupted) {
+    out +=
+        "Interrupted: the last run holds what was measured until then, and no later one is here.\n";
+  }
+  return out + optimisations_text(options, result) + reads_text(options, result) +
+         judged_text(result);
 }
 
 SiteTable table_of(const WanOptions& options, const WanResult& result) {

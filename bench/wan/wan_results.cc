@@ -1,11 +1,13 @@
 // What was measured, as CSV and as JSON.
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
 #include "bench/report/latency.h"
 #include "bench/throughput/protocols.h"
 #include "bench/wan/repeats.h"
+#include "bench/wan/timeline_report.h"
 #include "bench/wan/wan_report.h"
 #include "epaxos/node/config.h"
 #include "epaxos/programs/every_program.h"
@@ -101,7 +103,8 @@ void add_latency(Json& json, const WanRun& run, std::size_t site, Kind kind) {
   add_repeats(json["execution"], run, site, &Latency::execution_us, kind);
 }
 
-Json json_of(const WanRun& run, const Placement& placement, const WanOptions& options) {
+Json json_of(const WanRun& run, const Placement& placement, const WanOptions& options,
+             const std::vector<Fault>& faults) {
   Json json{{"protocol", run.measured.protocol}};
   json["leader"] = run.measured.leader ? Json(placement.name_of(*run.measured.leader)) : Json();
   if (options.run.mix.has_reads()) json["reads_by"] = to_string(run.reads_by);
@@ -114,7 +117,24 @@ Json json_of(const WanRun& run, const Placement& placement, const WanOptions& op
     }
   }
   if (run.measured.linearizable) json["linearizable_commands"] = *run.measured.linearizable;
-  if (run.measured.digest) json["digest"] = hash_text(*run.measured.digest);
+  if (std::ranges::any_of(run.repeats, [](const MeasuredRun& one) { return !!one.digest; })) {
+    json["digest"] = Json::array();
+    for (const MeasuredRun& one : run.repeats) {
+      json["digest"].push_back(one.digest ? Json(hash_text(*one.digest)) : Json());
+    }
+  }
+  for (const Gaps& gaps : gaps_of(faults, run)) {
+    Json sites = Json::array();
+    for (std::size_t site = 0; site < gaps.by_site.size(); ++site) {
+      Json one{{"site", placement.topology().site(site)}};
+      for (const Timeline::Gap& gap : gaps.by_site[site]) {
+        one["of_each_run_ms"].push_back(static_cast<double>(gap.us) / 1000);
+        one["goes_on"].push_back(gap.goes_on);
+      }
+      sites.push_back(std::move(one));
+    }
+    json["longest_without_commit"].push_back({{"faults", gaps.faults}, {"sites", sites}});
+  }
   json["sites"] = Json::array();
   for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
     const SiteLatency& seen = run.measured.sites[site];
@@ -192,7 +212,8 @@ std::string line_of(const WanOptions& options, const WanResult& result, const Wa
       protocol_named(run.measured.protocol).can_be_thrifty && s.thrifty ? "1" : "0",
       s.limit_hot_keys ? "1" : "0",
       faults_cell(options),
-      std::string(to_string(s.durability))};
+      std::string(to_string(s.durability)),
+      run.measured.interrupted ? "1" : "0"};
   std::string line;
   for (const std::string& cell : cells) line += (line.empty() ? "" : ",") + cell;
   return line + "\n";
@@ -221,7 +242,7 @@ std::string to_csv(const WanOptions& options, const WanResult& result) {
   }
   out +=
       ",kind,ycsb,reads_percent,reads_by,zipf_theta,keys,late_p50_ms,late_p99_ms,thrifty,"
-      "hot_key_limit,faults,durability\n";
+      "hot_key_limit,faults,durability,interrupted\n";
   for (const WanRun& run : result.runs) {
     for (std::size_t site = 0; site < run.measured.sites.size(); ++site) {
       out += line_of(options, result, run, site, Kind::kAll);
@@ -269,7 +290,7 @@ std::string to_json(const WanOptions& options, const WanResult& result) {
   json.update(to_json(static_cast<const OfferedLoad&>(s)));
   json["runs"] = Json::array();
   for (const WanRun& run : result.runs) {
-    json["runs"].push_back(json_of(run, result.placement, options));
+    json["runs"].push_back(json_of(run, result.placement, options, result.faults));
   }
   return json.dump(1) + "\n";
 }

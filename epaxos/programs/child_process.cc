@@ -207,8 +207,13 @@ void catch_interrupts() {
     if (interrupt_came != 0) ::_exit(kInterruptedStatus);
     interrupt_came = 1;
   };
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    // Under nohup a closed terminal is ignored, and stays so.
+    if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace epaxos

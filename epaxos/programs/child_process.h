@@ -60,7 +60,7 @@ class ChildProcess {
 /// The program `name` in the directory of the running one.
 std::string sibling_program(std::string_view name);
 
-/// Whether SIGINT or SIGTERM has come since catch_interrupts().
+/// Whether SIGINT, SIGTERM or SIGHUP has come since catch_interrupts().
 bool interrupted();
 /// From here on the first of these signals makes interrupted() true, and the second one ends the
 /// process at once with status 130; its children die with it.

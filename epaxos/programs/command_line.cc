@@ -80,6 +80,12 @@ std::string about_count(const std::string& text) {
     return text.substr(0, at) + " is given " + text.substr(at + kTooOften.size()) +
            " times; give it once.";
   }
+  constexpr std::string_view kReceived = " required but received ";
+  if (const std::size_t at = text.find(kReceived); at != text.npos) {
+    const std::size_t wanted = text.rfind(' ', at - 1) + 1;
+    return text.substr(0, text.find(':')) + ": name " + text.substr(wanted, at - wanted) +
+           ", not " + text.substr(at + kReceived.size()) + ".";
+  }
   if (text.find("flag override") != text.npos) {
     return text.substr(0, text.find(' ')) + " takes no value.";
   }

@@ -39,6 +39,9 @@ std::string read_seeds(const std::string& text, SimulateOptions& options) {
       options.first_seed > options.last_seed) {
     return "Seeds are one number or a range like 1..300, not \"" + text + "\".";
   }
+  if (options.last_seed - options.first_seed == ~std::uint64_t{0}) {
+    return "Seeds are at most 2^64 - 1 at once: leave one out.";
+  }
   return {};
 }
 

@@ -134,8 +134,8 @@ TEST(Emulation, FaultsHitProcessesAndThoseThatLiveEndInOneState) {
   EXPECT_TRUE(run.digest.has_value());
   ASSERT_TRUE(run.timeline.has_value());
   // Half of the second without a majority, however late a busy machine begins and ends it.
-  EXPECT_GE(run.timeline->gap_us[1][0], 500'000u);
-  EXPECT_GE(run.timeline->gap_us[1][1], 500'000u);
+  EXPECT_GE(run.timeline->gaps[1][0].us, 500'000u);
+  EXPECT_GE(run.timeline->gaps[1][1].us, 500'000u);
   for (const std::size_t site : {0u, 1u, 2u, 3u}) {
     EXPECT_GT(run.sites[site].execution_us.count(), 0u);
   }

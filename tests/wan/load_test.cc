@@ -271,9 +271,9 @@ TEST(WanProgram, ReadsStandApartFromWritesInEveryFile) {
   const std::string csv = text_of(out / "results.csv");
   EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 2 * 5 * 3);
   EXPECT_THAT(csv, AllOf(HasSubstr(",kind,ycsb,reads_percent,reads_by,zipf_theta,keys,"),
-                         HasSubstr(",all,A,50,log,0.9900,1000,,,0,1,\"\",none\n"),
-                         HasSubstr(",reads,A,50,lease,0.9900,1000,,,0,1,\"\",none\n"),
-                         HasSubstr(",writes,A,50,lease,0.9900,1000,,,0,1,\"\",none\n")));
+                         HasSubstr(",all,A,50,log,0.9900,1000,,,0,1,\"\",none,0\n"),
+                         HasSubstr(",reads,A,50,lease,0.9900,1000,,,0,1,\"\",none,0\n"),
+                         HasSubstr(",writes,A,50,lease,0.9900,1000,,,0,1,\"\",none,0\n")));
   for (const char* name : {"reads.commit", "reads.execution", "writes.execution"}) {
     const std::string log = "raft-led-from-CA.VA." + std::string(name) + ".hgrm";
     EXPECT_TRUE(std::filesystem::exists(out / "histograms" / log)) << log;

@@ -117,7 +117,8 @@ TEST(Repeats, TheTableShowsTheRange) {
 
 WanFigures figures(std::vector<double> ms) {
   const std::size_t repeat = ms.size();
-  return {{{"clients", "10"}}, repeat, {{"raft led from CA at VA, commit p50", std::move(ms)}}};
+  return {
+      {{"clients", "10"}}, repeat, false, {{"raft led from CA at VA, commit p50", std::move(ms)}}};
 }
 
 TEST(WanDiff, AChangeIsWhereAllRunsLieApart) {
@@ -180,6 +181,22 @@ TEST(WanDiff, ReadsWhatWanWrites) {
   EXPECT_EQ(compared.status, other.status);
   EXPECT_EQ(compared.out, other.out);
   EXPECT_EQ(bench("compare " + before + " " + after + " --kill").status, 1);
+  EXPECT_THAT(bench("compare " + before).out, HasSubstr("RESULTS: name 2, not 1."));
+  EXPECT_THAT(bench("compare " + before + " /nowhere").out, HasSubstr("compare: /nowhere cannot"));
+}
+
+TEST(WanDiff, AnInterruptedResultHasTheRunsThatAreThere) {
+  const std::string json =
+      R"({"benchmark": "wan", "repeat": 3, "interrupted": true, "runs": [{"protocol": "raft",)"
+      R"("leader": "CA", "sites": [{"site": "VA", "commit": {"of_each_run": {"p50_ms": [64],)"
+      R"("p99_ms": [64]}}, "execution": {"of_each_run": {"p50_ms": [64], "p99_ms": [64]}}}]}]})";
+  const WanFigures cut = must(read_figures(json, "cut.json"));
+
+  const std::string text = to_text(diff(cut, figures({10, 11, 12})));
+
+  EXPECT_THAT(text, AllOf(HasSubstr("The measurement before was interrupted"),
+                          Not(HasSubstr("after was interrupted")),
+                          HasSubstr("One result has one run only")));
 }
 
 TEST(WanDiff, ChangesEndWithThreeAndOtherFilesAreRefused) {

@@ -478,7 +478,8 @@ TEST(WanMerge, MistakesEndInASentence) {
   const Refused all[] = {
       {"", "FILES"},
       {" /nowhere/x.json", "/nowhere/x.json cannot be read."},
-      {" /dev/null", "/dev/null is empty: its client ended before the load began"},
+      {" /dev/null",
+       "/dev/null is empty: its client has not finished yet, or ended before the load began"},
       {" --topology sosp13-3", "There is no site \"A\" in sosp13-3."},
       {" --topology sosp13-3 --write-topology x", "--topology"},
   };

@@ -122,6 +122,8 @@ TEST(WanProgram, WhatWasMeasuredUntilAnInterruptIsKept) {
   EXPECT_NEAR(static_cast<double>(result.runs[0].measured.sites[0].commit_us.count()),
               2 / 0.085 * 2, 5)
       << "two seconds of it";
+  EXPECT_THAT(conditions_text(options, result), HasSubstr("Interrupted: "));
+  EXPECT_THAT(to_csv(options, result), HasSubstr(",none,1\n"));
 }
 
 TEST(WanProgram, BestAndWorstLeadersAreNamedOnce) {

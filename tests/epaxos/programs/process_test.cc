@@ -109,5 +109,27 @@ TEST(StandardStreams, AClosedOneBecomesTheNullDevice) {
   EXPECT_EXIT(closed(), ::testing::ExitedWithCode(7), "");
 }
 
+/// The exit status tells how often the process was told.
+void wait_for_interrupts(int signal) {
+  catch_interrupts();
+  const int before = interrupted() ? 1 : 0;
+  ::kill(::getpid(), signal);
+  ::_exit(before == 0 && interrupted() ? 7 : 8);
+}
+
+TEST(CatchInterrupts, AClosedTerminalIsOneToo) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    EXPECT_EXIT(wait_for_interrupts(signal), ::testing::ExitedWithCode(7), "") << signal;
+  }
+}
+
+TEST(CatchInterrupts, UnderNohupAClosedTerminalIsNone) {
+  const auto ignored = [] {
+    std::signal(SIGHUP, SIG_IGN);
+    wait_for_interrupts(SIGHUP);
+  };
+  EXPECT_EXIT(ignored(), ::testing::ExitedWithCode(8), "");
+}
+
 }  // namespace
 }  // namespace epaxos::testing

@@ -122,6 +122,9 @@ std::string between(const std::string& text, const std::string& before, const st
 }
 
 TEST(Simulate, SeedsThatHoldEndWellAndTellWhatTheyReached) {
+  EXPECT_EQ(run({"--seeds", "0..18446744073709551615"}).status, 2)
+      << "one more than can be counted";
+
   const Ran ran = run({"--seeds", "1..20"});
 
   EXPECT_EQ(ran.status, kSimulateAllHold) << ran.out << ran.err;
