@@ -222,7 +222,7 @@ class Images {
   Tick keep_until_ = 0;
 
   Stage stage_ = Stage::kNone;
-  ReplicaId asked_whom_;
+  ReplicaSet asked_whom_;  // For an offer, since asked_at_ or before.
   Tick asked_at_ = 0;
   std::uint64_t worth_bytes_ = 0;
   std::unique_ptr<ImageFetch> fetch_;

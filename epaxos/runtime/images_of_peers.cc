@@ -129,16 +129,19 @@ void Images::on_ask(ReplicaId from, const ImageAsk& ask, Effects& out) {
 // --- From a peer -------------------------------------------------------------------------------
 
 void Images::wish(const ImageWish& wish, Effects& out) {
-  if (stage_ != Stage::kNone) return;
+  if (stage_ == Stage::kNone) asked_whom_ = {};
+  // The core goes from peer to peer: who was asked first may be gone, and whoever answers will do.
+  const bool may_ask = stage_ == Stage::kNone || stage_ == Stage::kAsked;
+  if (!may_ask || asked_whom_.contains(wish.from)) return;
   stage_ = Stage::kAsked;
-  asked_whom_ = wish.from;
+  asked_whom_.add(wish.from);
   asked_at_ = now_;
   worth_bytes_ = wish.bytes_max;
   send_request(wish.from, out);
 }
 
 void Images::on_offer(ReplicaId from, const ImageHeader& offer) {
-  if (stage_ != Stage::kAsked || from != asked_whom_) return;
+  if (stage_ != Stage::kAsked || !asked_whom_.contains(from)) return;
   const std::optional<std::uint16_t> area = free_area();
   const std::uint64_t bytes = offer.coverage_bytes + offer.state_bytes();
   const bool is_worth_it = offer.coverage_bytes <= kCoverageBytesMax && bytes <= worth_bytes_;
@@ -146,7 +149,8 @@ void Images::on_offer(ReplicaId from, const ImageHeader& offer) {
   if (is_worth_it && !fits) trouble_ = kNoRoomForPeers;
   if (!is_worth_it || !area || !fits) {
     ++counters_.refused_offers;
-    stage_ = Stage::kNone;
+    asked_whom_ = asked_whom_.without(ReplicaSet::only(from));
+    if (asked_whom_.size() == 0) stage_ = Stage::kNone;
     return;
   }
   ++counters_.fetches;

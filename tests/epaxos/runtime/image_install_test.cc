@@ -316,6 +316,22 @@ TEST_F(TakingImages, AnOfferOfAnotherPeerThanTheOneThatWasAskedIsIgnored) {
   EXPECT_EQ(stage->images().counters.fetches, 0);
 }
 
+// Who was asked first may be dead: the core wishes for one of the next peer meanwhile.
+TEST_F(TakingImages, WhileOnePeerDoesNotAnswerTheNextIsAsked) {
+  start();
+  std::size_t requests = 0;
+  for (const ReplicaId peer : {kC, kB, kC}) {
+    stage->wish(peer, 10);
+    stage->turn();
+    requests += stage->sent(ImageMessage::kRequest).size();
+  }
+  EXPECT_EQ(requests, 2u);
+  offer(kB);
+  offer(kC);
+  offer(kC);
+  EXPECT_EQ(stage->images().counters.refused_offers, 2) << "one of each that was asked";
+}
+
 TEST_F(TakingImages, AnOfferThatIsLargerThanItsWorthIsRefused) {
   start();
   wish_and_offer(10);
