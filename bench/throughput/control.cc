@@ -57,8 +57,7 @@ Result<void> wait_until_ready(Subject& subject) {
   const auto deadline = Clock::now() + kConnectTime;
   while (!subject.ready()) {
     if (Clock::now() > deadline) {
-      return fail(ErrorCode::kUnavailable,
-                  "The replicas did not find each other on 127.0.0.1, or could decide nothing.");
+      return fail(ErrorCode::kUnavailable, subject.why_not_ready());
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

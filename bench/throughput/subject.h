@@ -22,6 +22,10 @@ class Subject {
 
   /// Whether every peer can be written to, and a load would be taken. Asked until it says yes.
   virtual bool ready() = 0;
+  /// What it waits for, when it has waited for too long: a sentence.
+  [[nodiscard]] virtual std::string why_not_ready() const {
+    return "The replicas did not find each other on 127.0.0.1, or could decide nothing.";
+  }
   /// Begins the closed loop; once.
   virtual void start_load() = 0;
   /// From now on nothing new is proposed.

@@ -59,6 +59,14 @@ class EmulatedClients final : public Subject {
     return false;
   }
 
+  [[nodiscard]] std::string why_not_ready() const override {
+    const std::optional<ReplicaId> leader = node_->status().leader;
+    if (!group_.leader || !leader || leader == group_.leader) return Subject::why_not_ready();
+    return "The replica at " + group_.placement.name_of(*leader) + " leads and not the one at " +
+           group_.placement.name_of(*group_.leader) +
+           ", as an election came first: this machine was too busy. Run it again on an idle one.";
+  }
+
   void start_load() override {
     loading_ = true;
     shared_.answers = first_.is_executed();

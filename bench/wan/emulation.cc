@@ -155,12 +155,12 @@ class EmulatedRun {
     return {};
   }
 
-  /// Its counters die with it, and are asked for just before if it will be restarted. Who does not
-  /// tell in time is killed nevertheless, and the share of its slow paths is not known.
+  /// Its counters die with it, and are asked for just before. Who does not tell in time is killed
+  /// nevertheless, and the share of its slow paths is not known.
   Result<void> end_life(ReplicaId replica) {
     std::optional<Paths> counted;
     const Tick deadline = now_us() + kLastWordUs;
-    const bool asks = will_return(replica) && world_.answering().contains(replica);
+    const bool asks = world_.answering().contains(replica);
     if (asks) children_->give(replica.value(), Order::kMeasure);
     while (asks && !counted && now_us() < deadline) {
       const auto said = children_->answer(replica.value(), kLook);
@@ -170,13 +170,6 @@ class EmulatedRun {
     }
     lives_.ended(replica, counted);
     return {};
-  }
-
-  [[nodiscard]] bool will_return(ReplicaId replica) const {
-    return std::any_of(options_.faults.begin() + static_cast<std::ptrdiff_t>(next_fault_),
-                       options_.faults.end(), [replica](const Fault& fault) {
-                         return fault.kind == Fault::Kind::kRestart && fault.one == replica;
-                       });
   }
 
   /// The others go on while it starts, and its clients where they are.
