@@ -112,7 +112,8 @@ class EmulatedRun {
     if (!after) return fail(after.error());
     for (std::size_t site = 0; site < run_.sites.size(); ++site) {
       const ReplicaId replica = placement_.nearest(site);
-      if (silent_.contains(replica)) continue;
+      // Of the present life of who does not answer nothing is known.
+      if (silent_.contains(replica) || world_.returning().contains(replica)) continue;
       run_.sites[site].slow_share =
           slow_share((*before)[replica.value()], (*after)[replica.value()]);
     }

@@ -149,7 +149,7 @@ void Images::on_offer(ReplicaId from, const ImageHeader& offer) {
   if (is_worth_it && !fits) trouble_ = kNoRoomForPeers;
   if (!is_worth_it || !area || !fits) {
     ++counters_.refused_offers;
-    asked_whom_ = asked_whom_.without(ReplicaSet::only(from));
+    asked_whom_ = asked_whom_.without(from);
     if (asked_whom_.size() == 0) stage_ = Stage::kNone;
     return;
   }
